@@ -1,0 +1,71 @@
+import { HoldfastError } from './errors.ts'
+
+/** Longest channel name, in characters. Names are printable ASCII, so this is bytes too. */
+export const maxChannelLength = 255
+
+const printableAscii = /^[\x21-\x7e]+$/
+
+/**
+ * Checks a channel's name: 1 to 255 printable ASCII characters without spaces.
+ * @throws HoldfastError CHANNEL_INVALID
+ */
+export function checkChannel(name: string): string {
+  if (name.length === 0 || name.length > maxChannelLength || !printableAscii.test(name)) {
+    const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
+    throw new HoldfastError(
+      'CHANNEL_INVALID',
+      `expected a channel of 1 to ${maxChannelLength} printable ASCII characters, got ${JSON.stringify(shown)} (${name.length})`,
+    )
+  }
+  return name
+}
+
+/** The part before the first `:`; the empty string for a channel without one. A leading `$` is not part of it. */
+export function namespaceOf(channel: string): string {
+  const start = isPrivate(channel) ? 1 : 0
+  const colon = channel.indexOf(':', start)
+  return colon < 0 ? '' : channel.slice(start, colon)
+}
+
+/** Whether a subscription needs a channel token: the name begins with `$`. */
+export function isPrivate(channel: string): boolean {
+  return channel.charCodeAt(0) === 36
+}
+
+/** A compiled channel pattern such as `room:{room}`: each `{name}` stands for one or more characters but `:`. */
+export interface ChannelPattern {
+  readonly source: string
+  /** The values of the pattern's parameters in `channel`, or undefined where it does not match. */
+  match(channel: string): Record<string, string> | undefined
+}
+
+/**
+ * Compiles a pattern: `room:{room}`, `order:{id}:lines`, `quakes:*` (a final `*` takes all the rest).
+ * @throws HoldfastError CONFIG_INVALID for an unnamed or repeated parameter
+ */
+export function channelPattern(source: string): ChannelPattern {
+  const names: string[] = []
+  const parts = source.split(/(\{[^{}]*\}|\*$)/)
+  const body = parts.map(part => {
+    if (part === '*') return '.*'
+    if (!part.startsWith('{') || !part.endsWith('}')) return part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+    const name = part.slice(1, -1)
+    if (!/^[A-Za-z_]\w*$/.test(name) || names.includes(name)) {
+      throw new HoldfastError(
+        'CONFIG_INVALID',
+        `channel pattern ${source}: expected distinct names in braces, got {${name}}`,
+      )
+    }
+    names.push(name)
+    return '([^:]+)'
+  })
+  const regex = new RegExp(`^${body.join('')}$`)
+  return {
+    source,
+    match(channel) {
+      const found = regex.exec(channel)
+      if (!found) return undefined
+      return Object.fromEntries(names.map((name, i) => [name, found[i + 1] ?? '']))
+    },
+  }
+}

@@ -1,0 +1,31 @@
+import type { Packet } from './packet.ts'
+
+/**
+ * The order in which a session's mailbox empties. A packet of a lower lane never waits for a higher one;
+ * within a lane order is kept.
+ */
+export const Lane = { reply: 0, realtime: 1, durable: 2, replay: 3 } as const
+export type Lane = (typeof Lane)[keyof typeof Lane]
+
+/**
+ * A session as the tiers see it: somewhere to put packets.
+ *
+ * `push` never blocks, never throws and may be called after the session has ended (then it does nothing).
+ * The bytes waiting in the lanes other than `replay` are bounded: above the bound the session is cut as a
+ * slow consumer (3008).
+ */
+export interface Outlet {
+  /** The connection's id (`client` on the wire). */
+  readonly client: string
+  /** The user's id; the empty string for an anonymous client. */
+  readonly user: string
+  readonly closed: boolean
+  push(lane: Lane, packet: Packet): void
+  /**
+   * Resolves when the replay lane has room again (at once where it has), or the session has ended: look at
+   * `closed` afterwards. Replay is paced by this, so it never counts as a slow consumer.
+   */
+  replayRoom(): Promise<void>
+  /** Ends one subscription from the server's side with an unsubscribe push; the code says whether to come back. */
+  endSubscription(channel: string, code: number, reason: string): void
+}

@@ -1,0 +1,161 @@
+import { z } from 'zod'
+import { HoldfastError } from '../domain/index.ts'
+
+const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
+
+const namespaceFields = {
+  tier: z.enum(['realtime', 'durable']),
+  presence: z.boolean(),
+  joinLeave: z.boolean(),
+  history: z.strictObject({
+    size: z.int().min(0).max(100_000),
+    ttlSeconds: z.int().min(1).max(7 * 86_400),
+  }),
+  forceRecovery: z.boolean(),
+  forcePositioning: z.boolean(),
+  replay: z.strictObject({ maxPushed: z.int().min(0).max(1_000_000) }),
+  retention: z.strictObject({ maxAgeSeconds: z.int().min(0), maxEvents: z.int().min(0) }),
+  allow: z.strictObject({
+    subscribe: z.array(grantee).default([]),
+    publish: z.array(grantee).default([]),
+    append: z.array(grantee).default([]),
+    presence: z.array(grantee).default([]),
+    history: z.array(grantee).default([]),
+  }),
+}
+const namespaceInput = z.strictObject(namespaceFields).partial()
+
+const namespaceDefaults = {
+  tier: 'realtime' as const,
+  presence: false,
+  joinLeave: false,
+  history: { size: 0, ttlSeconds: 300 },
+  forceRecovery: false,
+  forcePositioning: false,
+  replay: { maxPushed: 10_000 },
+  retention: { maxAgeSeconds: 0, maxEvents: 0 },
+  allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
+}
+
+const redisNode = z.strictObject({ url: z.string().regex(/^rediss?:\/\//, 'expected redis:// or rediss://') })
+
+/** The configuration as a file or the library's caller gives it; everything has a default. */
+export const configSchema = z.strictObject({
+  http: z
+    .strictObject({
+      host: z.string().default('0.0.0.0'),
+      port: z.int().min(0).max(65_535).default(8000),
+    })
+    .prefault({}),
+  redis: z
+    .strictObject({
+      url: redisNode.shape.url.optional(),
+      bus: redisNode.optional(),
+      log: redisNode.optional(),
+      jobs: redisNode.optional(),
+      /** In front of every key and bus channel of the realtime tier, so that two deployments can share a Redis. */
+      prefix: z.string().regex(/^[\w.-]+$/).default('holdfast'),
+    })
+    .prefault({}),
+  postgres: z
+    .strictObject({
+      url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres:// or postgresql://').optional(),
+      /** Connections per node for everything but appends. */
+      poolSize: z.int().min(2).max(100).default(6),
+      /** How many batches of appends may be in flight at once on this node, each over its own partitions. */
+      lanes: z.int().min(1).max(64).default(1),
+      /** Allows a server with `fsync = off`, which loses acknowledged events when its machine stops. For tests. */
+      allowUnsafeFsync: z.boolean().default(false),
+    })
+    .prefault({}),
+  auth: z
+    .strictObject({
+      /** Development only: everyone may connect and do everything. */
+      insecure: z.boolean().default(false),
+      allowAnonymous: z.boolean().default(false),
+      /** Origins of browsers that may connect, `*` for all. Requests without an Origin header always may. */
+      allowedOrigins: z.array(z.string()).default([]),
+      /** A namespace: each signed-in connection is subscribed to `<namespace>:#<user>` from the server's side. */
+      personalNamespace: z.string().optional(),
+      token: z
+        .strictObject({
+          hmacSecret: z.string().min(1).optional(),
+          publicKey: z.string().min(1).optional(),
+          jwksUrl: z.url().optional(),
+          audience: z.string().optional(),
+          issuer: z.string().optional(),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  api: z.strictObject({ key: z.string().min(1).optional() }).prefault({}),
+  limits: z
+    .strictObject({
+      /** Bytes of one frame from a client. */
+      maxFrameBytes: z.int().min(512).max(16_777_216).default(65_536),
+      /** Bytes that may wait for one socket before it is cut as a slow consumer (3008). */
+      maxMailboxBytes: z.int().min(4_096).default(1_048_576),
+      /** Subscriptions of one connection. */
+      maxChannelsPerConnection: z.int().min(1).default(128),
+      /** Entries of one history reply. */
+      maxHistoryLimit: z.int().min(1).max(10_000).default(300),
+      pingIntervalMs: z.int().min(1_000).default(25_000),
+      pongTimeoutMs: z.int().min(500).default(8_000),
+      /** How long a socket may be open without a successful connect command. */
+      connectTimeoutMs: z.int().min(500).default(10_000),
+      /** Grace after a connection or subscription token's expiry. */
+      expiryGraceMs: z.int().min(0).default(25_000),
+      /** How long a hook of the application may take before it counts as refused for now. */
+      hookTimeoutMs: z.int().min(10).default(5_000),
+      /** How long a stopping node waits for its clients and its work. */
+      drainTimeoutMs: z.int().min(100).default(4_000),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  defaults: namespaceInput.default({}),
+  namespaces: z
+    .record(z.string().regex(/^[\w.-]*$/, 'expected letters, digits, _ . or -'), namespaceInput)
+    .default({}),
+})
+
+export type ConfigInput = z.input<typeof configSchema>
+type Parsed = z.output<typeof configSchema>
+export type NamespaceConfig = z.output<z.ZodObject<typeof namespaceFields>>
+
+/** A complete configuration: frozen, with every default filled in and namespaces merged with `defaults`. */
+export type Config = Omit<Parsed, 'defaults' | 'namespaces'> & {
+  readonly namespaces: Readonly<Record<string, NamespaceConfig>>
+}
+
+/**
+ * Checks a configuration and fills in defaults. Every mistake is reported in one error.
+ * @throws HoldfastError CONFIG_INVALID
+ */
+export function parseConfig(input: unknown): Config {
+  const result = configSchema.safeParse(input)
+  if (!result.success) {
+    const lines = result.error.issues.map(issue => `  ${issue.path.join('.') || '(root)'}: ${issue.message}`)
+    throw new HoldfastError('CONFIG_INVALID', `the configuration is not valid:\n${lines.join('\n')}`)
+  }
+  const { defaults, namespaces, ...rest } = result.data
+  const merged = Object.fromEntries(
+    Object.entries(namespaces).map(([name, own]) => [name, mergeNamespace(defaults, own)]),
+  )
+  return deepFreeze({ ...rest, namespaces: merged })
+}
+
+type NamespaceInput = z.output<typeof namespaceInput>
+
+function mergeNamespace(defaults: NamespaceInput, own: NamespaceInput): NamespaceConfig {
+  const defined = (part: NamespaceInput) =>
+    Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined))
+  return { ...namespaceDefaults, ...defined(defaults), ...defined(own) } as NamespaceConfig
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    for (const child of Object.values(value)) deepFreeze(child)
+    Object.freeze(value)
+  }
+  return value
+}

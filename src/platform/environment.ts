@@ -1,0 +1,27 @@
+/** The fixed environment variables laid over a configuration; the environment wins over the file. */
+export function applyEnvironment(file: unknown, env: Readonly<Record<string, string | undefined>>): unknown {
+  const config = structuredClone(typeof file === 'object' && file !== null ? file : {}) as Record<string, unknown>
+  set(config, ['http', 'host'], env['HOLDFAST_HOST'])
+  set(config, ['http', 'port'], number(env['HOLDFAST_PORT']))
+  set(config, ['redis', 'url'], env['REDIS_URL'])
+  set(config, ['postgres', 'url'], env['DATABASE_URL'])
+  set(config, ['api', 'key'], env['HOLDFAST_API_KEY'])
+  set(config, ['auth', 'token', 'hmacSecret'], env['HOLDFAST_TOKEN_HMAC_SECRET'])
+  return config
+}
+
+/** What is no number stays text, so that the schema names it in its error. */
+function number(text: string | undefined): number | string | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : text
+}
+
+function set(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  if (value === undefined || value === '') return
+  let at = target
+  for (const key of path.slice(0, -1)) {
+    const next = at[key]
+    if (typeof next !== 'object' || next === null) at[key] = {}
+    at = at[key] as Record<string, unknown>
+  }
+  at[path.at(-1) ?? ''] = value
+}

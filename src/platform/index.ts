@@ -1,0 +1,5 @@
+export { type Config, type ConfigInput, configSchema, type NamespaceConfig, parseConfig } from './config.ts'
+export { applyEnvironment } from './environment.ts'
+export { createLogger, type Logger } from './logger.ts'
+export { connectPostgres, type PostgresOptions, type Sql } from './postgres.ts'
+export { connectRedis, type Redis, type RedisRole } from './redis.ts'

@@ -1,0 +1,36 @@
+import postgres from 'postgres'
+import type { Logger } from './logger.ts'
+
+export type Sql = postgres.Sql
+
+export interface PostgresOptions {
+  /** Connections in the pool. */
+  readonly max: number
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string
+  /** Milliseconds after which the server gives up a statement; a client that waits longer learns nothing. */
+  readonly statementTimeoutMs?: number
+  readonly logger?: Logger
+}
+
+/**
+ * A pool of connections with hand-written SQL. drizzle changes the serializers of the client it is given, so it
+ * never shares one with the ledger.
+ */
+export function connectPostgres(url: string, options: PostgresOptions): Sql {
+  return postgres(url, {
+    max: options.max,
+    connect_timeout: 5,
+    idle_timeout: 0,
+    max_lifetime: null,
+    backoff: attempt => Math.min(0.05 * 2 ** attempt, 1) * (0.5 + Math.random()),
+    onnotice: notice => options.logger?.debug({ notice: notice['message'] }, 'postgres notice'),
+    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    connection: {
+      application_name: options.applicationName,
+      synchronous_commit: 'on',
+      statement_timeout: options.statementTimeoutMs ?? 10_000,
+      idle_in_transaction_session_timeout: 10_000,
+    },
+  } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
+}
