@@ -17,11 +17,11 @@ const settings: Record<RedisRole, RedisOptions> = {
     commandTimeout: 1_000,
     socketTimeout: 2_000,
   },
-  // Subscriptions are made again by ioredis after a reconnect; what was missed meanwhile is the tiers' care.
+  // `PubSub` makes subscriptions again after a reconnect, so that it knows when all of them stand.
   subscriber: {
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
-    autoResubscribe: true,
+    autoResubscribe: false,
     commandTimeout: 2_000,
     socketTimeout: 5_000,
   },
@@ -40,7 +40,7 @@ export function connectRedis(url: string, role: RedisRole, name: string, logger?
     retryStrategy: attempt => Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)),
     reconnectOnError: error => (/^(READONLY|LOADING|MASTERDOWN)/.test(error.message) ? 1 : false),
   }
-  const redis = new Redis(url, options)
+  const redis = new Redis(url, { ...options, replyMapping: 'legacy' })
   let told = ''
   redis.on('error', (error: Error) => {
     if (told === error.message) return

@@ -1,0 +1,59 @@
+import type { NewEvent, StoredEvent } from '../../domain/index.ts'
+
+/** What became of one event of a batch. */
+export type Outcome =
+  | { readonly kind: 'stored'; readonly event: StoredEvent }
+  | { readonly kind: 'duplicate'; readonly offset: number; readonly time: number }
+  | { readonly kind: 'conflict'; readonly head: number }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export interface ChannelHead {
+  /** Offset of the channel's last event; 0 where there never was one. */
+  readonly head: number
+  /** The last offset that retention has removed: the first one there is is `floor + 1`. */
+  readonly floor: number
+}
+
+/** Surviving events of [from, through] of a partition; what is missing in between, retention has removed. */
+export interface PartitionPage {
+  readonly events: readonly StoredEvent[]
+  readonly from: number
+  readonly through: number
+}
+
+export interface ChannelPage extends ChannelHead {
+  /** In ascending order, dense; with `reverse` in descending order. */
+  readonly events: readonly StoredEvent[]
+}
+
+/**
+ * The truth: append only, in Postgres. Every answer about heads and pages comes from one statement on the
+ * primary, so a page and its head never disagree. Calls fail with DEPENDENCY_TIMEOUT or DEPENDENCY_FAILED.
+ */
+export interface Ledger {
+  readonly epoch: string
+  readonly partitions: number
+  partitionOf(channel: string): number
+  /**
+   * Group commit: repeats the batch while its fate is unknown, so the answer is true when it comes. The id is
+   * looked up before `expectedOffset` is judged.
+   */
+  append(event: NewEvent & { readonly id: string }): Promise<Outcome>
+  /** Called after each commit with what it stored, in position order per partition, before `append` resolves. */
+  onStored(listener: (events: readonly StoredEvent[]) => void): () => void
+  /** Called when the ledger's epoch has been found to be another one (`ledger new-epoch`). */
+  onEpoch(listener: (epoch: string) => void): () => void
+  readChannel(
+    channel: string,
+    request: { since?: number; limit: number; reverse?: boolean },
+  ): Promise<ChannelPage>
+  /** Events with positions from … (inclusive), at most `limit` of them. `through` ≥ from − 1 says how far it looked. */
+  readPartition(partition: number, from: number, limit: number): Promise<PartitionPage>
+  channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>>
+  /** The last position of each asked partition (0: empty). */
+  partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>
+  /** Resolves when Postgres answers. */
+  ping(): Promise<void>
+  /** Waits for the batches in flight, then closes the connections. */
+  close(): Promise<void>
+}

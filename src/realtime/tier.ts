@@ -1,0 +1,79 @@
+import type { ClientInfo, NamespaceOptions, Position } from '../domain/index.ts'
+import type { HistoryPage, HistoryRequest, Outlet, RecoverRequest, Subscription } from '../hub/index.ts'
+
+export interface RealtimeSubscribe {
+  readonly channel: string
+  readonly outlet: Outlet
+  readonly options: NamespaceOptions
+  readonly recover?: RecoverRequest
+  /** The client's wish to have a position although the namespace does not force one. */
+  readonly positioned?: boolean
+}
+
+export interface RealtimePublish {
+  readonly channel: string
+  /** JSON text. */
+  readonly data: string
+  readonly options: NamespaceOptions
+  readonly info?: ClientInfo
+  readonly tags?: Readonly<Record<string, string>>
+  /** Do not keep it in the channel's history. */
+  readonly skipHistory?: boolean
+  /** A retry with the same key within five minutes is answered from memory and published once. */
+  readonly idempotencyKey?: string
+}
+
+export interface Signal {
+  readonly channel: string
+  /** JSON text. */
+  readonly data: string
+  readonly info?: ClientInfo
+  /** One connection, or all connections of one user; without it everyone in the channel. */
+  readonly to?: { readonly client: string } | { readonly user: string }
+  /** A connection that does not get it (the sender, unless it asked for an echo). */
+  readonly exclude?: string
+}
+
+export interface PresenceStats {
+  readonly clients: number
+  readonly users: number
+}
+
+/** Who is in a channel. Kept in Redis with an expiry; while Redis is away, this node's own view. */
+export interface Presence {
+  enter(channel: string, info: ClientInfo): Promise<void>
+  leave(channel: string, info: ClientInfo): Promise<void>
+  /** By client id. */
+  list(channel: string): Promise<ReadonlyMap<string, ClientInfo>>
+  stats(channel: string): Promise<PresenceStats>
+}
+
+/**
+ * The lossy tier: at most once, in each sender's order. Delivery to this node's subscribers is immediate and never
+ * waits for Redis; other nodes get it over the bus, or not at all.
+ */
+export interface RealtimeTier {
+  readonly presence: Presence
+  /** Whether other nodes can be reached at this moment. */
+  readonly connected: boolean
+  /** Resolves when the bus has confirmed the channel, so that a publish on any node after the reply is delivered. */
+  subscribe(request: RealtimeSubscribe): Promise<Subscription>
+  unsubscribe(channel: string, client: string): void
+  /** Resolves when the node has accepted it; with history, when Redis has numbered it. */
+  publish(publication: RealtimePublish): Promise<Position | undefined>
+  signal(signal: Signal): void
+  /** A join or leave push to the channel's subscribers on all nodes. */
+  announce(channel: string, kind: 'join' | 'leave', info: ClientInfo): void
+  history(request: HistoryRequest, options: NamespaceOptions): Promise<HistoryPage>
+  /** Messages to all nodes, this one included, at most once: how the API reaches a session wherever it is. */
+  readonly control: Control
+  /** Channels with at least one subscriber on this node, and how many it has. */
+  channels(): ReadonlyMap<string, number>
+  close(): Promise<void>
+}
+
+export interface Control {
+  /** `message` is JSON. */
+  send(message: unknown): void
+  onMessage(listener: (message: unknown, fromNode: string) => void): () => void
+}
