@@ -1,0 +1,1 @@
+export type { DurableStatus, DurableSubscribe, DurableTier } from './tier.ts'

@@ -1,0 +1,9 @@
+export {
+  encodeClientInfo,
+  encodeEvent,
+  encodePublication,
+  publicationOf,
+  pushJoin,
+  pushLeave,
+  pushPublication,
+} from './publication.ts'

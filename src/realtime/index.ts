@@ -1,0 +1,9 @@
+export type {
+  Control,
+  Presence,
+  PresenceStats,
+  RealtimePublish,
+  RealtimeSubscribe,
+  RealtimeTier,
+  Signal,
+} from './tier.ts'
