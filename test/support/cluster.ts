@@ -1,0 +1,172 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { inject } from 'vitest'
+import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { freshDatabase } from './database.ts'
+
+const bin = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
+
+export const apiKey = 'test-api-key'
+export const tokenSecret = 'test-token-secret-that-is-long-enough-for-hs512-too-0123456789abcdef'
+
+/** Namespaces that most system tests share: everything a signed-in client may want to do. */
+export const everything = ['client', 'anonymous'] as const
+export const openNamespaces = {
+  room: {
+    tier: 'realtime',
+    presence: true,
+    joinLeave: true,
+    allow: { subscribe: everything, publish: everything, presence: everything },
+  },
+  recent: {
+    tier: 'realtime',
+    history: { size: 100, ttlSeconds: 60 },
+    forceRecovery: true,
+    allow: { subscribe: everything, publish: everything, history: everything },
+  },
+  order: {
+    tier: 'durable',
+    allow: { subscribe: everything, publish: everything, append: everything, history: everything },
+  },
+}
+
+export interface Node {
+  readonly name: string
+  readonly port: number
+  readonly process: ChildProcess
+  /** WebSocket endpoint. */
+  readonly url: string
+  readonly http: string
+  /** Calls the server API and returns `result`; throws on `error`. */
+  api<T = Record<string, unknown>>(method: string, body: unknown): Promise<T>
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>
+  /** SIGTERM, and waits for its end; returns the exit code. */
+  stop(): Promise<number | null>
+}
+
+export interface ClusterOptions {
+  readonly config?: Record<string, unknown>
+  readonly nodes?: number
+  /** A Redis of its own, for tests that wipe, stop or kill it. */
+  readonly ownRedis?: boolean
+  readonly databaseUrl?: string
+  readonly redisUrl?: string
+}
+
+export interface Cluster {
+  readonly nodes: readonly Node[]
+  readonly redisUrl: string
+  readonly databaseUrl: string
+  /** Only with `ownRedis`. */
+  readonly redis: LocalRedis | undefined
+  start(overrides?: { port?: number; env?: Record<string, string> }): Promise<Node>
+  close(): Promise<void>
+}
+
+/** Real `holdfast serve` processes over a fresh database; `a` and `b` are `nodes[0]` and `nodes[1]`. */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-cluster-'))
+  const database = options.databaseUrl ? undefined : await freshDatabase(inject('postgresUrl'))
+  const databaseUrl = options.databaseUrl ?? database?.url ?? ''
+  const redis = options.ownRedis ? await startLocalRedis({ server: inject('redisServer') }) : undefined
+  const redisUrl = options.redisUrl ?? redis?.url ?? inject('redisUrl')
+  const file = join(directory, 'holdfast.json')
+  const config = {
+    namespaces: openNamespaces,
+    log: { level: 'warn' },
+    ...options.config,
+    redis: { prefix: `t${randomUUID().slice(0, 8)}`, ...(options.config?.['redis'] as object | undefined) },
+    auth: { insecure: false, token: { hmacSecret: tokenSecret }, ...(options.config?.['auth'] as object | undefined) },
+  }
+  await writeFile(file, JSON.stringify(config))
+  const nodes: Node[] = []
+  let migrated = false
+  const start: Cluster['start'] = async (overrides = {}) => {
+    const node = await startNode({
+      name: `node-${nodes.length + 1}`,
+      migrate: !migrated,
+      env: {
+        HOLDFAST_CONFIG: file,
+        HOLDFAST_HOST: '127.0.0.1',
+        HOLDFAST_PORT: String(overrides.port ?? 0),
+        HOLDFAST_API_KEY: apiKey,
+        REDIS_URL: redisUrl,
+        DATABASE_URL: databaseUrl,
+        ...overrides.env,
+      },
+    })
+    migrated = true
+    nodes.push(node)
+    return node
+  }
+  for (let i = 0; i < (options.nodes ?? 2); i++) await start()
+  return {
+    nodes,
+    redisUrl,
+    databaseUrl,
+    redis,
+    start,
+    async close() {
+      await Promise.all(nodes.map(node => node.kill()))
+      await redis?.stop()
+      await database?.drop()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startNode(options: { name: string; migrate: boolean; env: Record<string, string> }): Promise<Node> {
+  const child = spawn(process.execPath, [bin, 'serve', '--json', ...(options.migrate ? ['--migrate'] : [])], {
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const output: string[] = []
+  child.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()))
+  const port = await new Promise<number>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', line => {
+      output.push(`${line}\n`)
+      if (output.length > 2_000) output.shift()
+      const ready = /"port":(\d+)/.exec(line)
+      if (ready && line.includes('listening')) resolve(Number(ready[1]))
+    })
+    child.once('error', reject)
+    child.once('exit', code => reject(new Error(`serve ended with code ${code}:\n${output.join('')}`)))
+  })
+  const http = `http://127.0.0.1:${port}`
+  const ended = async (signal: NodeJS.Signals) => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal)
+      await once(child, 'exit')
+    }
+    return child.exitCode
+  }
+  return {
+    name: options.name,
+    port,
+    process: child,
+    url: `ws://127.0.0.1:${port}/connection/websocket`,
+    http,
+    async api<T>(method: string, body: unknown) {
+      const response = await fetch(`${http}/api/${method}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-api-key': apiKey },
+        body: JSON.stringify(body),
+      })
+      const answer = (await response.json()) as { result?: T; error?: { code: number; message: string } }
+      if (answer.error) throw Object.assign(new Error(answer.error.message), { code: answer.error.code })
+      return answer.result as T
+    },
+    async kill() {
+      child.kill('SIGCONT')
+      await ended('SIGKILL')
+    },
+    stop: () => ended('SIGTERM'),
+  }
+}
