@@ -66,6 +66,10 @@ export const configSchema = z.strictObject({
       lanes: z.int().min(1).max(64).default(1),
       /** Allows a server with `fsync = off`, which loses acknowledged events when its machine stops. For tests. */
       allowUnsafeFsync: z.boolean().default(false),
+      /** Bring the schema up to date at start instead of refusing to run on an old one. */
+      migrate: z.boolean().default(false),
+      /** How often one of the nodes removes what the namespaces' `retention` no longer keeps. */
+      retentionIntervalMs: z.int().min(50).default(60_000),
     })
     .prefault({}),
   auth: z

@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { configSchema } from '../src/platform/index.ts'
+
+const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), 'utf8')
+
+/** Every leaf of the configuration as a dotted path; a namespace's options without their prefix. */
+function leaves(schema: unknown, path: string): string[] {
+  const { properties, additionalProperties } = schema as {
+    properties?: Record<string, unknown>
+    additionalProperties?: unknown
+  }
+  if (path === 'defaults') return []
+  if (!properties) {
+    return typeof additionalProperties === 'object' && path === 'namespaces' ? leaves(additionalProperties, '') : [path]
+  }
+  return Object.entries(properties).flatMap(([key, value]) => leaves(value, path ? `${path}.${key}` : key))
+}
+
+describe('the documents', () => {
+  it('name every key of the configuration, and none that does not exist', async () => {
+    const text = await read('docs/CONFIGURATION.md')
+    const keys = leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
+    expect(keys.length).toBeGreaterThan(40)
+    const documented = [...text.matchAll(/^\|(.+?)\|/gm)].flatMap(row => [...(row[1] ?? '').matchAll(/`([\w.]+)`/g)].map(m => m[1] ?? ''))
+    expect(keys.filter(key => !documented.includes(key))).toEqual([])
+    const known = new Set([...keys, 'defaults', ...keys.map(key => key.split('.')[0] ?? '')])
+    const dotted = documented.filter(key => key.includes('.') && !known.has(key))
+    expect(dotted).toEqual([])
+  })
+
+  it('keep the README under 200 lines', async () => {
+    expect((await read('README.md')).split('\n').length).toBeLessThan(200)
+  })
+})
