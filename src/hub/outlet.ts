@@ -22,8 +22,10 @@ export interface Outlet {
   readonly closed: boolean
   push(lane: Lane, packet: Packet): void
   /**
-   * Resolves when the replay lane has room again (at once where it has), or the session has ended: look at
-   * `closed` afterwards. Replay is paced by this, so it never counts as a slow consumer.
+   * Resolves when everything put into the replay lane before this call has been handed to the socket (at once
+   * where the lane is empty), or the session has ended: look at `closed` afterwards. Replay is paced by this, so
+   * it never counts as a slow consumer; and a session changes from the replay lane to the durable one only after
+   * it, because a live event would overtake replayed ones still waiting.
    */
   replayRoom(): Promise<void>
   /** Ends one subscription from the server's side with an unsubscribe push; the code says whether to come back. */
