@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { redisInstallCommand, redisServerOrInstall } from '../../src/cli/services/install-redis.ts'
 import { startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
-import { findRedisServer, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -15,17 +16,26 @@ declare module 'vitest' {
   }
 }
 
+const tell = (line: string) => console.log(`holdfast: ${line}`)
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = findRedisServer()
-  if (!server) throw new Error('no redis-server on the PATH; `npm test` installs one where it can')
+  const { server, reason } = redisServerOrInstall(tell)
+  if (!server) {
+    const help = redisInstallCommand() ?? 'put a redis-server or valkey-server on the PATH'
+    throw new Error(`the tests need a Redis: ${reason}. To help: ${help}`)
+  }
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
-  const postgres = await startLocalPostgres({ directory: join(directory, 'data'), flags: ['-c', 'max_connections=300'] })
+  const postgres = await startLocalPostgres({
+    directory: join(directory, 'data'),
+    flags: ['-c', 'max_connections=300'],
+    tell,
+  })
   const redis = await startLocalRedis({ server })
   project.provide('postgresUrl', postgres.url)
   project.provide('redisUrl', redis.url)
   project.provide('redisServer', server)
   return async () => {
     await Promise.all([postgres.stop(), redis.stop()])
-    await rm(directory, { recursive: true, force: true })
+    for (const each of [directory, postgres.directory]) await rm(each, { recursive: true, force: true })
   }
 }

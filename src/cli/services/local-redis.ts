@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import type { ChildProcess } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { startChildServer } from './child-server.ts'
 import { freePort } from './free-port.ts'
 
 export interface LocalRedis {
@@ -33,31 +34,12 @@ export async function startLocalRedis(options: {
   flags?: readonly string[]
 }): Promise<LocalRedis> {
   const port = options.port ?? (await freePort())
-  const child = spawn(
-    options.server,
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...(options.flags ?? [])],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let output = ''
-  await new Promise<void>((resolve, reject) => {
-    const look = (chunk: Buffer) => {
-      output += chunk.toString()
-      if (/ready to accept connections/i.test(output)) resolve()
-    }
-    child.stdout.on('data', look)
-    child.stderr.on('data', look)
-    child.once('error', reject)
-    child.once('exit', code => reject(new Error(`${options.server} ended with code ${code}:\n${output.slice(-2_000)}`)))
+  const quiet = ['--save', '', '--appendonly', 'no', '--dir', tmpdir()]
+  const server = await startChildServer({
+    file: options.server,
+    args: ['--port', String(port), '--bind', '127.0.0.1', ...quiet, ...(options.flags ?? [])],
+    ready: /ready to accept connections/i,
+    stopSignal: 'TERM',
   })
-  child.stdout.removeAllListeners('data').resume()
-  child.stderr.removeAllListeners('data').resume()
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    process: child,
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
-  }
+  return { url: `redis://127.0.0.1:${port}`, process: server.process, stop: server.stop }
 }
