@@ -1,0 +1,139 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type LocalPostgres, startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
+import { findRedisServer, type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { type HoldfastNode, migrate, startNode } from './holdfast-node.ts'
+import { type Handlers, Remote } from './remote.ts'
+
+/**
+ * Everything a run starts: the services and servers the parts ask for, each once, and all processes besides. What
+ * was started last is stopped first; what comes up while the stage is being taken down is stopped too.
+ */
+export class Stage implements AsyncDisposable {
+  readonly #stack = new AsyncDisposableStack()
+  readonly #once = new Map<string, Promise<unknown>>()
+  readonly directory: Promise<string>
+  readonly #log: (line: string) => void
+
+  constructor(log: (line: string) => void) {
+    this.#log = log
+    this.directory = this.#make(
+      () => mkdtemp(join(tmpdir(), 'holdfast-bench-')),
+      directory => rm(directory, { recursive: true, force: true }),
+    )
+  }
+
+  redis(): Promise<LocalRedis> {
+    return this.#only('redis', async () => {
+      const server = findRedisServer()
+      if (!server) throw new Error('no redis-server on the PATH; `npm test` installs one where it can')
+      this.#log('starting Redis')
+      return this.#make(
+        () => startLocalRedis({ server }),
+        redis => redis.stop(),
+      )
+    })
+  }
+
+  /** With fsync on, as a real one has it. */
+  postgres(): Promise<LocalPostgres> {
+    return this.#only('postgres', async () => {
+      this.#log('starting Postgres')
+      const directory = join(await this.directory, 'postgres')
+      const exits = listeners()
+      return this.#make(
+        async () => {
+          const postgres = await startLocalPostgres({ directory, flags: ['-c', 'max_connections=200'] })
+          // The package ends this process on signals in its own way; here the stage decides the order.
+          exits.forgetNew()
+          return postgres
+        },
+        postgres => postgres.stop(),
+      )
+    })
+  }
+
+  /** `count` Holdfast nodes on this stage's Redis and Postgres; the same ones however often it is asked. */
+  nodes(count: number): Promise<readonly HoldfastNode[]> {
+    return Promise.all(Array.from({ length: count }, (_, i) => this.#only(`node ${i}`, () => this.node())))
+  }
+
+  /** One more node, for a part that wants it for itself. */
+  async node(options: { nodeOptions?: string } = {}): Promise<HoldfastNode> {
+    const [redis, postgres, config] = await Promise.all([this.redis(), this.postgres(), this.#config()])
+    const settings = { redisUrl: redis.url, databaseUrl: postgres.url, config, ...options }
+    await this.#only('migrations', () => migrate(settings))
+    return this.#make(
+      () => startNode(settings),
+      node => node.stop(),
+    )
+  }
+
+  /** A process that runs `file` (relative to `bench/`) and answers calls. */
+  remote<H extends Handlers>(file: string, execArgv: readonly string[] = []): Promise<Remote<H>> {
+    return this.#make(
+      async () => new Remote<H>(new URL(`../${file}`, import.meta.url), [], execArgv),
+      remote => remote.stop(),
+    )
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync()
+  }
+
+  #config(): Promise<string> {
+    return this.#only('config', async () => {
+      const file = join(await this.directory, 'holdfast.json')
+      await writeFile(file, JSON.stringify(nodeConfig))
+      return file
+    })
+  }
+
+  #only<T>(name: string, start: () => Promise<T>): Promise<T> {
+    const made = this.#once.get(name) ?? start()
+    this.#once.set(name, made)
+    return made as Promise<T>
+  }
+
+  async #make<T>(start: () => Promise<T>, stop: (made: T) => Promise<void>): Promise<T> {
+    const made = await start()
+    if (this.#stack.disposed) {
+      await stop(made)
+      throw new Error('the benchmark is being stopped')
+    }
+    this.#stack.defer(() => stop(made))
+    return made
+  }
+}
+
+const everyone = ['anonymous', 'client'] as const
+const nodeConfig = {
+  http: { host: '127.0.0.1' },
+  auth: { insecure: true },
+  api: { key: 'bench' },
+  log: { level: 'warn' },
+  namespaces: {
+    load: { tier: 'realtime', allow: { subscribe: everyone, publish: everyone } },
+    facts: {
+      tier: 'durable',
+      replay: { maxPushed: 1_000_000 },
+      allow: { subscribe: everyone, publish: everyone, append: everyone, history: everyone },
+    },
+  },
+}
+
+/** Remembers who listens for the process's end now, so that later comers can be let go. */
+function listeners() {
+  const events = ['SIGINT', 'SIGTERM', 'SIGHUP', 'beforeExit', 'exit'] as const
+  const known = new Map(events.map(event => [event, new Set<unknown>(process.listeners(event as 'SIGINT'))]))
+  return {
+    forgetNew() {
+      for (const [event, before] of known) {
+        for (const listener of process.listeners(event as 'SIGINT')) {
+          if (!before.has(listener)) process.removeListener(event, listener)
+        }
+      }
+    },
+  }
+}
