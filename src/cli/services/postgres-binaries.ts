@@ -101,7 +101,7 @@ function copyReadable(from: string, to: string): void {
 function makeReadable(path: string): void {
   const stat = lstatSync(path)
   if (stat.isSymbolicLink()) return
-  if (!stat.isDirectory()) return chmodSync(path, stat.mode & 0o100 ? 0o755 : 0o644)
-  chmodSync(path, 0o755)
+  chmodSync(path, stat.mode & 0o100 ? 0o755 : 0o644)
+  if (!stat.isDirectory()) return
   for (const name of readdirSync(path)) makeReadable(join(path, name))
 }
