@@ -1,0 +1,127 @@
+import type { Server } from 'node:http'
+import type {
+  ChannelOf,
+  Contract,
+  EventDataOf,
+  EventTypeOf,
+  ParamsOf,
+  PublishDataOf,
+} from '../contract/index.ts'
+import type { Appended, ClientInfo, Position } from '../domain/index.ts'
+import type { AuthenticateHook, Authorization, AuthorizeCall, RpcCall } from '../gateway/index.ts'
+import type { Config, ConfigInput, Logger } from '../platform/index.ts'
+
+export interface HoldfastOptions<C extends Contract> extends ConfigInput {
+  /** Channel patterns with the schemas of what they carry; an event that does not match is refused. */
+  readonly contract?: C
+  /** By default a logger to standard output at `log.level`. */
+  readonly logger?: Logger
+  /** Shown in `info` and logs; by default made from the host's name and the process id. */
+  readonly nodeName?: string
+}
+
+export interface AppendOptions {
+  /** A UUID that makes a retry recognisable. Without it every call is an event of its own. */
+  readonly id?: string
+  /** Append only if the channel's head is exactly this offset (0: the channel is empty). */
+  readonly expectedOffset?: number
+}
+
+export interface PublishOptions {
+  readonly tags?: Readonly<Record<string, string>>
+  /** A retry with the same key is published once. */
+  readonly idempotencyKey?: string
+}
+
+type Answer<T> = T | Promise<T>
+
+/** An authorization call with the pattern's own parameters. */
+export type PatternAuthorizeCall<Pattern extends string> = Omit<AuthorizeCall, 'params'> & {
+  readonly params: Readonly<ParamsOf<Pattern>>
+}
+
+export interface PatternPublishCall<Pattern extends string> {
+  readonly user: string
+  readonly client: string
+  readonly channel: string
+  readonly params: Readonly<ParamsOf<Pattern>>
+  readonly data: unknown
+}
+
+/** A page of a channel's past as values. */
+export interface HistoryResult {
+  readonly publications: readonly {
+    readonly data: unknown
+    readonly offset?: number
+    readonly tags?: Readonly<Record<string, string>>
+    readonly time?: number
+  }[]
+  /** The head. */
+  readonly offset: number
+  readonly epoch: string
+}
+
+/** One node of Holdfast inside an application. */
+export interface Holdfast<C extends Contract = Contract> {
+  readonly config: Config
+  readonly node: { readonly id: string; readonly name: string }
+
+  /** Says who a connection is, before any configured token is looked at. One hook; the last one set counts. */
+  authenticate(hook: AuthenticateHook): void
+  /** Decides for the channels of a pattern, in place of their `allow` lists. */
+  authorize<Pattern extends string>(
+    pattern: Pattern,
+    hook: (call: PatternAuthorizeCall<Pattern>) => Answer<boolean | Authorization | undefined | null>,
+  ): void
+  /** Answers an `rpc` command of this name; what it returns is sent as JSON. Throw a `HoldfastError` to refuse. */
+  rpc(method: string, hook: (call: RpcCall) => unknown): void
+  /**
+   * Sees what a client publishes or appends before it is accepted: return nothing to accept it untouched, a value to
+   * put in its place, or throw a `HoldfastError` to refuse it.
+   */
+  onPublish<Pattern extends string>(
+    pattern: Pattern,
+    hook: (call: PatternPublishCall<Pattern>) => unknown,
+  ): void
+
+  /**
+   * Publishes as the server. Resolves on a realtime channel when the node has accepted it, on a durable one after
+   * the commit.
+   * @throws HoldfastError CHANNEL_UNKNOWN, PAYLOAD_INVALID, DEPENDENCY_* and others
+   */
+  publish<Channel extends ChannelOf<C>>(
+    channel: Channel,
+    data: PublishDataOf<C, Channel>,
+    options?: PublishOptions,
+  ): Promise<Position | undefined>
+  /**
+   * Records an event. Resolves after the commit.
+   * @throws HoldfastError OFFSET_CONFLICT, DUPLICATE_CONFLICT, PAYLOAD_INVALID, NOT_AVAILABLE (realtime channel),
+   *   DEPENDENCY_* (temporary: repeat with the same id)
+   */
+  append<Channel extends ChannelOf<C>, Type extends EventTypeOf<C, Channel>>(
+    channel: Channel,
+    type: Type,
+    data: EventDataOf<C, Channel, Type>,
+    options?: AppendOptions,
+  ): Promise<Appended>
+  history(
+    channel: ChannelOf<C>,
+    request?: { since?: Position; limit?: number; reverse?: boolean },
+  ): Promise<HistoryResult>
+  presence(channel: ChannelOf<C>): Promise<ReadonlyMap<string, ClientInfo>>
+  /** Ends a user's connections, on whichever node they are; SDKs do not come back. */
+  disconnect(user: string, reason?: string): void
+  /** Ends a user's subscription to a channel, on whichever node it is. */
+  unsubscribe(user: string, channel: string): void
+
+  /** Listens on `http.host` and `http.port`. @throws HoldfastError CONFIG_INVALID where the port is taken */
+  listen(): Promise<{ readonly host: string; readonly port: number }>
+  /** Serves Holdfast's paths on an application's own server; everything else stays the application's. */
+  attach(server: Server): void
+  /**
+   * Stops accepting, closes sockets with 3001 so that SDKs come back elsewhere, finishes the appends in hand, and
+   * lets go of Redis and Postgres; within `limits.drainTimeoutMs` for the sockets.
+   */
+  close(): Promise<void>
+}
