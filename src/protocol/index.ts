@@ -1,4 +1,20 @@
 export {
+  type ChannelCommand,
+  type Command,
+  type ConnectCommand,
+  type HistoryCommand,
+  type PublishCommand,
+  parseFrame,
+  type RefreshCommand,
+  type RpcCommand,
+  type Since,
+  type SubRefreshCommand,
+  type SubscribeCommand,
+} from './commands.ts'
+export { type Disconnect, disconnects, fitReason, withDetail } from './disconnects.ts'
+export { disconnectFor, type WireError, wireError, wireErrors } from './errors.ts'
+export { type AppendRequest, parseAppend, parseSignal, type SignalRequest } from './extension.ts'
+export {
   encodeClientInfo,
   encodeEvent,
   encodePublication,
@@ -7,3 +23,21 @@ export {
   pushLeave,
   pushPublication,
 } from './publication.ts'
+export {
+  type ConnectResult,
+  connectReply,
+  emptyReply,
+  encodeAppended,
+  errorReply,
+  historyReply,
+  pingLine,
+  presenceReply,
+  presenceStatsReply,
+  pushSubscribe,
+  pushUnsubscribe,
+  refreshReply,
+  rpcReply,
+  type SubscribeResult,
+  subscribeReply,
+} from './replies.ts'
+export { unsubscribes } from './unsubscribes.ts'

@@ -1,0 +1,69 @@
+/** The `holdfast.` methods that travel inside the protocol's `rpc` command. */
+import { HoldfastError } from '../domain/index.ts'
+import { FieldReader, isFields } from './fields.ts'
+import { sliceAt } from './json-slice.ts'
+
+/** What `holdfast.append` asks for. */
+export interface AppendRequest {
+  readonly channel: string
+  readonly type: string
+  /** JSON text, untouched. */
+  readonly data: string
+  readonly id?: string
+  readonly expectedOffset?: number
+}
+
+/** What `holdfast.signal` asks for. */
+export interface SignalRequest {
+  readonly channel: string
+  /** JSON text, untouched. */
+  readonly data: string
+  readonly to?: { readonly client: string } | { readonly user: string }
+  /** The sender wants its own signal as well. */
+  readonly echo: boolean
+}
+
+const refuse = (detail: string) => new HoldfastError('REQUEST_INVALID', detail)
+
+/** @throws HoldfastError REQUEST_INVALID */
+export function parseAppend(json: string | undefined): AppendRequest {
+  const fields = readerOf(json)
+  const id = fields.text('id')
+  const expectedOffset = fields.optionalInteger('expectedOffset', 0)
+  return {
+    channel: fields.requiredText('channel'),
+    type: fields.requiredText('type'),
+    data: requiredData(json),
+    ...(id === '' ? {} : { id }),
+    ...(expectedOffset === undefined ? {} : { expectedOffset }),
+  }
+}
+
+/** @throws HoldfastError REQUEST_INVALID */
+export function parseSignal(json: string | undefined): SignalRequest {
+  const fields = readerOf(json)
+  const to = fields.inside('to')
+  return {
+    channel: fields.requiredText('channel'),
+    data: requiredData(json),
+    ...(to === undefined ? {} : { to: receiver(to) }),
+    echo: fields.flag('echo'),
+  }
+}
+
+function receiver(to: FieldReader): { client: string } | { user: string } {
+  if (to.has('client') === to.has('user')) throw refuse('expected to.client or to.user')
+  return to.has('client') ? { client: to.requiredText('client') } : { user: to.requiredText('user') }
+}
+
+function readerOf(json: string | undefined): FieldReader {
+  const parsed: unknown = json === undefined ? undefined : JSON.parse(json)
+  if (!isFields(parsed)) throw refuse('expected data to be an object')
+  return new FieldReader(parsed, refuse)
+}
+
+function requiredData(json: string | undefined): string {
+  const data = json === undefined ? undefined : sliceAt(json, ['data'])
+  if (data === undefined) throw refuse('data is missing')
+  return data
+}
