@@ -1,0 +1,155 @@
+import type { Centrifuge } from 'centrifuge'
+import type { Appended, Appender } from './appender.ts'
+import type { Clock } from './clock.ts'
+import type { Contract, EventDataOf, EventTypeOf, PublishDataOf } from './contract.ts'
+import { clientError, codes, HoldfastClientError } from './errors.ts'
+import { newEventId } from './event-id.ts'
+import type { Place } from './follower.ts'
+import { type HistoryPage, readHistory } from './received.ts'
+import type { Report } from './report.ts'
+import { subscribe } from './subscription.ts'
+import type { ClientInfo, Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
+
+export interface AppendOptions {
+  /** A UUID that makes the append recognisable for ever; made here (version 7) where none is given. */
+  readonly id?: string
+  /** Append only if the channel's head is exactly this offset (0: it is empty); else `codes.offsetConflict`. */
+  readonly expectedOffset?: number
+  /** Ends the waiting and rejects with its reason. Whether the event was recorded is then unknown if it was sent. */
+  readonly signal?: AbortSignal
+}
+
+export interface SignalOptions {
+  /** One connection, or all connections of one user; without it everyone in the channel. */
+  readonly to?: { readonly client: string } | { readonly user: string }
+  /** Whether the sender gets it too. */
+  readonly echo?: boolean
+}
+
+export interface HistoryRequest {
+  /** Events after this place; `start` (the default) is before the oldest one. */
+  readonly since?: number | Place | 'start'
+  /** Default 100. The server may give fewer; 0 asks where the channel stands. */
+  readonly limit?: number
+  /** The newest first. */
+  readonly reverse?: boolean
+}
+
+export interface Channel<C extends Contract, Name extends string> {
+  readonly name: Name
+  /**
+   * Records an event. Resolves when it is recorded, however long that takes: it is repeated with the same id over
+   * temporary errors, lost connections and other nodes. The appends that one client issues to one channel are
+   * recorded in the order in which they were issued (see `appendWindow`); a refused one does not stop those
+   * behind it. `data` is taken as it is now: changing it later changes nothing.
+   * @throws HoldfastClientError where repeating cannot help
+   */
+  append<Type extends EventTypeOf<C, Name>>(
+    type: Type,
+    data: EventDataOf<C, Name, Type>,
+    options?: AppendOptions,
+  ): Promise<Appended>
+  /** Publishes: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
+  publish(data: PublishDataOf<C, Name>): Promise<void>
+  /** Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. */
+  signal(data: unknown, options?: SignalOptions): Promise<void>
+  /**
+   * Subscribes; a function is short for `{ onEvent }`. One subscription a channel.
+   * @throws HoldfastClientError `codes.alreadySubscribed`
+   */
+  subscribe(
+    options: SubscribeOptions<ReceivedOf<C, Name>> | ((event: ReceivedOf<C, Name>) => unknown),
+  ): Subscription
+  /** Who is subscribed, by the id of the connection. */
+  presence(): Promise<Readonly<Record<string, ClientInfo>>>
+  history(request?: HistoryRequest): Promise<HistoryPage<ReceivedOf<C, Name>>>
+}
+
+export interface ChannelParts {
+  readonly sdk: Centrifuge
+  readonly appender: Appender
+  readonly clock: Clock
+  readonly report: Report
+  readonly call: <T>(method: string, data: unknown) => Promise<T>
+}
+
+export function openChannel<C extends Contract, Name extends string>(
+  name: Name,
+  { sdk, appender, clock, report, call }: ChannelParts,
+): Channel<C, Name> {
+  return {
+    name,
+    async append(type, data, { id, expectedOffset, signal } = {}) {
+      const command = {
+        channel: name,
+        type,
+        data: copied(data),
+        id: id ?? newEventId(clock.now()),
+        ...(expectedOffset !== undefined && { expectedOffset }),
+      }
+      return appender.append(command, signal)
+    },
+    async publish(data) {
+      const copy = copied(data)
+      await rejecting(sdk.publish(name, copy))
+    },
+    async signal(data, { to, echo } = {}) {
+      await call('holdfast.signal', {
+        channel: name,
+        data: copied(data),
+        ...(to && { to }),
+        ...(echo && { echo }),
+      })
+    },
+    subscribe(options) {
+      const given = typeof options === 'function' ? { onEvent: options } : options
+      // What arrives is what the contract says: the server refuses everything else.
+      return subscribe(sdk, name, given as SubscribeOptions<Received>, { clock, report })
+    },
+    async presence() {
+      const { clients } = await rejecting(sdk.presence(name))
+      return clients
+    },
+    async history({ since, limit = 100, reverse } = {}) {
+      const page = await rejecting(
+        readHistory(sdk, name, { limit, ...sinceOf(since, reverse === true), ...(reverse && { reverse }) }),
+      )
+      return page as HistoryPage<ReceivedOf<C, Name>>
+    },
+  }
+}
+
+/** In reverse, no place means: from the head. */
+function sinceOf(since: HistoryRequest['since'], reverse: boolean): { since?: Place } {
+  if (since === undefined && reverse) return {}
+  if (since === undefined || since === 'start') return { since: { offset: 0, epoch: '' } }
+  return { since: typeof since === 'number' ? { offset: since, epoch: '' } : since }
+}
+
+/** As it will be on the wire: a repeat must carry the same data, whatever has become of the original. */
+function copied(data: unknown): unknown {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(data)
+  } catch (error) {
+    throw new HoldfastClientError(
+      codes.notSerialisable,
+      `the data cannot be written as JSON: ${String(error)}`,
+    )
+  }
+  if (text === undefined) {
+    throw new HoldfastClientError(
+      codes.notSerialisable,
+      `expected data that JSON can hold, got ${typeof data}`,
+    )
+  }
+  return JSON.parse(text)
+}
+
+async function rejecting<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (thrown) {
+    throw clientError(thrown)
+  }
+}

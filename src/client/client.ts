@@ -1,0 +1,169 @@
+import type { Centrifuge, Options } from 'centrifuge'
+import { type Appended, Appender } from './appender.ts'
+import { type Channel, openChannel } from './channel.ts'
+import { systemClock } from './clock.ts'
+import type { ChannelOf, Contract } from './contract.ts'
+import { clientError, codes, HoldfastClientError } from './errors.ts'
+import { guard, reporter } from './report.ts'
+import type { SocketConstructor } from './rotation.ts'
+import { openConnection } from './sdk.ts'
+import type { ErrorContext } from './types.ts'
+
+export type ConnectionState = 'disconnected' | 'connecting' | 'connected'
+
+export interface ClientOptions {
+  /** The connection token (JWT), and how to get a new one. */
+  readonly token?: string
+  readonly getToken?: () => Promise<string>
+  /** Given to the server with the connect command. */
+  readonly data?: unknown
+  /** Headers for the server's `authenticate`, which a browser could not set. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Errors that nobody awaits; without it the first of each kind is written to the console. */
+  readonly onError?: (error: unknown, context: ErrorContext) => void
+  readonly onState?: (state: ConnectionState, why: { code: number; reason: string }) => unknown
+  /** A WebSocket implementation where there is no global one. */
+  readonly websocket?: SocketConstructor
+  /** How long to wait for a connection and for each reply, in milliseconds (default 5,000). */
+  readonly timeoutMs?: number
+  /** The delays between attempts to connect, in milliseconds (default 500 to 20,000, spread by chance). */
+  readonly reconnectDelayMs?: { readonly min: number; readonly max: number }
+  /**
+   * How many appends of one channel may be under way at a time. With 1 (the default) they are recorded in the
+   * order in which they were issued, whatever fails. A larger window is faster over a long way, and one that has to be
+   * repeated may be overtaken by at most `appendWindow − 1` later ones.
+   */
+  readonly appendWindow?: number
+  /** How many appends may wait in all (default 10,000); above it `append` rejects with `codes.overloaded`. */
+  readonly maxPendingAppends?: number
+}
+
+export interface Client<C extends Contract = Contract> {
+  readonly state: ConnectionState
+  /** The address of the last attempt. */
+  readonly url: string
+  /** The id of the connection; undefined while there is none. */
+  readonly id: string | undefined
+  /** Appends that are not recorded yet. */
+  readonly pendingAppends: number
+  /**
+   * Connects, and reconnects until `disconnect` or the server's final word. The promise resolves with the first
+   * connection, rejects at that final word, and need not be awaited.
+   */
+  connect(): Promise<void>
+  /** Ends the connection. Appends that are not recorded yet are rejected with `codes.disconnected`. */
+  disconnect(): void
+  channel<Name extends ChannelOf<C>>(name: Name): Channel<C, Name>
+  /** Calls a method of the application; tried once. @throws HoldfastClientError */
+  rpc<Result = unknown>(method: string, data?: unknown): Promise<Result>
+  /** The Centrifuge SDK underneath, for what is not offered here. Handlers set there must not throw. */
+  readonly sdk: Centrifuge
+}
+
+/** How many appends may be under way on one connection, over all channels. */
+const maxInFlightAppends = 128
+
+/**
+ * A client of one Holdfast server, or of several nodes of one: each attempt to connect takes the next address.
+ * @throws TypeError for wrong addresses, and where there is no WebSocket
+ */
+export function createClient<C extends Contract = Contract>(
+  url: string | readonly string[],
+  options: ClientOptions = {},
+): Client<C> {
+  const clock = systemClock
+  const report = reporter(options.onError)
+  const guarded = guard(report)
+  const connection = openConnection(url, options.websocket, sdkOptions(options))
+  const { sdk } = connection
+  let id: string | undefined
+
+  const call = async <T>(method: string, data: unknown): Promise<T> => {
+    try {
+      return (await sdk.rpc(method, data)).data as T
+    } catch (thrown) {
+      throw clientError(thrown)
+    }
+  }
+  const appender = new Appender({
+    clock,
+    send: command => call<Appended>('holdfast.append', command),
+    connected: () => sdk.state === 'connected',
+    onSilence: connection.probe,
+    window: options.appendWindow ?? 1,
+    maxInFlight: maxInFlightAppends,
+    maxPending: options.maxPendingAppends ?? 10_000,
+  })
+
+  const told = (state: ConnectionState, why: { code: number; reason: string }) =>
+    guarded(() => options.onState?.(state, why))
+  sdk.on('connecting', why => {
+    id = undefined
+    told('connecting', why)
+  })
+  sdk.on('connected', ({ client }) => {
+    id = client
+    appender.connected()
+    told('connected', { code: 0, reason: '' })
+  })
+  sdk.on('disconnected', why => {
+    id = undefined
+    appender.rejectAll(ended(why))
+    told('disconnected', why)
+  })
+
+  return {
+    sdk,
+    get state() {
+      return sdk.state
+    },
+    get url() {
+      return connection.url
+    },
+    get id() {
+      return id
+    },
+    get pendingAppends() {
+      return appender.pending
+    },
+    connect() {
+      sdk.connect()
+      const ready = sdk.ready().catch(thrown => {
+        throw clientError(thrown)
+      })
+      ready.catch(() => {})
+      return ready
+    },
+    disconnect() {
+      sdk.disconnect()
+      // Without a connection there is no event, and what waits for one would wait for ever.
+      appender.rejectAll(ended({ code: 0, reason: 'disconnect called' }))
+    },
+    channel: name => openChannel(name, { sdk, appender, clock, report, call }),
+    rpc: (method, data = null) => call(method, data),
+  }
+}
+
+function ended(why: { code: number; reason: string }): HoldfastClientError {
+  // The SDK's own code for `disconnect()` is 0.
+  const code = why.code === 0 ? codes.disconnected : why.code
+  return new HoldfastClientError(
+    code,
+    `the connection has ended (${why.reason}); an append under way may be recorded`,
+  )
+}
+
+function sdkOptions(options: ClientOptions): Partial<Options> {
+  return {
+    name: 'holdfast',
+    ...(options.token !== undefined && { token: options.token }),
+    ...(options.getToken && { getToken: options.getToken }),
+    ...(options.data !== undefined && { data: options.data }),
+    ...(options.headers && { headers: { ...options.headers } }),
+    ...(options.timeoutMs !== undefined && { timeout: options.timeoutMs }),
+    ...(options.reconnectDelayMs && {
+      minReconnectDelay: options.reconnectDelayMs.min,
+      maxReconnectDelay: options.reconnectDelayMs.max,
+    }),
+  }
+}

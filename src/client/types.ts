@@ -1,0 +1,105 @@
+import type { Contract, EventsOf } from './contract.ts'
+import type { HoldfastClientError } from './errors.ts'
+import type { Place, Reset } from './follower.ts'
+
+/** Who published, as the server knows it. */
+export interface ClientInfo {
+  /** The user's id; the empty string for an anonymous client. */
+  readonly user: string
+  /** The id of one connection: what `signal` takes to reach this one. */
+  readonly client: string
+  /** What the connection token says about the user. */
+  readonly connInfo?: unknown
+  /** What the channel token says about the user. */
+  readonly chanInfo?: unknown
+}
+
+/** What a channel delivers: a recorded event, or a message that may be lost. */
+export interface Received<Type extends string = string, Data = unknown> {
+  readonly channel: string
+  /** The event's type; `publication` for what was published without one. */
+  readonly type: Type
+  /** The application's JSON. */
+  readonly data: Data
+  /** The event's id (UUID); only recorded events have one. */
+  readonly id: string | undefined
+  /** The number in the channel: 1, 2, 3 …; only where the channel numbers. */
+  readonly offset: number | undefined
+  /** Milliseconds since 1970, by the server's clock; only where the server tells it. */
+  readonly time: number | undefined
+  /** Who published; undefined where the server did. */
+  readonly info: ClientInfo | undefined
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** Everything a channel of the contract may deliver: narrow it by `type`. */
+export type ReceivedOf<C extends Contract, Channel extends string> = {
+  [Type in keyof EventsOf<C, Channel> & string]: Received<Type, EventsOf<C, Channel>[Type]>
+}[keyof EventsOf<C, Channel> & string]
+
+/** What an error that nobody awaits was about. */
+export type ErrorContext =
+  /** A handler threw, or the promise it returned rejected; `event` is what it was given. */
+  | { readonly kind: 'handler'; readonly channel: string; readonly event: unknown }
+  /** Subscribing or reading the past failed for now, and is tried again. */
+  | { readonly kind: 'retrying'; readonly channel: string }
+  /** The server ended the subscription, and it does not come back by itself. */
+  | { readonly kind: 'ended'; readonly channel: string }
+  /** Reported where there is no `onReset`: events are missed for good. */
+  | { readonly kind: 'reset'; readonly channel: string; readonly reset: Reset }
+  /** Messages without a number were dropped because the handler is too slow. */
+  | { readonly kind: 'dropped'; readonly channel: string }
+  /** A listener of the connection threw. */
+  | { readonly kind: 'listener' }
+
+export interface SubscribeOptions<Event> {
+  /**
+   * Where to begin: an offset (events after it follow, 0 is before the first), a saved position (which notices a
+   * new epoch), or `start`, the oldest event there still is. Without it: what is published from now on.
+   */
+  readonly since?: number | Place | 'start'
+  /**
+   * Called for one event after the other, in order, each offset once; the next waits for the promise it returns. If
+   * it throws, that is reported and the next event follows.
+   */
+  readonly onEvent?: (event: Event) => unknown
+  /**
+   * A gap that cannot be closed. Events after `reset.position` follow; what was built from earlier ones should be
+   * loaded anew.
+   */
+  readonly onReset?: (reset: Reset) => unknown
+  /** Where to go on where the numbering began anew: after its head (the default), or from its oldest event. */
+  readonly afterReset?: 'head' | 'start'
+  /** Subscribed, for the first time or again. */
+  readonly onSubscribed?: (context: { position: Place | undefined; data: unknown }) => unknown
+  /** The server ended the subscription for good; without this it goes to `onError`. */
+  readonly onUnsubscribed?: (reason: HoldfastClientError) => unknown
+  readonly onJoin?: (info: ClientInfo) => unknown
+  readonly onLeave?: (info: ClientInfo) => unknown
+  /** For this subscription in place of the client's `onError`. */
+  readonly onError?: (error: unknown, context: ErrorContext) => void
+  /** A channel token, and how to get a new one. */
+  readonly token?: string
+  readonly getToken?: (context: { channel: string }) => Promise<string>
+  /** Given to the server with the subscribe command. */
+  readonly data?: unknown
+  /**
+   * How many events may wait for a slow handler (default 1,000). Above it numbered events are read from the
+   * history when the handler has caught up, others are dropped.
+   */
+  readonly maxWaiting?: number
+}
+
+export interface Subscription {
+  readonly channel: string
+  /**
+   * The last event whose handler has ended (also by an error, which was reported). Save it, and give it as `since`
+   * to go on from there. Undefined before the first reply, and in channels that do not number.
+   */
+  readonly position: Place | undefined
+  readonly state: 'subscribing' | 'subscribed' | 'unsubscribed'
+  /** Resolves when the server has answered; rejects when the subscription has ended. */
+  ready(): Promise<void>
+  /** No handler is called after this. */
+  unsubscribe(): void
+}
