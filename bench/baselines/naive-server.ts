@@ -1,4 +1,5 @@
 // The naive way, as most tutorials have it: `ws`, Redis Pub/Sub, JSON parsed and written again for every client.
+import { open, url } from 'node:inspector'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -74,6 +75,12 @@ async function replay(socket: WebSocket, redis: Redis, { from, source, databaseU
   await sql.end()
 }
 
-const handlers = { start }
+/** Where the debugger listens from now on. */
+async function openDebugger(_: undefined): Promise<string> {
+  open(0, '127.0.0.1')
+  return url() ?? ''
+}
+
+const handlers = { start, openDebugger }
 export type NaiveHandlers = typeof handlers
 answer(handlers)

@@ -3,6 +3,7 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { answer } from '../stage/remote.ts'
 import { type Pids, spentSince, usage } from '../stage/usage.ts'
 import { type DialectName, dialects } from './dialects.ts'
+import { inGroups } from './groups.ts'
 import { type Percentiles, percentiles } from './latencies.ts'
 import type { RawSocket } from './raw-socket.ts'
 import { stamped } from './stamp.ts'
@@ -205,12 +206,6 @@ const publisherSink = {
 /** All rooms' names are equally long, so that all messages are. */
 function roomName(room: number): string {
   return `r${String(room).padStart(4, '0')}`
-}
-
-async function inGroups(count: number, size: number, act: (i: number) => Promise<void>): Promise<void> {
-  for (let i = 0; i < count; i += size) {
-    await Promise.all(Array.from({ length: Math.min(size, count - i) }, (_, j) => act(i + j)))
-  }
 }
 
 const load = new FanOutLoad()

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LocalPostgres, startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
@@ -19,7 +19,12 @@ export class Stage implements AsyncDisposable {
   constructor(log: (line: string) => void) {
     this.#log = log
     this.directory = this.#make(
-      () => mkdtemp(join(tmpdir(), 'holdfast-bench-')),
+      async () => {
+        const directory = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
+        // Run by root, Postgres is another user, who must be able to get in.
+        await chmod(directory, 0o755)
+        return directory
+      },
       directory => rm(directory, { recursive: true, force: true }),
     )
   }
@@ -41,15 +46,12 @@ export class Stage implements AsyncDisposable {
     return this.#only('postgres', async () => {
       this.#log('starting Postgres')
       const directory = join(await this.directory, 'postgres')
-      const exits = listeners()
       return this.#make(
-        async () => {
-          const postgres = await startLocalPostgres({ directory, flags: ['-c', 'max_connections=200'] })
-          // The package ends this process on signals in its own way; here the stage decides the order.
-          exits.forgetNew()
-          return postgres
+        () => startLocalPostgres({ directory, flags: ['-c', 'max_connections=200'], tell: this.#log }),
+        async postgres => {
+          await postgres.stop()
+          await rm(postgres.directory, { recursive: true, force: true })
         },
-        postgres => postgres.stop(),
       )
     })
   }
@@ -121,19 +123,4 @@ const nodeConfig = {
       allow: { subscribe: everyone, publish: everyone, append: everyone, history: everyone },
     },
   },
-}
-
-/** Remembers who listens for the process's end now, so that later comers can be let go. */
-function listeners() {
-  const events = ['SIGINT', 'SIGTERM', 'SIGHUP', 'beforeExit', 'exit'] as const
-  const known = new Map(events.map(event => [event, new Set<unknown>(process.listeners(event as 'SIGINT'))]))
-  return {
-    forgetNew() {
-      for (const [event, before] of known) {
-        for (const listener of process.listeners(event as 'SIGINT')) {
-          if (!before.has(listener)) process.removeListener(event, listener)
-        }
-      }
-    },
-  }
 }
