@@ -63,6 +63,7 @@ export class Inbox<T> {
       if (this.#closed) break
       if (promise) {
         this.#items.splice(0, at)
+        if (this.#items.length < this.#capacity / 2) this.#wake()
         promise.then(() => this.#run())
         return
       }
@@ -84,7 +85,6 @@ export class Inbox<T> {
         .catch((error: unknown) => this.#onFailure(error, item))
         .then(() => {
           this.#onHandled(item)
-          if (this.#items.length < this.#capacity / 2) this.#wake()
         })
     } catch (error) {
       this.#onFailure(error, item)
