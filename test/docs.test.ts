@@ -13,7 +13,9 @@ function leaves(schema: unknown, path: string): string[] {
   }
   if (path === 'defaults') return []
   if (!properties) {
-    return typeof additionalProperties === 'object' && path === 'namespaces' ? leaves(additionalProperties, '') : [path]
+    return typeof additionalProperties === 'object' && path === 'namespaces'
+      ? leaves(additionalProperties, '')
+      : [path]
   }
   return Object.entries(properties).flatMap(([key, value]) => leaves(value, path ? `${path}.${key}` : key))
 }
@@ -23,7 +25,9 @@ describe('the documents', () => {
     const text = await read('docs/CONFIGURATION.md')
     const keys = leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
     expect(keys.length).toBeGreaterThan(40)
-    const documented = [...text.matchAll(/^\|(.+?)\|/gm)].flatMap(row => [...(row[1] ?? '').matchAll(/`([\w.]+)`/g)].map(m => m[1] ?? ''))
+    const documented = [...text.matchAll(/^\|(.+?)\|/gm)].flatMap(row =>
+      [...(row[1] ?? '').matchAll(/`([\w.]+)`/g)].map(m => m[1] ?? ''),
+    )
     expect(keys.filter(key => !documented.includes(key))).toEqual([])
     const known = new Set([...keys, 'defaults', ...keys.map(key => key.split('.')[0] ?? '')])
     const dotted = documented.filter(key => key.includes('.') && !known.has(key))

@@ -1,5 +1,11 @@
 export { type Contract, defineContract, type StandardSchemaV1 } from '../contract/index.ts'
-export { type Appended, type ClientInfo, type ErrorCode, HoldfastError, type Position } from '../domain/index.ts'
+export {
+  type Appended,
+  type ClientInfo,
+  type ErrorCode,
+  HoldfastError,
+  type Position,
+} from '../domain/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
 export type { Config, ConfigInput } from '../platform/index.ts'
 export { createHoldfast } from './holdfast.ts'

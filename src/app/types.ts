@@ -111,9 +111,9 @@ export interface Holdfast<C extends Contract = Contract> {
   ): Promise<HistoryResult>
   presence(channel: ChannelOf<C>): Promise<ReadonlyMap<string, ClientInfo>>
   /** Ends a user's connections, on whichever node they are; SDKs do not come back. */
-  disconnect(user: string, reason?: string): void
+  disconnect(user: string, reason?: string): Promise<void>
   /** Ends a user's subscription to a channel, on whichever node it is. */
-  unsubscribe(user: string, channel: string): void
+  unsubscribe(user: string, channel: ChannelOf<C>): Promise<void>
 
   /** Listens on `http.host` and `http.port`. @throws HoldfastError CONFIG_INVALID where the port is taken */
   listen(): Promise<{ readonly host: string; readonly port: number }>

@@ -83,7 +83,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     log: { level: 'warn' },
     ...options.config,
     redis: { prefix: `t${randomUUID().slice(0, 8)}`, ...(options.config?.['redis'] as object | undefined) },
-    auth: { insecure: false, token: { hmacSecret: tokenSecret }, ...(options.config?.['auth'] as object | undefined) },
+    auth: {
+      insecure: false,
+      token: { hmacSecret: tokenSecret },
+      ...(options.config?.['auth'] as object | undefined),
+    },
   }
   await writeFile(file, JSON.stringify(config))
   const nodes: Node[] = []
@@ -122,7 +126,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
-async function startNode(options: { name: string; migrate: boolean; env: Record<string, string> }): Promise<Node> {
+async function startNode(options: {
+  name: string
+  migrate: boolean
+  env: Record<string, string>
+}): Promise<Node> {
   const child = spawn(process.execPath, [bin, 'serve', '--json', ...(options.migrate ? ['--migrate'] : [])], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -59,9 +59,13 @@ export async function subscribe(
 
 /** Waits for `count` publications and for nothing else to come within a moment of quiet from a marker. */
 export async function received(recorded: Recorded, count: number, limitMs = 20_000): Promise<void> {
-  await until(`${count} publications have come (there are ${recorded.publications.length})`, () => {
-    return recorded.publications.length >= count
-  }, limitMs)
+  await until(
+    `${count} publications have come (there are ${recorded.publications.length})`,
+    () => {
+      return recorded.publications.length >= count
+    },
+    limitMs,
+  )
 }
 
 export function dense(n: number): number[] {

@@ -55,7 +55,8 @@ describe('appends from several clients on both nodes', () => {
       select channel, "offset"::int as "offset", id::text from holdfast.events
       where channel = any(${channels}) order by channel, "offset"`
     expect(rows).toHaveLength(1_000)
-    const key = (row: { channel: string; offset: number; id: string }) => `${row.channel}/${row.offset}/${row.id}`
+    const key = (row: { channel: string; offset: number; id: string }) =>
+      `${row.channel}/${row.offset}/${row.id}`
     expect(acknowledged.map(key).sort()).toEqual(rows.map(key).sort())
     // What each subscriber saw is what Postgres holds, event by event.
     for (const record of records) {

@@ -97,7 +97,12 @@ describe(`a node killed while it appends (seed ${seed}, ${kills} kills)`, () => 
 })
 
 /** 1 where a channel's partition stands in the ledger beyond what its mirror has, else 0. */
-async function unmirrored(sql: postgres.Sql, redis: Redis, epoch: string, channels: string[]): Promise<number> {
+async function unmirrored(
+  sql: postgres.Sql,
+  redis: Redis,
+  epoch: string,
+  channels: string[],
+): Promise<number> {
   const heads = await sql<{ partition: number; head: number }[]>`
     select partition, max(position)::int as head from holdfast.events
     where partition in (select distinct partition from holdfast.events where channel = any(${channels}))

@@ -71,7 +71,8 @@ describe('a late joiner from 0 gets everything and then goes on live, when Redis
   it('history pages over hot and cold by since, limit and reverse', async () => {
     const writer = await connect(cluster.nodes[0]?.url ?? '', 'pager')
     const channel = 'order:pages'
-    for (let n = 1; n <= 20; n++) await writer.rpc('holdfast.append', { channel, type: 'Numbered', data: { n } })
+    for (let n = 1; n <= 20; n++)
+      await writer.rpc('holdfast.append', { channel, type: 'Numbered', data: { n } })
     await subscribe(writer, channel)
     const pages = async () => {
       const all = await writer.history(channel, { limit: 300 })

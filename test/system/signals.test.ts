@@ -85,7 +85,11 @@ describe('signals between two nodes', () => {
     await subscribe(second, 'room:who')
     await until('both tabs have joined', () => events.filter(each => each === 'join guest').length === 2)
     const { clients } = await watcher.presence('room:who')
-    expect(Object.values(clients).map(info => info.user).sort()).toEqual(['guest', 'guest', 'watcher'])
+    expect(
+      Object.values(clients)
+        .map(info => info.user)
+        .sort(),
+    ).toEqual(['guest', 'guest', 'watcher'])
     expect(await watcher.presenceStats('room:who')).toMatchObject({ numClients: 3, numUsers: 2 })
     guest.disconnect()
     second.disconnect()

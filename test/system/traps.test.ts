@@ -11,7 +11,9 @@ type Client = Awaited<ReturnType<typeof connect>>
 async function append(client: Client, channel: string, count: number): Promise<number> {
   const done = await Promise.all(
     Array.from({ length: count }, (_, n) =>
-      client.rpc('holdfast.append', { channel, type: 'Numbered', data: { n } }).then(({ data }) => data.offset as number),
+      client
+        .rpc('holdfast.append', { channel, type: 'Numbered', data: { n } })
+        .then(({ data }) => data.offset as number),
     ),
   )
   return Math.max(...done)
@@ -38,7 +40,9 @@ describe('a trap that loses events elsewhere', () => {
     cluster = await startCluster({ redisUrl: redis.url, nodes: 2 })
     const writer = await client(0, 'after')
     expect(await append(writer, 'order:reused', 3)).toBe(3)
-    const record = await subscribe(await client(1, 'reader'), 'order:reused', { since: { offset: 0, epoch: '' } })
+    const record = await subscribe(await client(1, 'reader'), 'order:reused', {
+      since: { offset: 0, epoch: '' },
+    })
     await received(record, 3)
     await append(writer, 'order:reused', 2)
     await received(record, 5)
@@ -77,7 +81,9 @@ describe('a trap that loses events elsewhere', () => {
     const replica = await startLocalRedis({ server })
     const replicaClient = new Redis(replica.url)
     await replicaClient.replicaof('127.0.0.1', Number(new URL(cluster.redisUrl).port))
-    await until('the replica has copied', async () => (await replicaClient.info('replication')).includes('link_status:up'))
+    await until('the replica has copied', async () =>
+      (await replicaClient.info('replication')).includes('link_status:up'),
+    )
     await replicaClient.replicaof('NO', 'ONE')
     const record = await subscribe(await client(1, 'reader'), 'order:stale')
     await append(writer, 'order:stale', 10)
@@ -95,7 +101,9 @@ describe('a trap that loses events elsewhere', () => {
       (await promotedClient.info('replication')).includes('link_status:up'),
     )
     await promotedClient.replicaof('NO', 'ONE')
-    const resumed = await subscribe(await client(1, 'resumed'), 'order:stale', { since: { offset: 20, epoch: '' } })
+    const resumed = await subscribe(await client(1, 'resumed'), 'order:stale', {
+      since: { offset: 20, epoch: '' },
+    })
     expect(resumed.subscription.state).toBe('subscribed')
     const head = await append(writer, 'order:stale', 10)
     expect(head).toBe(30)
@@ -185,12 +193,16 @@ describe('a trap that loses events elsewhere', () => {
       cluster.nodes[0]?.process.kill('SIGSTOP')
       await Promise.race([
         append(living, 'order:frozen', 20),
-        new Promise((_, reject) => setTimeout(() => reject(new Error('the living node waits for the frozen one')), 10_000)),
+        new Promise((_, reject) =>
+          setTimeout(() => reject(new Error('the living node waits for the frozen one')), 10_000),
+        ),
       ])
       cluster.nodes[0]?.process.kill('SIGCONT')
       await pending
     }
-    const reader = await subscribe(await client(1, 'reader'), 'order:frozen', { since: { offset: 0, epoch: '' } })
+    const reader = await subscribe(await client(1, 'reader'), 'order:frozen', {
+      since: { offset: 0, epoch: '' },
+    })
     const { offset } = await living.history('order:frozen', { limit: 0 })
     await received(reader, offset)
     expect(reader.offsets()).toEqual(dense(offset))

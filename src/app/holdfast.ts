@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { type Contract, contractCheck } from '../contract/index.ts'
+import { HoldfastError } from '../domain/index.ts'
+import {
+  type AuthenticateHook,
+  createAuthenticator,
+  createCluster,
+  createHealth,
+  createHttpApi,
+  createHttpServer,
+  createPermissions,
+  createRouter,
+  createSocketServer,
+} from '../gateway/index.ts'
+import { createLogger, parseConfig } from '../platform/index.ts'
+import { createRealtimeTier } from '../realtime/index.ts'
+import { withContract } from './contract-router.ts'
+import { HookRegistry } from './hooks.ts'
+import { openDurable } from './open-durable.ts'
+import type { Holdfast, HoldfastOptions } from './types.ts'
+import { historyResult, jsonOf } from './values.ts'
+import { version } from './version.ts'
+
+/**
+ * Builds one node from its parts: the only place where the rooms meet. Nothing listens until `listen` or `attach`.
+ * @throws HoldfastError CONFIG_INVALID for the configuration, a database without the schema, or one that may lose
+ *   acknowledged events; DEPENDENCY_* where Postgres does not answer
+ */
+export async function createHoldfast<const C extends Contract = Contract>(
+  options: HoldfastOptions<C> = {},
+): Promise<Holdfast<C>> {
+  const { contract, logger: given, nodeName, ...input } = options
+  const config = parseConfig(input)
+  const node = { id: randomUUID(), name: nodeName ?? `${hostname()}-${process.pid}`, version }
+  const logger = given ?? createLogger(config.log.level, { node: node.name })
+  const hooks = new HookRegistry()
+  let authenticate: AuthenticateHook | undefined
+
+  const durable = await openDurable(config, node.id, logger)
+  const busUrl = config.redis.bus?.url ?? config.redis.url
+  const realtime = await createRealtimeTier({
+    ...(busUrl === undefined ? {} : { redisUrl: busUrl }),
+    prefix: config.redis.prefix,
+    nodeId: node.id,
+    logger,
+  })
+
+  const { namespaces } = config
+  const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
+  const router = contract ? withContract(plain, contractCheck(contract)) : plain
+  const hookTimeoutMs = config.limits.hookTimeoutMs
+  const authenticator = createAuthenticator({
+    auth: config.auth,
+    hook: () => authenticate,
+    hookTimeoutMs,
+    logger,
+  })
+  const permissions = createPermissions({
+    namespaces,
+    insecure: config.auth.insecure,
+    authenticator,
+    authorize: channel => hooks.authorize(channel),
+    hookTimeoutMs,
+  })
+  const sockets = createSocketServer({
+    config,
+    authenticator,
+    permissions,
+    hooks,
+    router,
+    realtime,
+    durable: durable?.tier,
+    logger,
+    version,
+  })
+  const cluster = createCluster({
+    node,
+    control: realtime.control,
+    sessions: sockets.sessions,
+    router,
+    logger,
+  })
+  let closing: Promise<void> | undefined
+  const health = createHealth({ router, namespaces, draining: () => closing !== undefined })
+  const api = createHttpApi({ config, router, cluster, health, logger })
+  const server = createHttpServer({
+    api,
+    handleUpgrade: (request, socket, head) => sockets.handleUpgrade(request, socket, head),
+  })
+
+  async function stop(): Promise<void> {
+    // Sockets first, while both tiers still work: what clients have sent is finished and acknowledged.
+    const closed = server.close(config.limits.drainTimeoutMs)
+    await sockets.close()
+    await closed
+    cluster.close()
+    await durable?.close()
+    await realtime.close()
+  }
+
+  return {
+    config,
+    node: { id: node.id, name: node.name },
+
+    authenticate: hook => {
+      authenticate = hook
+    },
+    authorize: (pattern, hook) => hooks.addAuthorize(pattern, call => hook(call as never)),
+    rpc: (method, hook) => hooks.addRpc(method, hook),
+    onPublish: (pattern, hook) => hooks.addPublish(pattern, call => hook(call as never)),
+
+    publish: async (channel, data, { tags, idempotencyKey } = {}) =>
+      router.publish({
+        channel,
+        data: jsonOf(data),
+        ...(tags === undefined ? {} : { tags }),
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      }),
+    append: async (channel, type, data, { id, expectedOffset } = {}) =>
+      router.append({
+        channel,
+        type,
+        data: jsonOf(data),
+        ...(id === undefined ? {} : { id }),
+        ...(expectedOffset === undefined ? {} : { expectedOffset }),
+      }),
+    history: async (channel, { since, limit = config.limits.maxHistoryLimit, reverse = false } = {}) =>
+      historyResult(
+        await router.history({ channel, limit, reverse, ...(since === undefined ? {} : { since }) }),
+      ),
+    presence: channel => router.presence(channel),
+    disconnect: async (user, reason = 'force disconnect') => {
+      await cluster.act({ act: 'disconnect', user, whitelist: [], code: 3503, reason })
+    },
+    unsubscribe: async (user, channel) => {
+      await cluster.act({ act: 'unsubscribe', user, channel, code: 2000, reason: 'server unsubscribe' })
+    },
+
+    listen: () => {
+      if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node has been closed')
+      return server.listen(config.http.host, config.http.port)
+    },
+    attach: http => server.attach(http),
+    close: () => {
+      closing ??= stop()
+      return closing
+    },
+  }
+}

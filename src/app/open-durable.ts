@@ -1,0 +1,55 @@
+import { HoldfastError } from '../domain/index.ts'
+import {
+  createDurableTier,
+  createPostgresLedger,
+  type DurableTier,
+  migrate,
+  pendingMigrations,
+  startRetention,
+} from '../durable/index.ts'
+import type { Config, Logger } from '../platform/index.ts'
+
+/**
+ * The durable tier over a database with the right schema; undefined where no Postgres is configured.
+ * @throws HoldfastError CONFIG_INVALID when migrations are pending and `postgres.migrate` is off
+ */
+export async function openDurable(
+  config: Config,
+  nodeId: string,
+  logger: Logger,
+): Promise<{ tier: DurableTier; close(): Promise<void> } | undefined> {
+  const { url, poolSize, lanes, allowUnsafeFsync, retentionIntervalMs } = config.postgres
+  if (url === undefined) return undefined
+  if (config.postgres.migrate) await migrate(url, logger)
+  else await refusePending(url, logger)
+  const ledger = await createPostgresLedger({ url, poolSize, lanes, allowUnsafeFsync, logger })
+  const redisUrl = config.redis.log?.url ?? config.redis.url
+  const tier = await createDurableTier({
+    ledger,
+    ...(redisUrl === undefined ? {} : { redisUrl }),
+    nodeId,
+    logger,
+  })
+  const retention = startRetention({
+    url,
+    namespaces: config.namespaces,
+    intervalMs: retentionIntervalMs,
+    logger,
+  })
+  return {
+    tier,
+    async close() {
+      await retention.stop()
+      await tier.close()
+    },
+  }
+}
+
+async function refusePending(url: string, logger: Logger): Promise<void> {
+  const pending = await pendingMigrations(url, logger)
+  if (pending.length === 0) return
+  throw new HoldfastError(
+    'CONFIG_INVALID',
+    `the database lacks ${pending.length} migration(s) (${pending.join(', ')}); run "holdfast migrate", or set postgres.migrate`,
+  )
+}
