@@ -1,8 +1,25 @@
+export { createHttpApi, type HttpApi, type HttpApiOptions } from './api/http-api.ts'
 export type { AuthenticateHook, Identity } from './auth/authenticate-hook.ts'
 export { type AuthenticatorOptions, createAuthenticator } from './auth/authenticator.ts'
 export { createToken, type TokenRequest } from './auth/create-token.ts'
 export type { Authorization, AuthorizeCall, AuthorizeHook } from './authorize-hook.ts'
+export {
+  type Cluster,
+  type ClusterOptions,
+  createCluster,
+  type NodeIdentity,
+  type NodeInfo,
+} from './cluster/cluster.ts'
+export type { SessionCommand } from './cluster/session-command.ts'
+export { createHealth, type Health, type HealthOptions } from './health.ts'
+export {
+  createHttpServer,
+  type HttpServer,
+  type HttpServerOptions,
+  type UpgradeHandler,
+} from './http-server.ts'
 export { createPermissions, type PermissionsOptions } from './permissions.ts'
+export { createRouter, type RouterOptions } from './router.ts'
 export type {
   Authenticator,
   ChannelGrant,
@@ -17,3 +34,9 @@ export type {
   SessionHandle,
   Sessions,
 } from './types.ts'
+export {
+  createSocketServer,
+  type SocketServer,
+  type SocketServerOptions,
+  webSocketPath,
+} from './websocket-server.ts'

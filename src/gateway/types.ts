@@ -69,7 +69,10 @@ export interface SessionHandle {
   disconnect(code: number, reason: string): void
   unsubscribe(channel: string, code: number, reason: string): void
   /** A server-side subscription, told to the client by a subscribe push. */
-  subscribe(channel: string, options: { info?: string; data?: string; recover?: RecoverRequest }): Promise<void>
+  subscribe(
+    channel: string,
+    options: { info?: string; data?: string; recover?: RecoverRequest },
+  ): Promise<void>
   /** Server-side refresh: a new expiry, or with `expired` the end (3005). */
   refresh(options: { expireAt?: number; expired?: boolean }): void
 }
@@ -111,7 +114,11 @@ export interface Router {
 /** The application's own code in the path of a command (`design`: hooks deny with a temporary error when they fail). */
 export interface Hooks {
   rpc(method: string): ((call: RpcCall) => unknown) | undefined
-  /** Validates, transforms or refuses what a client publishes; returns JSON text. */
+  /**
+   * Sees what a client publishes, appends or signals: returns undefined to let it pass untouched or a value to put in
+   * its place, throws a HoldfastError to refuse. The caller knows no pattern: it leaves `params` empty, and who found
+   * the hook by one fills them in.
+   */
   onPublish(channel: string): ((call: PublishCall) => unknown) | undefined
 }
 
@@ -127,5 +134,7 @@ export interface PublishCall {
   readonly client: string
   readonly channel: string
   readonly params: Readonly<Record<string, string>>
+  /** The event's type, where it is an append. */
+  readonly type?: string
   readonly data: unknown
 }

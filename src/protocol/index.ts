@@ -14,6 +14,7 @@ export {
 export { type Disconnect, disconnects, fitReason, withDetail } from './disconnects.ts'
 export { disconnectFor, type WireError, wireError, wireErrors } from './errors.ts'
 export { type AppendRequest, parseAppend, parseSignal, type SignalRequest } from './extension.ts'
+export { sliceAt } from './json-slice.ts'
 export {
   encodeClientInfo,
   encodeEvent,

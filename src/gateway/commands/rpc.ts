@@ -1,0 +1,32 @@
+import { HoldfastError } from '../../domain/index.ts'
+import { type RpcCommand, rpcReply } from '../../protocol/index.ts'
+import { callHook } from '../hook-call.ts'
+import type { Pending } from '../pending-replies.ts'
+import type { SessionContext } from '../session-context.ts'
+import { append, jsonOf, signal } from './publish.ts'
+
+/** Methods under `holdfast.` are the server's own, all others the application's. */
+export async function rpc(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
+  switch (command.method) {
+    case 'holdfast.append':
+      return append(session, command, pending)
+    case 'holdfast.signal':
+      return signal(session, command, pending)
+    case 'holdfast.ack':
+    case 'holdfast.cursor':
+      throw new HoldfastError('NOT_AVAILABLE', 'cursors are not kept by this server')
+    default:
+      return callApplication(session, command)
+  }
+}
+
+async function callApplication(session: SessionContext, command: RpcCommand): Promise<string> {
+  const { hooks, config } = session.parts
+  const hook = command.method.startsWith('holdfast.') ? undefined : hooks.rpc(command.method)
+  if (!hook) throw new HoldfastError('METHOD_UNKNOWN', `there is no method ${JSON.stringify(command.method)}`)
+  const { user, client } = session
+  const data: unknown = command.data === undefined ? undefined : JSON.parse(command.data)
+  const call = { user, client, method: command.method, data }
+  const value = await callHook('rpc', config.limits.hookTimeoutMs, () => hook(call))
+  return rpcReply(command.id, value === undefined ? undefined : jsonOf(value, 'rpc'))
+}

@@ -1,0 +1,97 @@
+import { HoldfastError } from '../../domain/index.ts'
+import {
+  type ChannelCommand,
+  emptyReply,
+  pushPublication,
+  pushSubscribe,
+  type SubscribeCommand,
+  subscribeReply,
+} from '../../protocol/index.ts'
+import type { Pending } from '../pending-replies.ts'
+import type { SessionContext } from '../session-context.ts'
+import type { SessionHandle } from '../types.ts'
+import { resultOf } from './connect.ts'
+
+/**
+ * @throws HoldfastError ALREADY_SUBSCRIBED, LIMIT_EXCEEDED, POSITION_LOST (where the client asked for it), and what
+ *   the permissions and the tier throw
+ */
+export function subscribe(
+  session: SessionContext,
+  command: SubscribeCommand,
+  pending: Pending,
+): Promise<void> {
+  return session.order.run(command.channel, () => subscribeInOrder(session, command, pending))
+}
+
+async function subscribeInOrder(
+  session: SessionContext,
+  command: SubscribeCommand,
+  pending: Pending,
+): Promise<void> {
+  if (pending.abandoned) return
+  if (command.unsupported === 'filter') {
+    throw new HoldfastError('REQUEST_INVALID', 'filters by tags are not served')
+  }
+  if (command.unsupported === 'type') {
+    throw new HoldfastError('NOT_AVAILABLE', 'only stream subscriptions are served')
+  }
+  const { channel, recover, positioned, rejectUnrecovered } = command
+  const { subscriptions, parts } = session
+  const subscription = subscriptions.open(channel, { serverSide: false })
+  try {
+    const token = command.token === '' ? undefined : command.token
+    subscription.grant = await pending.within(
+      parts.permissions.check('subscribe', channel, subscriptions, token),
+    )
+    subscription.byToken = token !== undefined
+    if (subscription.ended) throw endedMeanwhile(channel)
+    subscription.onHoldFull = () => pending.overtake()
+    const joined = await subscriptions.join(subscription, { recover, positioned, rejectUnrecovered })
+    if (!joined) throw endedMeanwhile(channel)
+    if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', `${channel} took too long`)
+    const line = subscribeReply(pending.id, resultOf(joined, subscription.grant))
+    pending.finish(line, () => subscriptions.tell(subscription))
+  } catch (error) {
+    subscriptions.close(subscription)
+    throw error
+  }
+}
+
+/** The server has ended it before it began: the client is refused as if it had asked a moment later. */
+function endedMeanwhile(channel: string): HoldfastError {
+  return new HoldfastError('NOT_PERMITTED', `the subscription to ${channel} was ended by the server`)
+}
+
+/** Succeeds also where there is no subscription; one under way is waited for. */
+export async function unsubscribe(session: SessionContext, command: ChannelCommand): Promise<string> {
+  return session.order.run(command.channel, async () => {
+    const subscription = session.subscriptions.get(command.channel)
+    if (subscription) session.subscriptions.close(subscription)
+    return emptyReply(command.id, 'unsubscribe')
+  })
+}
+
+/** A subscription that the server makes on a living connection. The client hears of it by a push. */
+export async function subscribeFromServer(
+  session: SessionContext,
+  channel: string,
+  options: Parameters<SessionHandle['subscribe']>[1],
+): Promise<void> {
+  await session.order.run(channel, async () => {
+    const { subscriptions } = session
+    const subscription = subscriptions.open(channel, { serverSide: true })
+    const { info, data } = options
+    subscription.grant = { ...(info === undefined ? {} : { info }), ...(data === undefined ? {} : { data }) }
+    try {
+      const joined = await subscriptions.join(subscription, { recover: options.recover })
+      if (!joined) return
+      session.tell(pushSubscribe(channel, resultOf(joined, subscription.grant)))
+      for (const publication of joined.publications) session.tell(pushPublication(channel, publication))
+      subscriptions.tell(subscription)
+    } catch (error) {
+      subscriptions.close(subscription)
+      throw error
+    }
+  })
+}

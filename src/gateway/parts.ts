@@ -1,0 +1,23 @@
+import type { DurableTier } from '../durable/index.ts'
+import type { Config, Logger } from '../platform/index.ts'
+import type { RealtimeTier } from '../realtime/index.ts'
+import type { FlushTurn } from './flush-turn.ts'
+import type { SessionRegistry } from './session-registry.ts'
+import type { Authenticator, Hooks, Permissions, Router } from './types.ts'
+
+/** What every session of a node shares. */
+export interface GatewayParts {
+  readonly config: Pick<Config, 'auth' | 'limits'>
+  readonly authenticator: Authenticator
+  readonly permissions: Permissions
+  readonly hooks: Hooks
+  readonly router: Router
+  readonly realtime: RealtimeTier
+  /** Undefined where no Postgres is configured. */
+  readonly durable: DurableTier | undefined
+  readonly logger: Logger
+  /** Told to clients in the connect reply. */
+  readonly version: string
+  readonly registry: SessionRegistry
+  readonly turn: FlushTurn
+}

@@ -1,0 +1,95 @@
+import { checkChannel, HoldfastError, type NamespaceOptions, namespaceOf } from '../domain/index.ts'
+import type { DurableTier } from '../durable/index.ts'
+import type { RealtimeTier } from '../realtime/index.ts'
+import { eventIdOfKey } from './event-key.ts'
+import type { Router } from './types.ts'
+
+export interface RouterOptions {
+  readonly namespaces: Readonly<Record<string, NamespaceOptions>>
+  readonly realtime: RealtimeTier
+  /** Undefined where no Postgres is configured: durable channels exist and answer NOT_AVAILABLE. */
+  readonly durable: DurableTier | undefined
+}
+
+/** The type of an event that was published instead of appended. */
+const publishedType = 'publication'
+
+export function createRouter({ namespaces, realtime, durable }: RouterOptions): Router {
+  const options = (channel: string): NamespaceOptions => {
+    const name = namespaceOf(checkChannel(channel))
+    const found = Object.hasOwn(namespaces, name) ? namespaces[name] : undefined
+    if (found) return found
+    throw new HoldfastError('CHANNEL_UNKNOWN', `the namespace ${JSON.stringify(name)} is not declared`)
+  }
+  const isDurable = (channel: string): boolean => options(channel).tier === 'durable'
+  const ledger = (): DurableTier => {
+    if (durable) return durable
+    throw new HoldfastError('NOT_AVAILABLE', 'durable channels need Postgres, and none is configured')
+  }
+  return {
+    options,
+    async publish({ channel, data, info, tags, skipHistory, idempotencyKey, type }) {
+      const namespace = options(channel)
+      if (namespace.tier === 'durable') {
+        if (tags) throw new HoldfastError('REQUEST_INVALID', "an event's tags are its id and type")
+        const id = idempotencyKey === undefined ? undefined : eventIdOfKey(channel, idempotencyKey)
+        const { offset, epoch } = await ledger().append({
+          channel,
+          type: type ?? publishedType,
+          data,
+          ...(id === undefined ? {} : { id }),
+          ...(info === undefined ? {} : { info }),
+        })
+        return { offset, epoch }
+      }
+      return realtime.publish({
+        channel,
+        data,
+        options: namespace,
+        ...(info === undefined ? {} : { info }),
+        ...(tags === undefined ? {} : { tags }),
+        ...(skipHistory === undefined ? {} : { skipHistory }),
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      })
+    },
+    async append(event) {
+      if (isDurable(event.channel)) return ledger().append(event)
+      throw new HoldfastError('NOT_AVAILABLE', `${event.channel} is not durable`)
+    },
+    signal(signal) {
+      if (isDurable(signal.channel)) {
+        throw new HoldfastError(
+          'NOT_AVAILABLE',
+          `signals go over realtime channels, ${signal.channel} is durable`,
+        )
+      }
+      realtime.signal(signal)
+    },
+    async history(request) {
+      const namespace = options(request.channel)
+      if (namespace.tier === 'durable') return ledger().history(request)
+      if (namespace.history.size === 0) {
+        throw new HoldfastError('NOT_AVAILABLE', `${request.channel} keeps no history`)
+      }
+      return realtime.history(request, namespace)
+    },
+    async presence(channel) {
+      checkPresence(channel, options(channel))
+      return realtime.presence.list(channel)
+    },
+    async presenceStats(channel) {
+      checkPresence(channel, options(channel))
+      return realtime.presence.stats(channel)
+    },
+    // A durable channel with joins and leaves is known to both tiers; the durable one says how many listen.
+    channels: () => new Map([...realtime.channels(), ...(durable?.channels() ?? [])]),
+    status: () => ({
+      durable: durable?.status() ?? { ledger: 'unreachable', mirror: 'unreachable', epoch: '' },
+      bus: realtime.connected ? 'ready' : 'unreachable',
+    }),
+  }
+}
+
+function checkPresence(channel: string, options: NamespaceOptions): void {
+  if (!options.presence) throw new HoldfastError('NOT_AVAILABLE', `${channel} keeps no presence`)
+}

@@ -1,0 +1,110 @@
+import type { ClientInfo, NamespaceOptions } from '../domain/index.ts'
+import { Lane, type Outlet, type Packet } from '../hub/index.ts'
+import type { Mailbox, PacketOwner } from './mailbox.ts'
+import type { ChannelGrant } from './types.ts'
+
+export interface SubscriptionOwner {
+  readonly client: string
+  readonly user: string
+  readonly mailbox: Mailbox
+  endSubscription(subscription: SessionSubscription, code: number, reason: string): void
+}
+
+/**
+ * One subscription of a session, and the outlet that the tiers fill for it. A new subscription to the same channel
+ * is a new object: what still comes or waits for an ended one is dropped, so that it can neither reach the next
+ * one as a duplicate nor tear it down.
+ *
+ *   opening ─► joined (the tier delivers, held here) ─► told (the reply is out, delivery flows) ─► ended
+ */
+export class SessionSubscription implements Outlet, PacketOwner {
+  readonly channel: string
+  readonly options: NamespaceOptions
+  readonly serverSide: boolean
+  grant: ChannelGrant = {}
+  /** Whether the grant came from a channel token. */
+  byToken = false
+  /** Whether others have been told of the client's presence, which then has to be taken back. */
+  entered = false
+  announced = false
+  /** Whether a tier may know of it, and has to be told of the end. */
+  inTier = false
+  live = false
+  ended = false
+  /** Called when so much is held that the reply must not wait any longer. */
+  onHoldFull: (() => void) | undefined
+  readonly #owner: SubscriptionOwner
+  readonly #maxHeldBytes: number
+  #held: [Lane, Packet][] | undefined = []
+  #heldBytes = 0
+  #waitingForTold: (() => void)[] = []
+
+  constructor(
+    owner: SubscriptionOwner,
+    about: { channel: string; options: NamespaceOptions; serverSide: boolean; maxHeldBytes: number },
+  ) {
+    this.#owner = owner
+    this.channel = about.channel
+    this.options = about.options
+    this.serverSide = about.serverSide
+    this.#maxHeldBytes = about.maxHeldBytes
+  }
+
+  get client(): string {
+    return this.#owner.client
+  }
+
+  get user(): string {
+    return this.#owner.user
+  }
+
+  get closed(): boolean {
+    return this.ended
+  }
+
+  /** The client as others in this channel see it. */
+  infoOf(client: ClientInfo): ClientInfo {
+    return this.grant.info === undefined ? client : { ...client, chanInfo: this.grant.info }
+  }
+
+  push(lane: Lane, packet: Packet): void {
+    if (this.ended) return
+    if (!this.#held) {
+      this.#owner.mailbox.push(lane, packet, this)
+      return
+    }
+    this.#held.push([lane, packet])
+    if (lane === Lane.replay) return
+    this.#heldBytes += packet.frame.length
+    if (this.#heldBytes > this.#maxHeldBytes) this.onHoldFull?.()
+  }
+
+  async replayRoom(): Promise<void> {
+    if (this.#held && !this.ended) await new Promise<void>(resolve => this.#waitingForTold.push(resolve))
+    if (!this.ended) await this.#owner.mailbox.replayRoom()
+  }
+
+  endSubscription(channel: string, code: number, reason: string): void {
+    if (!this.ended && channel === this.channel) this.#owner.endSubscription(this, code, reason)
+  }
+
+  /** The client knows of the subscription: what was held follows. */
+  told(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const [lane, packet] of held) this.push(lane, packet)
+    this.#release()
+  }
+
+  end(): void {
+    this.ended = true
+    this.live = false
+    this.#held = undefined
+    this.#release()
+  }
+
+  #release(): void {
+    for (const resolve of this.#waitingForTold) resolve()
+    this.#waitingForTold = []
+  }
+}

@@ -1,0 +1,302 @@
+import { randomUUID } from 'node:crypto'
+import { asHoldfastError, type ClientInfo, type HoldfastError } from '../domain/index.ts'
+import {
+  type Command,
+  type ConnectCommand,
+  type Disconnect,
+  disconnectFor,
+  disconnects,
+  errorReply,
+  fitReason,
+  parseFrame,
+  pingLine,
+  wireError,
+} from '../protocol/index.ts'
+import { ChannelOrder } from './channel-order.ts'
+import { connect } from './commands/connect.ts'
+import { perform } from './commands/perform.ts'
+import { subscribeFromServer } from './commands/subscribe.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { Mailbox } from './mailbox.ts'
+import type { GatewayParts } from './parts.ts'
+import { type Pending, PendingReplies } from './pending-replies.ts'
+import type { Opening, SessionContext } from './session-context.ts'
+import { SessionSubscriptions } from './session-subscriptions.ts'
+import type { Transport } from './transport.ts'
+import type { Credentials, SessionHandle } from './types.ts'
+
+type Performable = Exclude<Command, { kind: 'pong' | 'send' | 'connect' }>
+
+/**
+ *   opened ── connect ─► connecting ── reply ─► connected ─► closed
+ *                            └─ error reply ─► refused ─────┘
+ */
+type State =
+  | { readonly kind: 'opened'; readonly staleAtMs: number }
+  | { readonly kind: 'connecting'; readonly staleAtMs: number; readonly waiting: Performable[] }
+  | { readonly kind: 'refused'; readonly staleAtMs: number }
+  | { readonly kind: 'connected'; readonly heartbeat: Heartbeat }
+  | { readonly kind: 'closed' }
+
+/** Commands of one session under way, above which nothing more is read from it (policy: pause reading). */
+const maxUnderWay = 256
+/** A command that is slower than this no longer holds back the replies of later ones. */
+const overtakeMs = 250
+
+/** Headers take more memory than all the rest of an idle session. */
+const noOpening: Opening = { headers: {}, cookies: {} }
+
+/** One connection, from its opening to its end: what it may say when, and what is told to it. */
+export class Session implements SessionHandle, SessionContext {
+  readonly client = randomUUID() as string
+  readonly parts: GatewayParts
+  readonly order = new ChannelOrder()
+  readonly subscriptions: SessionSubscriptions
+  readonly mailbox: Mailbox
+  info: ClientInfo = { user: '', client: this.client }
+  expireAt: number | undefined
+  handshake: Opening
+  readonly #transport: Transport
+  readonly #replies: PendingReplies
+  #state: State
+  #paused = false
+  #draining = false
+
+  constructor(parts: GatewayParts, transport: Transport, handshake: Opening) {
+    const { limits } = parts.config
+    this.handshake = handshake
+    this.parts = parts
+    this.#transport = transport
+    this.#state = { kind: 'opened', staleAtMs: Date.now() + limits.connectTimeoutMs }
+    this.mailbox = new Mailbox({
+      sink: transport.sink,
+      turn: parts.turn,
+      maxBytes: limits.maxMailboxBytes,
+      onOverflow: () => this.end(disconnects.slow),
+      onRoom: () => this.#readOn(),
+    })
+    this.#replies = new PendingReplies({
+      send: line => this.mailbox.reply(line),
+      overtakeMs,
+      deadlineMs: limits.hookTimeoutMs,
+      onIdle: () => this.#afterCommands(),
+    })
+    this.subscriptions = new SessionSubscriptions(this, parts)
+  }
+
+  get user(): string {
+    return this.info.user
+  }
+
+  get closed(): boolean {
+    return this.#state.kind === 'closed'
+  }
+
+  channels(): Iterable<string> {
+    return this.subscriptions.channels()
+  }
+
+  infoIn(channel: string): ClientInfo {
+    return this.subscriptions.get(channel)?.infoOf(this.info) ?? this.info
+  }
+
+  /** Takes one text frame from the peer. */
+  receive(text: string): void {
+    if (this.closed || this.#draining) return
+    let commands: Command[]
+    try {
+      commands = parseFrame(text)
+    } catch (error) {
+      this.end(disconnectFor(asHoldfastError(error)) ?? disconnects.badRequest)
+      return
+    }
+    for (const command of commands) this.#accept(command)
+    this.#holdReading()
+  }
+
+  /** Called now and then: pings, expiries and what else is due. */
+  tick(nowMs: number): void {
+    const state = this.#state
+    if (state.kind === 'closed') return
+    if (state.kind !== 'connected') {
+      if (nowMs >= state.staleAtMs) this.end(disconnects.stale)
+      return
+    }
+    const pulse = state.heartbeat.beat(nowMs)
+    const { expiryGraceMs } = this.parts.config.limits
+    if (pulse === 'no_pong') this.end(disconnects.noPong)
+    else if (this.expireAt !== undefined && this.expireAt * 1000 + expiryGraceMs < nowMs) {
+      this.end(disconnects.connectionExpired)
+    } else {
+      if (pulse === 'ping') this.mailbox.reply(pingLine)
+      this.subscriptions.endExpired(nowMs)
+      this.#readOn()
+    }
+  }
+
+  /** Answers what is under way, takes no more, then ends with `shutdown`. */
+  drain(): void {
+    this.#draining = true
+    this.#afterCommands()
+  }
+
+  /** The transport is gone. */
+  lost(): void {
+    this.mailbox.close()
+    this.#close()
+  }
+
+  end(disconnect: Disconnect): void {
+    if (this.closed) return
+    this.mailbox.finish()
+    this.#readOn(true)
+    this.#transport.close(disconnect)
+    this.#close()
+  }
+
+  disconnect(code: number, reason: string): void {
+    this.end({ code, reason: fitReason(reason) })
+  }
+
+  unsubscribe(channel: string, code: number, reason: string): void {
+    const subscription = this.subscriptions.get(channel)
+    if (subscription) this.subscriptions.endSubscription(subscription, code, reason)
+  }
+
+  async subscribe(channel: string, options: Parameters<SessionHandle['subscribe']>[1]): Promise<void> {
+    await subscribeFromServer(this, channel, options)
+  }
+
+  refresh({ expireAt, expired }: { expireAt?: number; expired?: boolean }): void {
+    if (expired) this.end(disconnects.connectionExpired)
+    else this.expireAt = expireAt
+  }
+
+  tell(line: string): void {
+    this.mailbox.reply(line)
+  }
+
+  identify(credentials: Credentials): void {
+    const connInfo = credentials.info === undefined ? {} : { connInfo: credentials.info }
+    this.info = { user: credentials.user, client: this.client, ...connInfo }
+    this.expireAt = credentials.expireAt
+  }
+
+  #accept(command: Command): void {
+    const state = this.#state
+    switch (state.kind) {
+      case 'closed':
+        return
+      case 'opened':
+        if (command.kind === 'connect') this.#connect(command, state.staleAtMs)
+        else this.end(disconnects.badRequest)
+        return
+      case 'connecting':
+        if (isPerformable(command)) state.waiting.push(command)
+        else this.end(disconnects.badRequest)
+        return
+      case 'refused':
+        this.end(disconnects.badRequest)
+        return
+      case 'connected':
+        if (isPerformable(command)) void this.#perform(command)
+        else if (command.kind === 'send') this.end(disconnects.notAvailable)
+        else if (command.kind === 'connect' || !state.heartbeat.pong()) this.end(disconnects.badRequest)
+        return
+      default:
+        state satisfies never
+    }
+  }
+
+  /** What the client sent behind its connect command starts when the connection stands. */
+  #connect(command: ConnectCommand, staleAtMs: number): void {
+    const waiting: Performable[] = []
+    this.#state = { kind: 'connecting', staleAtMs, waiting }
+    const pending = this.#replies.open(command.id)
+    connect(this, command, pending).then(
+      () => {
+        for (const each of waiting) void this.#perform(each)
+      },
+      (error: unknown) => this.#refuseConnect(asHoldfastError(error), pending, staleAtMs),
+    )
+  }
+
+  /** @see SessionContext.becomeConnected */
+  becomeConnected(): void {
+    if (this.closed) return
+    this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, Date.now()) }
+    this.handshake = noOpening
+    this.parts.registry.add(this)
+  }
+
+  #refuseConnect(error: HoldfastError, pending: Pending, staleAtMs: number): void {
+    if (this.closed) return
+    this.subscriptions.closeAll()
+    this.#log(error, 'connect')
+    const disconnect = error.code === 'NOT_AUTHENTICATED' ? disconnects.badRequest : disconnectFor(error)
+    if (disconnect) {
+      this.end(disconnect)
+      return
+    }
+    this.#state = { kind: 'refused', staleAtMs }
+    pending.finish(errorReply(pending.id, wireError(error)))
+  }
+
+  async #perform(command: Performable): Promise<void> {
+    if (this.closed) return
+    const pending = this.#replies.open(command.id)
+    try {
+      const line = await perform(this, command, pending)
+      if (line !== undefined) pending.finish(line)
+    } catch (cause) {
+      const error = asHoldfastError(cause)
+      this.#log(error, command.kind)
+      const disconnect = disconnectFor(error)
+      if (disconnect) this.end(disconnect)
+      else pending.finish(errorReply(command.id, wireError(error)))
+    }
+  }
+
+  /** Faults of ours or of the application are for the operator; refusals are the client's own affair. */
+  #log(error: HoldfastError, command: string): void {
+    const fault = error.code === 'INTERNAL' || error.code === 'DEPENDENCY_FAILED'
+    const level = fault && !this.closed ? 'warn' : 'debug'
+    this.parts.logger[level]({ err: error, command, client: this.client }, 'a command failed')
+  }
+
+  #afterCommands(): void {
+    if (this.#draining && this.#replies.size === 0) this.end(disconnects.shutdown)
+    else this.#readOn()
+  }
+
+  #holdReading(): void {
+    const most = this.parts.config.limits.maxMailboxBytes
+    if (this.#paused || (this.#underWay() <= maxUnderWay && this.mailbox.replyBytes <= most)) return
+    this.#paused = true
+    this.#transport.pause()
+  }
+
+  #readOn(always = false): void {
+    if (!this.#paused) return
+    const most = this.parts.config.limits.maxMailboxBytes
+    if (!always && (this.#underWay() > maxUnderWay / 2 || this.mailbox.replyBytes > most / 2)) return
+    this.#paused = false
+    this.#transport.resume()
+  }
+
+  #underWay(): number {
+    return this.#replies.size + (this.#state.kind === 'connecting' ? this.#state.waiting.length : 0)
+  }
+
+  #close(): void {
+    if (this.closed) return
+    this.#state = { kind: 'closed' }
+    this.#replies.close()
+    this.parts.registry.remove(this)
+    this.subscriptions.closeAll()
+  }
+}
+
+function isPerformable(command: Command): command is Performable {
+  return command.kind !== 'pong' && command.kind !== 'send' && command.kind !== 'connect'
+}

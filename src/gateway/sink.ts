@@ -1,0 +1,80 @@
+import type { Duplex } from 'node:stream'
+import type { Packet } from '../hub/index.ts'
+
+/** Where a mailbox empties into: one connection's way to the kernel. */
+export interface Sink {
+  /** Bytes that the kernel has not taken yet. While there are any, the mailbox keeps what it has. */
+  readonly untaken: number
+  /** Writes whole packets in order, as one write. Does nothing after the connection has ended. */
+  write(packets: readonly Packet[]): void
+  /** Calls back once when the kernel has taken everything written so far; never after the connection has ended. */
+  whenTaken(callback: () => void): void
+}
+
+/**
+ * Below this many bytes, packets are copied together and written as one buffer, which costs the kernel less than
+ * a gathering write (measured for ten of 122 bytes: 5.4 µs against 7.5 µs); above it copying costs more.
+ */
+const copyBelowBytes = 16_384
+const nothing = Buffer.alloc(0)
+
+/**
+ * Writes ready-made WebSocket frames to the socket underneath a WebSocket. Control frames of `ws` go to the same
+ * socket: every write is made of whole frames, so the two never mix within one. Without per-message compression
+ * `ws` itself queues nothing, so order is the order of the calls.
+ */
+export class WebSocketSink implements Sink {
+  readonly #socket: Duplex
+  readonly #isOpen: () => boolean
+
+  /** `isOpen` turns false before a close frame is written: nothing may follow one. */
+  constructor(socket: Duplex, isOpen: () => boolean) {
+    this.#socket = socket
+    this.#isOpen = isOpen
+  }
+
+  get untaken(): number {
+    return this.#socket.writable ? this.#socket.writableLength : 0
+  }
+
+  write(packets: readonly Packet[]): void {
+    const first = packets[0]
+    if (!first || !this.#isOpen() || !this.#socket.writable) return
+    if (packets.length === 1) this.#socket.write(first.frame)
+    else if (sizeOf(packets) <= copyBelowBytes) this.#socket.write(joinFrames(packets))
+    else this.#writeGathered(packets)
+  }
+
+  /**
+   * An empty write is finished when all before it are. Asking for it only where the kernel lags spares every
+   * other write the price of a callback.
+   */
+  whenTaken(callback: () => void): void {
+    if (!this.#socket.writable) return
+    this.#socket.write(nothing, error => {
+      if (!error) callback()
+    })
+  }
+
+  #writeGathered(packets: readonly Packet[]): void {
+    this.#socket.cork()
+    for (const packet of packets) this.#socket.write(packet.frame)
+    this.#socket.uncork()
+  }
+}
+
+function sizeOf(packets: readonly Packet[]): number {
+  let size = 0
+  for (const packet of packets) size += packet.frame.length
+  return size
+}
+
+function joinFrames(packets: readonly Packet[]): Buffer {
+  const joined = Buffer.allocUnsafe(sizeOf(packets))
+  let at = 0
+  for (const packet of packets) {
+    joined.set(packet.frame, at)
+    at += packet.frame.length
+  }
+  return joined
+}
