@@ -58,6 +58,7 @@ function readOptions(): Options | undefined {
 
 async function main(options: Options): Promise<number> {
   await using stage = new Stage(say)
+  const startedAt = performance.now()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, async () => {
       say('stopping')
@@ -69,7 +70,15 @@ async function main(options: Options): Promise<number> {
   if (options.check && !recorded) throw new Error('nothing is recorded yet: run with --record first')
   const bench: Bench = { stage, seconds: options.seconds, say }
   const parts: Part[] = []
-  for (const definition of options.parts) parts.push(await measure(definition, bench, recorded))
+  const failed: string[] = []
+  for (const definition of options.parts) {
+    try {
+      parts.push(await measure(definition, bench, recorded))
+    } catch (error) {
+      failed.push(`${definition.name} failed: ${told(error)}`)
+      say(failed.at(-1) ?? '')
+    }
+  }
   const report: Report = {
     at: new Date().toISOString(),
     seconds: options.seconds,
@@ -80,10 +89,13 @@ async function main(options: Options): Promise<number> {
     parts,
   }
   console.log(`\n${table(parts)}`)
+  console.log(`measured in ${Math.round((performance.now() - startedAt) / 1000)} s\n`)
   await save(options.json, report)
   if (options.record)
     await save(fileURLToPath(recordedFile), recordOver(await readRecorded(recordedFile), report))
-  return recorded ? judge(parts, recorded) : 0
+  for (const line of failed) console.error(line)
+  const judged = recorded ? judge(parts, recorded) : 0
+  return failed.length > 0 ? 1 : judged
 }
 
 /** With a recorded run to compare with, a part that has fallen is measured once more before it counts. */
@@ -130,6 +142,10 @@ try {
   if (options) process.exitCode = await main(options)
   else console.log(usage)
 } catch (error) {
-  console.error(error instanceof Error ? (error.stack ?? error.message) : error)
+  console.error(told(error))
   process.exitCode = 1
+}
+
+function told(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

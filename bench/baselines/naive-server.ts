@@ -1,5 +1,5 @@
 // The naive way, as most tutorials have it: `ws`, Redis Pub/Sub, JSON parsed and written again for every client.
-import { open, url } from 'node:inspector'
+import { Session } from 'node:inspector/promises'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -75,12 +75,16 @@ async function replay(socket: WebSocket, redis: Redis, { from, source, databaseU
   await sql.end()
 }
 
-/** Where the debugger listens from now on. */
-async function openDebugger(_: undefined): Promise<string> {
-  open(0, '127.0.0.1')
-  return url() ?? ''
+/** A full garbage collection; returns the bytes that are left in the JavaScript heap. */
+async function collectGarbage(_: undefined): Promise<number> {
+  const session = new Session()
+  session.connect()
+  await session.post('HeapProfiler.collectGarbage')
+  await session.post('HeapProfiler.collectGarbage')
+  session.disconnect()
+  return process.memoryUsage().heapUsed
 }
 
-const handlers = { start, openDebugger }
+const handlers = { start, collectGarbage }
 export type NaiveHandlers = typeof handlers
 answer(handlers)

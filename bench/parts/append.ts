@@ -7,7 +7,7 @@ import type { Bench, PartDefinition } from './part.ts'
 
 const loneRounds = 6
 const lonePerRound = 50
-const floodRounds = 2
+const floodRounds = 3
 const insertConnections = 8
 const unnestBatch = 500
 /** Two nodes have one batch in flight each. */

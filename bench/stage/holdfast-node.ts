@@ -30,7 +30,7 @@ export async function migrate(settings: NodeSettings): Promise<void> {
 }
 
 /** `holdfast serve` on a free port; resolves when it says that it is ready. */
-export async function startNode(settings: NodeSettings): Promise<HoldfastNode> {
+export async function startNode(settings: NodeSettings, say: (line: string) => void): Promise<HoldfastNode> {
   const port = await freePort()
   const child = spawn(process.execPath, [command, 'serve'], {
     cwd: root,
@@ -51,7 +51,19 @@ export async function startNode(settings: NodeSettings): Promise<HoldfastNode> {
     await stop(child)
     throw new Error(`a Holdfast node did not start:\n${output}`, { cause: error })
   }
-  return { port, pid: child.pid ?? 0, debuggerUrl, stop: () => stop(child) }
+  const fell = (code: number | null, signal: string | null) => {
+    say(`a Holdfast node ended by itself (${signal ?? code}):\n${output}`)
+  }
+  child.once('exit', fell)
+  return {
+    port,
+    pid: child.pid ?? 0,
+    debuggerUrl,
+    stop() {
+      child.removeListener('exit', fell)
+      return stop(child)
+    },
+  }
 }
 
 function environment({ redisUrl, databaseUrl, config, nodeOptions }: NodeSettings): NodeJS.ProcessEnv {

@@ -67,7 +67,7 @@ export class Stage implements AsyncDisposable {
     const settings = { redisUrl: redis.url, databaseUrl: postgres.url, config, ...options }
     await this.#only('migrations', () => migrate(settings))
     return this.#make(
-      () => startNode(settings),
+      () => startNode(settings, this.#log),
       node => node.stop(),
     )
   }
