@@ -1,6 +1,8 @@
 import type { Lane, Outlet } from './outlet.ts'
 import { Packet } from './packet.ts'
 
+type Line = string | Buffer
+
 /**
  * The subscribers of one channel on this node. Lines published within one turn of the event loop leave as one
  * packet: built once, the same bytes to everyone. Order of `publish` is kept for every subscriber.
@@ -8,8 +10,10 @@ import { Packet } from './packet.ts'
 export class FanOut {
   readonly #outlets = new Map<string, Outlet>()
   readonly #lane: Lane
-  #pending: (string | Buffer)[] = []
+  #pending: Line[] = []
   #messages = 0
+  /** By client, which of the pending lines (by index, with their number of messages) it does not get. */
+  #excluded: Map<string, Map<number, number>> | undefined
   #scheduled = false
 
   constructor(lane: Lane) {
@@ -45,9 +49,13 @@ export class FanOut {
     return this.#outlets.delete(client)
   }
 
-  /** Queues a line, or several already joined by newlines (`messages` says how many), for all subscribers. */
-  publish(line: string | Buffer, messages = 1): void {
+  /**
+   * Queues a line, or several already joined by newlines (`messages` says how many), for all subscribers, or for
+   * all but one of them: that one gets a packet of its own without the line, the others still share theirs.
+   */
+  publish(line: Line, messages = 1, exclude?: string): void {
     if (this.#outlets.size === 0) return
+    if (exclude !== undefined && this.#outlets.has(exclude)) this.#exclude(exclude, messages)
     this.#pending.push(line)
     this.#messages += messages
     if (this.#scheduled) return
@@ -59,18 +67,63 @@ export class FanOut {
   }
 
   /** Sends a line to some of the subscribers, after everything published before. */
-  publishTo(line: string | Buffer, chosen: (outlet: Outlet) => boolean): void {
+  publishTo(line: Line, chosen: (outlet: Outlet) => boolean): void {
     this.flush()
     const packet = Packet.of([line])
     for (const outlet of this.#outlets.values()) if (chosen(outlet)) outlet.push(this.#lane, packet)
   }
 
+  /** Sends a line to one subscriber, after everything published before; returns whether it is here. */
+  publishToClient(line: Line, client: string): boolean {
+    const outlet = this.#outlets.get(client)
+    if (!outlet) return false
+    this.flush()
+    outlet.push(this.#lane, Packet.of([line]))
+    return true
+  }
+
   /** Hands over what is pending now instead of at the end of the turn. */
   flush(): void {
     if (this.#pending.length === 0) return
-    const packet = Packet.of(this.#pending, this.#messages)
+    const pending = this.#pending
+    const messages = this.#messages
+    const excluded = this.#excluded
     this.#pending = []
     this.#messages = 0
-    for (const outlet of this.#outlets.values()) outlet.push(this.#lane, packet)
+    this.#excluded = undefined
+    const packet = Packet.of(pending, messages)
+    if (!excluded) {
+      for (const outlet of this.#outlets.values()) outlet.push(this.#lane, packet)
+      return
+    }
+    for (const [client, outlet] of this.#outlets) {
+      const without = excluded.get(client)
+      if (!without) outlet.push(this.#lane, packet)
+      else if (without.size < pending.length)
+        outlet.push(this.#lane, packetWithout(pending, messages, without))
+    }
   }
+
+  #exclude(client: string, messages: number): void {
+    this.#excluded ??= new Map()
+    let without = this.#excluded.get(client)
+    if (!without) {
+      without = new Map()
+      this.#excluded.set(client, without)
+    }
+    without.set(this.#pending.length, messages)
+  }
+}
+
+function packetWithout(
+  pending: readonly Line[],
+  messages: number,
+  without: ReadonlyMap<number, number>,
+): Packet {
+  let left = messages
+  for (const count of without.values()) left -= count
+  return Packet.of(
+    pending.filter((_, i) => !without.has(i)),
+    left,
+  )
 }

@@ -2,5 +2,5 @@ export { type Config, type ConfigInput, configSchema, type NamespaceConfig, pars
 export { applyEnvironment } from './environment.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { connectPostgres, type PostgresOptions, type Sql } from './postgres.ts'
+export { type MessageHandler, PubSub, type PubSubTimings } from './pubsub.ts'
 export { connectRedis, type Redis, type RedisRole } from './redis.ts'
-export { type MessageHandler, PubSub } from './pubsub.ts'

@@ -4,18 +4,26 @@ import { connectRedis, type Redis } from './redis.ts'
 
 export type MessageHandler = (payload: Buffer) => void
 
+export interface PubSubTimings {
+  /** How long a channel stays subscribed after its last user left, in case one comes back. */
+  readonly lingerMs: number
+  /** A half-open subscriber looks `ready` for ever; an answered PING is the only proof of life. */
+  readonly pingEveryMs: number
+}
+
+const defaults: PubSubTimings = { lingerMs: 1_000, pingEveryMs: 2_000 }
+
 interface Channel {
   handler: MessageHandler
-  /** The SUBSCRIBE under way or done on the present connection; undefined when it must be made again. */
-  confirmed: Promise<void> | undefined
+  /** Redis has confirmed it on the present connection. */
+  confirmed: boolean
+  /** The SUBSCRIBE under way on the present connection. */
+  asking: Promise<void> | undefined
   removal: NodeJS.Timeout | undefined
 }
 
-/** How long a channel stays subscribed after its last user left, in case one comes back. */
-const lingerMs = 1_000
-/** A half-open subscriber looks `ready` for ever; an answered PING is the only proof of life. */
-const pingEveryMs = 3_000
-const resubscribeBatch = 512
+/** Names in one SUBSCRIBE command. */
+const maxNames = 512
 
 /**
  * Redis Pub/Sub on a connection of its own, at most once. A subscription is wanted until it is given up: after
@@ -26,46 +34,55 @@ const resubscribeBatch = 512
 export class PubSub {
   readonly #redis: Redis
   readonly #logger: Logger | undefined
+  readonly #timings: PubSubTimings
   readonly #wanted = new Map<string, Channel>()
   readonly #reconnected = new Set<() => void>()
+  readonly #lost = new Set<() => void>()
   readonly #ping: NodeJS.Timeout
+  /** Counts lost connections, so that an answer of an old one changes nothing about the present one. */
+  #connection = 0
   #batch: { names: string[]; done: Promise<void> } | undefined
+  #barrier: Promise<void> | undefined
   #ready = false
-  #everReady = false
   #closed = false
 
-  constructor(url: string, name: string, logger?: Logger) {
+  constructor(url: string, name: string, logger?: Logger, timings: Partial<PubSubTimings> = {}) {
     this.#logger = logger
+    this.#timings = { ...defaults, ...timings }
     this.#redis = connectRedis(url, 'subscriber', name, logger)
     this.#redis.on('messageBuffer', (channel: Buffer, payload: Buffer) => {
-      this.#wanted.get(channel.toString())?.handler(payload)
+      this.#wanted.get(channel.toString('latin1'))?.handler(payload)
     })
     this.#redis.on('ready', () => void this.#resubscribe())
-    this.#redis.on('close', () => {
-      this.#ready = false
-      for (const channel of this.#wanted.values()) channel.confirmed = undefined
-    })
+    this.#redis.on('close', () => this.#disconnected())
     this.#ping = setInterval(() => {
-      if (this.#ready) this.#redis.ping().catch(() => this.#redis.disconnect(true))
-    }, pingEveryMs)
+      if (this.#redis.status === 'ready') this.barrier().catch(() => undefined)
+    }, this.#timings.pingEveryMs)
     this.#ping.unref()
   }
 
-  /** Whether the connection is up and every wanted channel is subscribed. */
+  /** Whether the connection is up and every wanted channel was subscribed again after it came. */
   get ready(): boolean {
     return this.#ready
   }
 
-  /** Called each time a lost connection is back and all channels are subscribed again. */
+  /** Called each time a connection is up, the first included, and all channels wanted by then are subscribed on it. */
   onReconnect(listener: () => void): () => void {
     this.#reconnected.add(listener)
     return () => this.#reconnected.delete(listener)
   }
 
+  /** Called when a connection that was ready is gone: from here on messages may be missed. */
+  onLost(listener: () => void): () => void {
+    this.#lost.add(listener)
+    return () => this.#lost.delete(listener)
+  }
+
   /**
    * Resolves when Redis has confirmed: everything published from then on reaches the handler while the
    * connection lasts. A rejected call still leaves the channel wanted: it is subscribed when Redis is back.
-   * @throws HoldfastError DEPENDENCY_REJECTED at once where there is no connection
+   * A second call for the same name replaces the handler.
+   * @throws HoldfastError DEPENDENCY_REJECTED at once where there is no connection; DEPENDENCY_FAILED
    */
   subscribe(name: string, handler: MessageHandler): Promise<void> {
     let channel = this.#wanted.get(name)
@@ -74,14 +91,13 @@ export class PubSub {
       channel.removal = undefined
       channel.handler = handler
     } else {
-      channel = { handler, confirmed: undefined, removal: undefined }
+      channel = { handler, confirmed: false, asking: undefined, removal: undefined }
       this.#wanted.set(name, channel)
     }
-    if (this.#redis.status !== 'ready') {
-      return Promise.reject(new HoldfastError('DEPENDENCY_REJECTED', 'redis pub/sub is not connected'))
-    }
-    channel.confirmed ??= this.#subscribeSoon(name)
-    return channel.confirmed
+    if (channel.confirmed) return Promise.resolve()
+    if (this.#redis.status !== 'ready') return Promise.reject(notConnected())
+    channel.asking ??= this.#askSoon(name)
+    return channel.asking
   }
 
   /** Gives a channel up; Redis hears of it a little later, if nobody has come back by then. */
@@ -91,58 +107,110 @@ export class PubSub {
     channel.removal = setTimeout(() => {
       this.#wanted.delete(name)
       if (this.#redis.status === 'ready') this.#redis.unsubscribe(name).catch(() => undefined)
-    }, lingerMs)
+    }, this.#timings.lingerMs)
     channel.removal.unref()
+  }
+
+  /**
+   * Resolves when everything that Redis took before this call has been given to the handlers: an answer stands
+   * behind all messages before it on the same connection.
+   * @throws HoldfastError DEPENDENCY_REJECTED at once where there is no connection; DEPENDENCY_FAILED
+   */
+  barrier(): Promise<void> {
+    if (this.#redis.status !== 'ready') return Promise.reject(notConnected())
+    this.#barrier ??= Promise.resolve().then(async () => {
+      this.#barrier = undefined
+      const connection = this.#connection
+      try {
+        await this.#redis.ping()
+      } catch (cause) {
+        throw this.#failed('redis pub/sub did not answer', connection, cause)
+      }
+    })
+    return this.#barrier
   }
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#ready = false
     clearInterval(this.#ping)
     for (const channel of this.#wanted.values()) clearTimeout(channel.removal)
     this.#redis.disconnect()
   }
 
   /** Subscriptions asked for in one turn of the event loop go out as one command. */
-  #subscribeSoon(name: string): Promise<void> {
+  #askSoon(name: string): Promise<void> {
     if (this.#batch) {
       this.#batch.names.push(name)
       return this.#batch.done
     }
     const names = [name]
-    const done = Promise.resolve().then(async () => {
+    const done = Promise.resolve().then(() => {
       this.#batch = undefined
-      try {
-        await this.#redis.subscribe(...names)
-      } catch (cause) {
-        for (const each of names) {
-          const channel = this.#wanted.get(each)
-          if (channel) channel.confirmed = undefined
-        }
-        throw new HoldfastError('DEPENDENCY_FAILED', 'redis did not confirm a subscription', { cause })
-      }
+      return this.#ask(names)
     })
+    // Whoever asked hears of a failure; a promise that only stands in the map must not end the process.
+    done.catch(() => undefined)
     this.#batch = { names, done }
     return done
   }
 
-  async #resubscribe(): Promise<void> {
+  async #ask(names: readonly string[]): Promise<void> {
+    const connection = this.#connection
+    const channels = names.map(name => this.#wanted.get(name))
     try {
-      const names = [...this.#wanted.keys()]
-      for (let i = 0; i < names.length; i += resubscribeBatch) {
-        const part = names.slice(i, i + resubscribeBatch)
-        await this.#redis.subscribe(...part)
-        for (const name of part) {
-          const channel = this.#wanted.get(name)
-          if (channel) channel.confirmed ??= Promise.resolve()
-        }
-      }
-      this.#ready = true
-      const again = this.#everReady
-      this.#everReady = true
-      if (again || names.length > 0) for (const listener of this.#reconnected) listener()
-    } catch (error) {
-      this.#logger?.warn({ err: error }, 'could not subscribe again after a reconnect; reconnecting')
-      if (!this.#closed) this.#redis.disconnect(true)
+      for (let i = 0; i < names.length; i += maxNames)
+        await this.#redis.subscribe(...names.slice(i, i + maxNames))
+    } catch (cause) {
+      throw this.#failed('redis did not confirm a subscription', connection, cause)
+    }
+    if (connection !== this.#connection) throw notConnected()
+    for (const channel of channels) {
+      if (!channel) continue
+      channel.confirmed = true
+      channel.asking = undefined
     }
   }
+
+  async #resubscribe(): Promise<void> {
+    const connection = this.#connection
+    const names = [...this.#wanted.keys()]
+    try {
+      if (names.length > 0) {
+        const asked = this.#ask(names)
+        for (const channel of this.#wanted.values()) channel.asking = asked
+        await asked
+      }
+    } catch (error) {
+      this.#logger?.warn({ err: error }, 'could not subscribe again after a reconnect; reconnecting')
+      return
+    }
+    if (connection !== this.#connection || this.#closed) return
+    this.#ready = true
+    for (const listener of this.#reconnected) listener()
+  }
+
+  /** An unanswered command means that messages may be missing too: the connection is made anew. */
+  #failed(message: string, connection: number, cause: unknown): HoldfastError {
+    if (connection === this.#connection && !this.#closed) {
+      this.#disconnected()
+      this.#redis.disconnect(true)
+    }
+    return new HoldfastError('DEPENDENCY_FAILED', message, { cause })
+  }
+
+  #disconnected(): void {
+    this.#connection++
+    for (const channel of this.#wanted.values()) {
+      channel.confirmed = false
+      channel.asking = undefined
+    }
+    if (!this.#ready) return
+    this.#ready = false
+    for (const listener of this.#lost) listener()
+  }
+}
+
+function notConnected(): HoldfastError {
+  return new HoldfastError('DEPENDENCY_REJECTED', 'redis pub/sub is not connected')
 }

@@ -1,3 +1,4 @@
+export { createRealtimeTier, type RealtimeTierOptions, type RealtimeTimings } from './realtime-tier.ts'
 export type {
   Control,
   Presence,

@@ -8,6 +8,8 @@ export interface RealtimeSubscribe {
   readonly recover?: RecoverRequest
   /** The client's wish to have a position although the namespace does not force one. */
   readonly positioned?: boolean
+  /** The client's wish to be able to recover later. Whether it may have its wishes is the gateway's decision. */
+  readonly recoverable?: boolean
 }
 
 export interface RealtimePublish {
@@ -56,14 +58,29 @@ export interface RealtimeTier {
   readonly presence: Presence
   /** Whether other nodes can be reached at this moment. */
   readonly connected: boolean
-  /** Resolves when the bus has confirmed the channel, so that a publish on any node after the reply is delivered. */
+  /** Messages that other nodes did not get because Redis was away, slow or full, since the start. */
+  readonly dropped: number
+  /**
+   * Resolves when the bus has confirmed the channel, so that a publish on any node after the reply is delivered.
+   * While Redis is away it resolves all the same, for what is published on this node; a session that wanted a place
+   * then keeps the one it asked to recover from (or has none), and is ended with 2500 when Redis is back.
+   * A session that ends before `join` was called has to be unsubscribed like any other.
+   * @throws HoldfastError ALREADY_SUBSCRIBED, SHUTTING_DOWN
+   */
   subscribe(request: RealtimeSubscribe): Promise<Subscription>
   unsubscribe(channel: string, client: string): void
-  /** Resolves when the node has accepted it; with history, when Redis has numbered it. */
+  /**
+   * Resolves when the node has accepted it; with history or an idempotency key, when Redis has decided. While Redis
+   * is known to be away it is delivered on this node only, without an offset, so that clients keep their place.
+   * @throws HoldfastError DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED (with history or a key only: it may have been
+   *   published; the same key makes a repetition harmless), OVERLOADED
+   */
   publish(publication: RealtimePublish): Promise<Position | undefined>
+  /** With `to` only the addressed get it, on whichever node they are. The empty user is nobody. */
   signal(signal: Signal): void
   /** A join or leave push to the channel's subscribers on all nodes. */
   announce(channel: string, kind: 'join' | 'leave', info: ClientInfo): void
+  /** @throws HoldfastError NOT_AVAILABLE (none is kept), POSITION_LOST (another epoch), DEPENDENCY_* */
   history(request: HistoryRequest, options: NamespaceOptions): Promise<HistoryPage>
   /** Messages to all nodes, this one included, at most once: how the API reaches a session wherever it is. */
   readonly control: Control

@@ -1,0 +1,64 @@
+import { type Address, encodeMessage } from './envelope.ts'
+
+interface Entry {
+  readonly channel: string
+  readonly address: Address
+  lines: string
+  count: number
+}
+
+/**
+ * What waits to be published: one message per channel for a run of lines with the same address, in the order in
+ * which the runs began. Within a channel the order of lines is kept.
+ */
+export class BusBatch {
+  #entries: Entry[] = []
+  /** The last entry of each channel: only that one may grow, else lines would overtake each other. */
+  readonly #last = new Map<string, Entry>()
+  #count = 0
+  #characters = 0
+
+  /** Lines in it. */
+  get count(): number {
+    return this.#count
+  }
+
+  get characters(): number {
+    return this.#characters
+  }
+
+  get empty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  add(channel: string, address: Address, line: string): void {
+    this.#count++
+    this.#characters += line.length
+    const last = this.#last.get(channel)
+    if (last && last.address === address && address === 'all') {
+      last.lines += `\n${line}`
+      last.count++
+      return
+    }
+    const entry = { channel, address, lines: line, count: 1 }
+    this.#entries.push(entry)
+    this.#last.set(channel, entry)
+  }
+
+  /** Takes everything out: bus channel, message, bus channel, message, … */
+  take(node: string): string[] {
+    const pairs: string[] = []
+    for (const entry of this.#entries) {
+      pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, entry.lines))
+    }
+    this.clear()
+    return pairs
+  }
+
+  clear(): void {
+    this.#entries = []
+    this.#last.clear()
+    this.#count = 0
+    this.#characters = 0
+  }
+}

@@ -1,0 +1,153 @@
+import type { Logger } from '../platform/index.ts'
+import { BusBatch } from './bus-batch.ts'
+import { type Address, type BusMessage, decodeMessage } from './envelope.ts'
+import type { Keys } from './keys.ts'
+import type { RedisLink } from './redis-link.ts'
+
+/** Above this what waits for Redis is dropped: it is lossy, and late it would be worth nothing. */
+const maxWaitingCharacters = 4 * 1024 * 1024
+
+/**
+ * Between the nodes, at most once, in the order in which one node sends. What is sent in one turn of the event
+ * loop leaves as one call, and while a call is under way the next one collects: so a lone message never waits, and
+ * a flood makes large calls. Nothing is kept for a Redis that is away.
+ */
+export class Bus {
+  readonly #link: RedisLink | undefined
+  readonly #node: string
+  readonly #keys: Keys
+  readonly #logger: Logger
+  readonly #confirmMs: number
+  readonly #batch = new BusBatch()
+  #scheduled = false
+  #sending: Promise<void> | undefined
+  #dropped = 0
+  #toldForeign = false
+
+  constructor(options: {
+    link: RedisLink | undefined
+    node: string
+    keys: Keys
+    logger: Logger
+    confirmMs: number
+  }) {
+    this.#link = options.link
+    this.#node = options.node
+    this.#keys = options.keys
+    this.#logger = options.logger
+    this.#confirmMs = options.confirmMs
+  }
+
+  /** Messages that other nodes did not get because Redis was away, slow or full, since the start. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** A line for the channel's subscribers on the other nodes. */
+  send(channel: string, address: Address, line: string): void {
+    this.#add(this.#keys.bus(channel), address, line)
+  }
+
+  /** A JSON text for all other nodes. */
+  sendControl(json: string): void {
+    this.#add(this.#keys.control(), 'control', json)
+  }
+
+  /**
+   * True when Redis has confirmed it: what is published from now on arrives. False when Redis does not answer or
+   * is known to be away (then at once); the subscription follows by itself when it is back.
+   */
+  subscribe(channel: string, receive: (message: BusMessage) => void): Promise<boolean> {
+    return this.#subscribe(this.#keys.bus(channel), receive)
+  }
+
+  subscribeControl(receive: (message: BusMessage) => void): Promise<boolean> {
+    return this.#subscribe(this.#keys.control(), receive)
+  }
+
+  unsubscribe(channel: string): void {
+    this.#link?.pubsub.unsubscribe(this.#keys.bus(channel))
+  }
+
+  /** Sends what waits; resolves when Redis has taken it, or won't. */
+  async flush(): Promise<void> {
+    while (this.#sending || !this.#batch.empty) {
+      this.#send()
+      await this.#sending
+    }
+  }
+
+  #add(busChannel: string, address: Address, line: string): void {
+    if (!this.#link?.passing) {
+      if (this.#link) this.#dropped++
+      return
+    }
+    if (this.#batch.characters > maxWaitingCharacters) this.#drop()
+    this.#batch.add(busChannel, address, line)
+    if (this.#scheduled || this.#sending) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#send()
+    })
+  }
+
+  #send(): void {
+    const link = this.#link
+    if (!link || this.#sending || this.#batch.empty) return
+    if (!link.passing) {
+      this.#drop()
+      return
+    }
+    const count = this.#batch.count
+    const pairs = this.#batch.take(this.#node)
+    this.#sending = link
+      .call(scripts => scripts.publishBatch(link.notAfter(), pairs))
+      .then(
+        ({ clock, late }) => {
+          link.learnClock(clock)
+          if (late) this.#dropped += count
+        },
+        () => {
+          this.#dropped += count
+        },
+      )
+      .finally(() => {
+        this.#sending = undefined
+        this.#send()
+      })
+  }
+
+  #drop(): void {
+    this.#dropped += this.#batch.count
+    this.#batch.clear()
+  }
+
+  async #subscribe(busChannel: string, receive: (message: BusMessage) => void): Promise<boolean> {
+    const link = this.#link
+    if (!link) return false
+    const confirmed = link.pubsub
+      .subscribe(busChannel, payload => {
+        const message = decodeMessage(payload, this.#node)
+        if (message.kind === 'own') return
+        if (message.kind === 'foreign') this.#tellForeign(busChannel)
+        else receive(message)
+      })
+      .then(
+        () => true,
+        () => false,
+      )
+    if (!link.connected) return false
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<boolean>(resolve => {
+      timer = setTimeout(() => setImmediate(resolve, false), this.#confirmMs)
+    })
+    return Promise.race([confirmed, late]).finally(() => clearTimeout(timer))
+  }
+
+  #tellForeign(busChannel: string): void {
+    if (this.#toldForeign) return
+    this.#toldForeign = true
+    this.#logger.warn({ busChannel }, 'a bus message of another version is ignored (told once)')
+  }
+}

@@ -1,0 +1,51 @@
+import type { Logger } from '../platform/index.ts'
+import type { Bus } from './bus.ts'
+import type { Control } from './tier.ts'
+
+/** Messages to all nodes at most once; this node gets its own without Redis, in the same turn of the event loop. */
+export class BusControl implements Control {
+  readonly #bus: Bus
+  readonly #node: string
+  readonly #logger: Logger
+  readonly #listeners = new Set<(message: unknown, fromNode: string) => void>()
+
+  constructor(bus: Bus, node: string, logger: Logger) {
+    this.#bus = bus
+    this.#node = node
+    this.#logger = logger
+  }
+
+  /** Resolves when this node hears the others, or at once where Redis is away. */
+  async start(): Promise<void> {
+    await this.#bus.subscribeControl(message => {
+      if (message.kind !== 'control') return
+      try {
+        this.#tell(JSON.parse(message.json), message.from)
+      } catch (error) {
+        this.#logger.warn({ err: error, from: message.from }, 'a control message is not JSON')
+      }
+    })
+  }
+
+  send(message: unknown): void {
+    const json = JSON.stringify(message)
+    this.#bus.sendControl(json)
+    // A copy, as the other nodes get one.
+    queueMicrotask(() => this.#tell(JSON.parse(json), this.#node))
+  }
+
+  onMessage(listener: (message: unknown, fromNode: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #tell(message: unknown, from: string): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(message, from)
+      } catch (error) {
+        this.#logger.error({ err: error }, 'a listener of control messages failed')
+      }
+    }
+  }
+}

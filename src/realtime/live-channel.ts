@@ -1,0 +1,205 @@
+import { HoldfastError, type Position } from '../domain/index.ts'
+import { FanOut, Lane, type Outlet, Packet } from '../hub/index.ts'
+import type { BusMessage, Whom } from './envelope.ts'
+import { linesBetween, type NumberedLine } from './recovery.ts'
+
+/** How a session joins: without a place, from a place, or without one although it wanted one (Redis is away). */
+export type Joining =
+  | { readonly kind: 'plain' | 'owed' }
+  | { readonly kind: 'placed'; readonly from: Position }
+
+/** What may be remembered for sessions that are joining; one that takes longer starts again. */
+const maxRecentLines = 4_096
+const maxRecentBytes = 4 * 1024 * 1024
+
+/**
+ * One channel with subscribers on this node.
+ *
+ * In a channel with history this node has a *place*: the last numbered line that it took from the bus. A session
+ * with a place joins only where its own place is the node's, so from then on one check per line serves them all:
+ * a line that is not the next one ends these subscriptions with 2500, and the SDKs come back and recover. So a
+ * session sees every offset once and in order, or is told.
+ */
+export class LiveChannel {
+  readonly name: string
+  /** How long the channel's history is kept; 0 for a channel without one. */
+  readonly historyTtlSeconds: number
+  readonly #fan = new FanOut(Lane.realtime)
+  readonly #joining = new Map<string, Outlet>()
+  readonly #placed = new Set<string>()
+  readonly #owed = new Set<string>()
+  readonly #onIdle: (channel: LiveChannel) => void
+  #place: Position | undefined
+  #movedAt = 0
+  #recent: NumberedLine[] = []
+  #recentBytes = 0
+
+  constructor(name: string, historyTtlSeconds: number, onIdle: (channel: LiveChannel) => void) {
+    this.name = name
+    this.historyTtlSeconds = historyTtlSeconds
+    this.#onIdle = onIdle
+  }
+
+  get size(): number {
+    return this.#fan.size
+  }
+
+  /** The last numbered line taken from the bus; a new object each time. */
+  get place(): Position | undefined {
+    return this.#place
+  }
+
+  /** When `place` last moved, by `performance.now()`. */
+  get movedAt(): number {
+    return this.#movedAt
+  }
+
+  /** Whether sessions here rely on `place`, or wait for one. */
+  get watched(): boolean {
+    return this.#placed.size > 0 || this.#owed.size > 0
+  }
+
+  has(client: string): boolean {
+    return this.#fan.has(client) || this.#joining.has(client)
+  }
+
+  /** Announces a session that will join; until then numbered lines are remembered for it. */
+  expect(outlet: Outlet): void {
+    if (this.has(outlet.client)) {
+      throw new HoldfastError('ALREADY_SUBSCRIBED', `already subscribed to ${this.name}`)
+    }
+    this.#joining.set(outlet.client, outlet)
+  }
+
+  /** Makes an expected session live. Does nothing where it has been removed or has ended meanwhile. */
+  join(outlet: Outlet, joining: Joining): void {
+    if (this.#joining.get(outlet.client) !== outlet) return
+    const lines = joining.kind === 'placed' ? this.#linesFrom(joining.from) : []
+    this.#joining.delete(outlet.client)
+    if (this.#joining.size === 0) this.#forget()
+    if (lines && !outlet.closed) {
+      if (lines.length > 0) outlet.push(Lane.realtime, Packet.of(lines.map(({ line }) => line)))
+      this.#fan.add(outlet)
+      if (joining.kind === 'placed') this.#placed.add(outlet.client)
+      if (joining.kind === 'owed') this.#owed.add(outlet.client)
+    } else if (!lines) {
+      this.#end(outlet)
+    }
+    this.#lookIdle()
+  }
+
+  remove(client: string): void {
+    if (this.#joining.delete(client) && this.#joining.size === 0) this.#forget()
+    this.#placed.delete(client)
+    this.#owed.delete(client)
+    this.#fan.remove(client)
+    this.#lookIdle()
+  }
+
+  /** Lets go of sessions that ended before they joined. */
+  sweep(): void {
+    for (const [client, outlet] of this.#joining) if (outlet.closed) this.remove(client)
+  }
+
+  /** A line of this node for all subscribers, or all but one. */
+  publish(line: string, exclude?: string): void {
+    this.#fan.publish(line, 1, exclude)
+  }
+
+  /** A line for some subscribers; whether the client, where it is for one, is on this node. */
+  publishTo(whom: Whom, line: string | Buffer, count = 1): boolean {
+    if (whom.client !== undefined) return this.#fan.publishToClient(line, whom.client)
+    if (whom.user === undefined) this.#fan.publish(line, count, whom.exclude)
+    else this.#fan.publishTo(line, outlet => outlet.user === whom.user && outlet.client !== whom.exclude)
+    return false
+  }
+
+  /** Takes a message of another node, or a numbered one of any. */
+  receive(message: BusMessage): void {
+    if (message.kind === 'all') this.#fan.publish(message.lines, message.count)
+    else if (message.kind === 'some') this.publishTo(message.whom, message.lines, message.count)
+    else if (message.kind === 'numbered') this.#receiveNumbered(message.place, message.line)
+  }
+
+  isHere(client: string): boolean {
+    return this.#fan.has(client)
+  }
+
+  /**
+   * Compares with the head in Redis: `before` is `place` as it was before the head was read, and everything that
+   * was published before that has meanwhile come, or never will.
+   */
+  compare(head: Position, before: Position | undefined): void {
+    if (this.#placed.size === 0) return
+    const place = this.#place
+    const behind = !place || place.epoch !== head.epoch || place.offset < head.offset
+    // Ahead of the head without a line since: the head went back (an old replica was promoted).
+    const regressed = place !== undefined && place.offset > head.offset && place === before
+    if (behind || regressed) this.#losePlaces()
+  }
+
+  /** Redis is back: sessions that could not get a place are sent to ask again. */
+  settleOwed(): void {
+    const owed = [...this.#owed]
+    this.#owed.clear()
+    this.#endAll(owed)
+  }
+
+  #receiveNumbered(place: Position, line: Buffer): void {
+    const last = this.#place
+    if (last && (last.epoch !== place.epoch || last.offset + 1 !== place.offset)) this.#losePlaces()
+    this.#place = place
+    this.#movedAt = performance.now()
+    if (this.#joining.size > 0) this.#remember({ place, line })
+    this.#fan.publish(line)
+  }
+
+  /** The lines that a session at `from` lacks to be where this node is; undefined where that can't be said. */
+  #linesFrom(from: Position): readonly NumberedLine[] | undefined {
+    const place = this.#place
+    if (place?.epoch === from.epoch && place.offset >= from.offset)
+      return linesBetween(from, place, this.#recent)
+    // The session has read further than the bus will ever bring: what lies between is lost for the others.
+    const unknownWhoIsNewer = place !== undefined && place.epoch !== from.epoch && this.#recent.length > 0
+    this.#losePlaces()
+    if (unknownWhoIsNewer) return undefined
+    this.#place = from
+    return []
+  }
+
+  #remember(numbered: NumberedLine): void {
+    this.#recent.push(numbered)
+    this.#recentBytes += numbered.line.length
+    if (this.#recent.length > maxRecentLines || this.#recentBytes > maxRecentBytes) this.#forget()
+  }
+
+  #forget(): void {
+    this.#recent = []
+    this.#recentBytes = 0
+  }
+
+  #losePlaces(): void {
+    this.#place = undefined
+    const placed = [...this.#placed]
+    this.#placed.clear()
+    this.#endAll(placed)
+  }
+
+  #endAll(clients: readonly string[]): void {
+    for (const client of clients) {
+      const outlet = this.#fan.get(client)
+      if (!outlet) continue
+      this.#fan.remove(client)
+      this.#end(outlet)
+    }
+    if (clients.length > 0) this.#lookIdle()
+  }
+
+  #end(outlet: Outlet): void {
+    outlet.endSubscription(this.name, 2500, 'insufficient state')
+  }
+
+  #lookIdle(): void {
+    if (this.#fan.size === 0 && this.#joining.size === 0) this.#onIdle(this)
+  }
+}

@@ -1,0 +1,48 @@
+import type { NamespaceOptions } from '../domain/index.ts'
+import type { Bus } from './bus.ts'
+import { LiveChannel } from './live-channel.ts'
+
+/** The channels with subscribers on this node; each is subscribed on the bus while it is here. */
+export class LiveChannels {
+  readonly #bus: Bus
+  readonly #channels = new Map<string, LiveChannel>()
+
+  constructor(bus: Bus) {
+    this.#bus = bus
+  }
+
+  get(name: string): LiveChannel | undefined {
+    return this.#channels.get(name)
+  }
+
+  open(name: string, options: NamespaceOptions): LiveChannel {
+    let channel = this.#channels.get(name)
+    if (!channel) {
+      const { size, ttlSeconds } = options.history
+      channel = new LiveChannel(name, size > 0 ? ttlSeconds : 0, idle => this.#close(idle))
+      this.#channels.set(name, channel)
+    }
+    return channel
+  }
+
+  /** True when the bus has confirmed that messages of other nodes arrive from now on. */
+  confirm(channel: LiveChannel): Promise<boolean> {
+    return this.#bus.subscribe(channel.name, message => channel.receive(message))
+  }
+
+  values(): IterableIterator<LiveChannel> {
+    return this.#channels.values()
+  }
+
+  sizes(): ReadonlyMap<string, number> {
+    const sizes = new Map<string, number>()
+    for (const channel of this.#channels.values()) if (channel.size > 0) sizes.set(channel.name, channel.size)
+    return sizes
+  }
+
+  #close(channel: LiveChannel): void {
+    if (this.#channels.get(channel.name) !== channel) return
+    this.#channels.delete(channel.name)
+    this.#bus.unsubscribe(channel.name)
+  }
+}

@@ -1,0 +1,73 @@
+import type { History } from './history.ts'
+import type { LiveChannels } from './live-channels.ts'
+import type { RedisLink } from './redis-link.ts'
+
+const channelsAtOnce = 200
+
+/**
+ * Finds lost Pub/Sub messages that no later one would show: compares the places of channels with the heads in
+ * Redis after every reconnect, and those of quiet channels now and then.
+ */
+export class PositionWatch {
+  readonly #channels: LiveChannels
+  readonly #history: History
+  readonly #link: RedisLink
+  readonly #everyMs: number
+  readonly #timer: NodeJS.Timeout
+  #looking: Promise<void> | undefined
+  #again = false
+
+  constructor(parts: { channels: LiveChannels; history: History; link: RedisLink; everyMs: number }) {
+    this.#channels = parts.channels
+    this.#history = parts.history
+    this.#link = parts.link
+    this.#everyMs = parts.everyMs
+    const jittered = parts.everyMs * (0.8 + Math.random() * 0.4)
+    this.#timer = setInterval(() => this.#look('quiet'), jittered)
+    this.#timer.unref()
+    parts.link.onConnected(() => this.#look('all'))
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(which: 'all' | 'quiet'): void {
+    for (const channel of this.#channels.values()) channel.sweep()
+    if (this.#looking) {
+      if (which === 'all') this.#again = true
+      return
+    }
+    this.#looking = this.#compare(which).finally(() => {
+      this.#looking = undefined
+      if (!this.#again) return
+      this.#again = false
+      this.#look('all')
+    })
+  }
+
+  async #compare(which: 'all' | 'quiet'): Promise<void> {
+    if (!this.#link.connected) return
+    const quietSince = performance.now() - this.#everyMs
+    const watched = [...this.#channels.values()].filter(
+      channel => channel.watched && (which === 'all' || channel.movedAt < quietSince),
+    )
+    for (const channel of watched) channel.settleOwed()
+    for (let i = 0; i < watched.length; i += channelsAtOnce) {
+      const part = watched.slice(i, i + channelsAtOnce)
+      const before = part.map(channel => channel.place)
+      try {
+        const heads = await this.#history.heads(part)
+        // What was published before the heads were read is here after this, or lost.
+        await this.#link.pubsub.barrier()
+        for (const [k, channel] of part.entries()) {
+          const head = heads[k]
+          if (head) channel.compare(head, before[k])
+        }
+      } catch {
+        // Redis is away again; when it is back all are compared.
+        return
+      }
+    }
+  }
+}

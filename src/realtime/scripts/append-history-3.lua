@@ -1,0 +1,43 @@
+-- Numbers a publication, keeps it in the channel's short history and publishes it: one act, so that the history
+-- and what subscribers see can't disagree, and every subscriber sees one order.
+--
+-- KEYS[1] history: stream of encoded publications, entry id '<offset>-0', field 'p'
+-- KEYS[2] meta: hash; 'epoch' names this life of the numbering, 'offset' is its head
+-- KEYS[3] memory: hash of the outcome, where an idempotency key was given; otherwise not looked at
+-- ARGV    notAfter (milliseconds by this Redis' clock, 0 for no limit), newEpoch, size, ttlMs, metaTtlMs,
+--         memoryMs (0: no idempotency key), bus channel, message head, message tail, publication head,
+--         publication tail; heads and tails stand around the offset, and the message's around the publication
+-- RETURN  {clock in milliseconds, 'stored' | 'known' | 'late', offset, epoch}
+local history, meta, memory = KEYS[1], KEYS[2], KEYS[3]
+local notAfter, newEpoch, size, ttlMs, metaTtlMs = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local memoryMs, channel = ARGV[6], ARGV[7]
+local messageHead, messageTail, publicationHead, publicationTail = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if memoryMs ~= '0' then
+  local known = redis.call('HMGET', memory, 'offset', 'epoch')
+  if known[1] then return { now, 'known', tonumber(known[1]), known[2] } end
+end
+if notAfter > 0 and now > notAfter then return { now, 'late', 0, '' } end
+
+local epoch = redis.call('HGET', meta, 'epoch')
+if not epoch then
+  epoch = newEpoch
+  redis.call('HSET', meta, 'epoch', epoch)
+end
+local offset = redis.call('HINCRBY', meta, 'offset', 1)
+redis.call('PEXPIRE', meta, metaTtlMs)
+-- A stream of an older life may have outlived its meta; its higher ids would refuse the new ones.
+if offset == 1 then redis.call('DEL', history) end
+
+local number = string.format('%.0f', offset)
+local publication = publicationHead .. number .. publicationTail
+redis.call('XADD', history, 'MAXLEN', size, number .. '-0', 'p', publication)
+redis.call('PEXPIRE', history, ttlMs)
+redis.call('PUBLISH', channel, messageHead .. number .. ' ' .. epoch .. messageTail .. publication .. '}}')
+if memoryMs ~= '0' then
+  redis.call('HSET', memory, 'offset', number, 'epoch', epoch)
+  redis.call('PEXPIRE', memory, memoryMs)
+end
+return { now, 'stored', offset, epoch }

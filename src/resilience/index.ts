@@ -1,0 +1,1 @@
+export { Guard, type GuardOptions, type GuardState } from './guard.ts'
