@@ -23,10 +23,16 @@ describe('the check itself', () => {
   const file = (path: string, ...lines: string[]) => breaches(new Map([[path, `${lines.join('\n')}\n`]]))
 
   it('passes a file that keeps every rule', () => {
-    const good = ["import { WebSocket } from 'ws'", "import { a } from '../domain/index.ts'", "import { b } from './b.ts'"]
+    const good = [
+      "import { WebSocket } from 'ws'",
+      "import { a } from '../domain/index.ts'",
+      "import { b } from './b.ts'",
+    ]
     expect(file('src/gateway/x.ts', ...good)).toEqual([])
     expect(file('src/client/x.ts', "import type { C } from '../contract/types.ts'")).toEqual([])
-    expect(file('src/hub/index.ts', '// The door.', 'export {', '  a,', '  type B,', "} from './a.ts'")).toEqual([])
+    expect(
+      file('src/hub/index.ts', '// The door.', 'export {', '  a,', '  type B,', "} from './a.ts'"),
+    ).toEqual([])
   })
 
   it.each([

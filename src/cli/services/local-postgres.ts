@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { connectPostgres } from '../../platform/index.ts'
 import { type ChildServer, startChildServer } from './child-server.ts'
 import { freePort } from './free-port.ts'
@@ -10,6 +11,7 @@ export interface LocalPostgres {
   readonly url: string
   /** Where the data lies: the asked directory, or its twin where the server's user can't reach that. */
   readonly directory: string
+  readonly process: ChildProcess
   stop(): Promise<void>
 }
 
@@ -42,7 +44,7 @@ export async function startLocalPostgres(options: {
     await server.stop()
     throw error
   }
-  return { url: url(port, 'holdfast'), directory, stop: server.stop }
+  return { url: url(port, 'holdfast'), directory, process: server.process, stop: server.stop }
 }
 
 function place(directory: string, account: Account | undefined, tell: (line: string) => void): string {

@@ -1,0 +1,38 @@
+// Builds what is published: `dist` of the server from `src`, and `packages/client/dist` from `src/client`.
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { inRoot, root } from './bootstrap/paths.mjs'
+
+const dist = inRoot('dist')
+const clientDist = inRoot('packages/client/dist')
+
+rmSync(dist, { recursive: true, force: true })
+rmSync(clientDist, { recursive: true, force: true })
+rmSync(inRoot('tsconfig.build.tsbuildinfo'), { force: true })
+
+const tsc = spawnSync(process.execPath, [inRoot('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+})
+if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+
+for (const file of globSync('src/**/*.{lua,sql}', { cwd: root })) {
+  const target = inRoot(file.replace(/^src/, 'dist'))
+  mkdirSync(dirname(target), { recursive: true })
+  copyFileSync(inRoot(file), target)
+}
+
+// The client's package is the client alone, and of the contract its types alone.
+cpSync(`${dist}/client`, `${clientDist}/client`, { recursive: true })
+mkdirSync(`${clientDist}/contract`)
+copyFileSync(`${dist}/contract/types.d.ts`, `${clientDist}/contract/types.d.ts`)
+copyFileSync(inRoot('LICENSE'), inRoot('packages/client/LICENSE'))
+for (const file of globSync('**/*.js', { cwd: clientDist })) {
+  const foreign = readFileSync(`${clientDist}/${file}`, 'utf8').match(/from ['"](?!centrifuge['"]|\.\/)[^'"]+/)
+  if (foreign) {
+    console.error(`build: packages/client/dist/${file} would load something of the server: ${foreign[0]}`)
+    process.exit(1)
+  }
+}
+console.log('built dist and packages/client/dist')

@@ -1,0 +1,65 @@
+import { Command } from 'commander'
+import type { Holdfast } from '../../app/index.ts'
+import { loadConfig, required } from '../config-file.ts'
+import { examples } from '../examples.ts'
+
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('run one node until SIGTERM or SIGINT')
+    .option('--migrate', 'bring the schema up to date first')
+    .option('--json', 'say in JSON where it listens')
+    .addHelpText(
+      'after',
+      examples(
+        [
+          'a node on port 8000',
+          'REDIS_URL=redis://localhost DATABASE_URL=postgres://localhost/holdfast holdfast serve',
+        ],
+        [
+          'with namespaces and tokens',
+          'HOLDFAST_CONFIG=holdfast.json HOLDFAST_TOKEN_HMAC_SECRET=… holdfast serve',
+        ],
+        ['a second one on a port of its own', 'HOLDFAST_PORT=8001 holdfast serve'],
+      ),
+    )
+    .action(serve)
+}
+
+async function serve(options: { migrate?: boolean; json?: boolean }): Promise<void> {
+  const input = await loadConfig(process.env)
+  required(
+    [
+      ['REDIS_URL', input.redis?.url ?? (input.redis?.bus && input.redis.log ? 'both roles' : undefined)],
+      ['DATABASE_URL', input.postgres?.url],
+    ],
+    'serve',
+  )
+  const { createHoldfast } = await import('../../app/index.ts')
+  const postgres = options.migrate ? { ...input.postgres, migrate: true } : input.postgres
+  const hf = await createHoldfast({ ...input, ...(postgres && { postgres }) })
+  stopOnSignals(hf)
+  const { host, port } = await hf.listen()
+  if (options.json)
+    console.log(JSON.stringify({ event: 'listening', host, port, node: hf.node.name, pid: process.pid }))
+  else console.log(`holdfast: ${hf.node.name} is listening on ${host}:${port}`)
+}
+
+/** A signal closes the node within its drain time; a second one, or a close that hangs, ends it at once. */
+function stopOnSignals(hf: Holdfast): void {
+  let stopping = false
+  const stop = async () => {
+    if (stopping) process.exit(1)
+    stopping = true
+    setTimeout(() => process.exit(1), hf.config.limits.drainTimeoutMs + 3_000).unref()
+    await hf.close()
+    process.exit(0)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      stop().catch(error => {
+        console.error(`holdfast: could not stop in order: ${error instanceof Error ? error.message : error}`)
+        process.exit(1)
+      })
+    })
+  }
+}

@@ -1,0 +1,127 @@
+import type { ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Backing, postgresBacking, redisBacking } from './backing-services.ts'
+import { calmLine } from './calm-line.ts'
+import { KeptProcess, type Running } from './kept-process.ts'
+import { runProgram, startNode, stopProgram } from './own-program.ts'
+import { choosePorts, devHost } from './ports.ts'
+import { type StartLock, takeStartLock } from './start-lock.ts'
+import { packageFolder, stateFolder } from './state-folder.ts'
+import { summary } from './summary.ts'
+
+export interface DevOptions {
+  /** Whether to feed the earthquakes. */
+  readonly quakes: boolean
+}
+
+const main = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
+)
+const feeder = join(packageFolder, 'scripts/feed-quakes.ts')
+
+/**
+ * Everything there is to try, on this machine alone: Postgres, Redis, two nodes and a feeder. Things start in
+ * order, stop in reverse, and what ends by itself is started again.
+ */
+export class Dev {
+  readonly #options: DevOptions
+  readonly #onGiveUp: (reason: string) => void
+  readonly #backings: KeptProcess[] = []
+  readonly #nodes: KeptProcess[] = []
+  #feeder: ChildProcess | undefined
+  #lock: StartLock | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: DevOptions, onGiveUp: (reason: string) => void) {
+    this.#options = options
+    this.#onGiveUp = onGiveUp
+  }
+
+  /** @throws CliError and others where something does not start; `stop` must be called then too */
+  async start(env: NodeJS.ProcessEnv): Promise<void> {
+    const folder = stateFolder()
+    this.#lock = await takeStartLock(folder, tell)
+    const ports = await choosePorts(env)
+    const postgres = await postgresBacking(env, folder, tell)
+    const redis = await redisBacking(env, tell)
+    await Promise.all([this.#keepBacking('Postgres', postgres), this.#keepBacking('Redis', redis)])
+    if (this.#stopped) return
+    await bringSchema(postgres.url)
+    const nodeEnv = nodeEnvironment(env, postgres, redis)
+    await Promise.all(ports.map(port => this.#keepNode(port, nodeEnv)))
+    if (this.#stopped) return
+    const feeding = this.#options.quakes && existsSync(feeder)
+    console.log(summary({ ports, postgres, redis, apiKey: nodeEnv['HOLDFAST_API_KEY'] ?? '', feeding }))
+    if (feeding) this.#startFeeder(nodeEnv, ports[0])
+  }
+
+  /** Stops everything that was started: feeder and nodes first, then what they use. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stopAll()
+    return this.#stopped
+  }
+
+  async #stopAll(): Promise<void> {
+    await Promise.all([this.#feeder && stopProgram(this.#feeder), ...this.#nodes.map(node => node.stop())])
+    await Promise.all(this.#backings.map(backing => backing.stop()))
+    this.#lock?.release()
+  }
+
+  async #keepBacking(name: string, backing: Backing): Promise<void> {
+    if (backing.start) await this.#keep(this.#backings, name, backing.start)
+  }
+
+  #keepNode(port: number, env: NodeJS.ProcessEnv): Promise<void> {
+    const line = (text: string) => {
+      const calm = calmLine(text)
+      if (calm !== undefined) console.log(`[${port}] ${calm}`)
+    }
+    const start = () => startNode({ main, env: { ...env, HOLDFAST_PORT: String(port) }, line })
+    return this.#keep(this.#nodes, `the node on port ${port}`, start)
+  }
+
+  #keep(among: KeptProcess[], name: string, start: () => Promise<Running>): Promise<void> {
+    const kept = new KeptProcess({
+      name,
+      start,
+      tell,
+      onStart: ({ pid }) => pid !== undefined && this.#lock?.record(name, pid),
+      onGiveUp: this.#onGiveUp,
+    })
+    among.push(kept)
+    return kept.start()
+  }
+
+  /** An application of its own: it knows the node's address and its API key, nothing else. */
+  #startFeeder(env: NodeJS.ProcessEnv, port: number): void {
+    this.#feeder = runProgram({
+      args: [feeder],
+      env: { ...env, HOLDFAST_API: `http://${devHost}:${port}/api` },
+      line: text => console.log(`[quakes] ${text}`),
+    })
+    if (this.#feeder.pid !== undefined) this.#lock?.record('the feeder', this.#feeder.pid)
+  }
+}
+
+async function bringSchema(url: string): Promise<void> {
+  const { migrate } = await import('../../durable/index.ts')
+  await migrate(url)
+}
+
+function nodeEnvironment(env: NodeJS.ProcessEnv, postgres: Backing, redis: Backing): NodeJS.ProcessEnv {
+  return {
+    ...env,
+    HOLDFAST_CONFIG: env['HOLDFAST_CONFIG'] || join(packageFolder, 'holdfast.config.dev.json'),
+    HOLDFAST_API_KEY: env['HOLDFAST_API_KEY'] || 'dev',
+    // Everyone may do everything here, so nobody else may get in.
+    HOLDFAST_HOST: devHost,
+    REDIS_URL: redis.url,
+    DATABASE_URL: postgres.url,
+  }
+}
+
+function tell(line: string): void {
+  console.log(`holdfast: ${line}`)
+}

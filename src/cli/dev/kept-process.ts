@@ -1,0 +1,70 @@
+import type { ChildProcess } from 'node:child_process'
+
+/** A running program and how to end it. */
+export interface Running {
+  readonly process: ChildProcess
+  stop(): Promise<void>
+}
+
+export interface KeptOptions {
+  readonly name: string
+  start(): Promise<Running>
+  tell(line: string): void
+  /** Called with each new process. */
+  onStart(process: ChildProcess): unknown
+  /** Starting again has failed: there is no use in going on. */
+  onGiveUp(reason: string): void
+}
+
+const restartAfterMs = 1_000
+
+/** Keeps one program running: where it ends without having been asked to, it is started again. */
+export class KeptProcess {
+  readonly #options: KeptOptions
+  #running: Running | undefined
+  #starting: Promise<void> | undefined
+  #restart: NodeJS.Timeout | undefined
+  #stopping = false
+
+  constructor(options: KeptOptions) {
+    this.#options = options
+  }
+
+  /** @throws what the program's first start throws */
+  start(): Promise<void> {
+    this.#starting = this.#start()
+    return this.#starting
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    clearTimeout(this.#restart)
+    await this.#starting?.catch(() => undefined)
+    await this.#running?.stop()
+  }
+
+  async #start(): Promise<void> {
+    const running = await this.#options.start()
+    this.#running = running
+    this.#options.onStart(running.process)
+    if (running.process.exitCode !== null || running.process.signalCode !== null) this.#ended()
+    else running.process.once('exit', () => this.#ended())
+  }
+
+  #ended(): void {
+    if (this.#stopping) return
+    const { name, tell, onGiveUp } = this.#options
+    const { exitCode, signalCode } = this.#running?.process ?? {}
+    tell(`${name} has ended (${signalCode ?? `code ${exitCode}`}); starting it again`)
+    this.#restart = setTimeout(() => {
+      this.start().then(
+        () => {
+          if (!this.#stopping) tell(`${name} is back`)
+        },
+        error => {
+          if (!this.#stopping) onGiveUp(`${name} does not start again: ${error.message}`)
+        },
+      )
+    }, restartAfterMs)
+  }
+}

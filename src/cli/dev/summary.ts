@@ -1,0 +1,29 @@
+import type { Backing } from './backing-services.ts'
+
+/** What a person who has just started Holdfast wants to type next. */
+export function summary(running: {
+  readonly ports: readonly [number, number]
+  readonly postgres: Backing
+  readonly redis: Backing
+  readonly apiKey: string
+  readonly feeding: boolean
+}): string {
+  const [first, second] = running.ports
+  const other = `--url ws://localhost:${second}`
+  const here = first === 8000 ? '' : ` --url ws://localhost:${first}`
+  const lines = [
+    [
+      'nodes',
+      `http://localhost:${first} and http://localhost:${second}, for this machine only, without authentication`,
+    ],
+    ['sockets', `ws://localhost:${first}/connection/websocket and the same on ${second}`],
+    ['API', `http://localhost:${first}/api, X-API-Key: ${running.apiKey}`],
+    ['Postgres', `${running.postgres.url} (${running.postgres.note})`],
+    ['Redis', `${running.redis.url} (${running.redis.note})`],
+    ...(running.feeding ? [['watch', `bin/holdfast tail quakes:all --since 0 ${other}`]] : []),
+    ['talk', `bin/holdfast append chat:lobby Said '{"text":"hello"}'${here}`],
+    ['', `bin/holdfast tail chat:lobby --since 0 ${other}`],
+  ] as const
+  const rows = lines.map(([label, text]) => `  ${(label ?? '').padEnd(9)} ${text}`)
+  return `\nHoldfast is running. Ctrl-C stops everything.\n\n${rows.join('\n')}\n`
+}

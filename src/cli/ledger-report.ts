@@ -1,0 +1,101 @@
+import { connectRedis, type Sql } from '../platform/index.ts'
+
+export interface LedgerReport {
+  readonly epoch: string
+  readonly partitions: number
+  readonly created: string
+  /** Recorded ever, retention's removals included: the sum of the partitions' heads. */
+  readonly events: number
+  readonly bytes: number
+  readonly channels: readonly {
+    readonly channel: string
+    readonly head: number
+    readonly partition: number
+  }[]
+  /** Undefined where no Redis was asked. */
+  readonly mirror?: MirrorReport | { readonly unreachable: string }
+}
+
+export interface MirrorReport {
+  /** Partitions that have events and a mirror. */
+  readonly mirrored: number
+  readonly withoutMirror: number
+  /** Events that the mirror does not have yet. */
+  readonly lag: number
+  /** Partitions whose mirror knows more than the ledger: the ledger has lost events. */
+  readonly ahead: number
+}
+
+/** Reads what `holdfast ledger status` shows; costs an index look-up per partition and per channel. */
+export async function ledgerReport(
+  sql: Sql,
+  options: { channels: number; redisUrl: string | undefined },
+): Promise<LedgerReport> {
+  const [row] = await sql<{ epoch: string; partitions: number; created: Date; bytes: string }[]>`
+    select epoch, partitions, created, pg_total_relation_size('holdfast.events') as bytes from holdfast.ledger`
+  if (!row) throw new Error('the ledger has no row: was its migration applied?')
+  // The mirror's place is read after the heads, so that a lag below zero means that the ledger has lost events.
+  const heads = await partitionHeads(sql)
+  const mirror = options.redisUrl ? await mirrorReport(options.redisUrl, row.epoch, heads) : undefined
+  return {
+    epoch: row.epoch,
+    partitions: row.partitions,
+    created: row.created.toISOString(),
+    events: [...heads.values()].reduce((sum, head) => sum + head, 0),
+    bytes: Number(row.bytes),
+    channels: await longestChannels(sql, options.channels),
+    ...(mirror && { mirror }),
+  }
+}
+
+async function partitionHeads(sql: Sql): Promise<Map<number, number>> {
+  const rows = await sql<{ partition: number; head: string }[]>`
+    select p as partition, greatest(
+      coalesce((select position from holdfast.events where partition = p order by position desc limit 1), 0),
+      coalesce((select head from holdfast.partition_floor where partition = p), 0)) as head
+    from holdfast.ledger, generate_series(0, partitions - 1) as p`
+  return new Map(rows.map(({ partition, head }) => [partition, Number(head)]))
+}
+
+/** Steps from channel to channel through the index instead of reading every event. */
+async function longestChannels(sql: Sql, limit: number): Promise<LedgerReport['channels']> {
+  const rows = await sql<{ channel: string; partition: number; head: string }[]>`
+    with recursive each as (
+      (select partition, channel from holdfast.events order by partition, channel limit 1)
+      union all
+      select next.partition, next.channel from each cross join lateral (
+        select e.partition, e.channel from holdfast.events e
+        where (e.partition, e.channel) > (each.partition, each.channel)
+        order by e.partition, e.channel limit 1) as next
+    )
+    select partition, channel, (
+      select "offset" from holdfast.events e where e.partition = each.partition and e.channel = each.channel
+      order by "offset" desc limit 1) as head
+    from each order by head desc, channel limit ${limit}`
+  return rows.map(({ channel, partition, head }) => ({ channel, head: Number(head), partition }))
+}
+
+async function mirrorReport(
+  url: string,
+  epoch: string,
+  heads: ReadonlyMap<number, number>,
+): Promise<NonNullable<LedgerReport['mirror']>> {
+  const redis = connectRedis(url, 'subscriber', 'holdfast-ledger-status')
+  try {
+    const used = [...heads].filter(([, head]) => head > 0)
+    const lasts = await Promise.all(
+      used.map(([partition]) => redis.hget(`{${epoch}.${partition}}:meta`, 'last')),
+    )
+    const behind = used.flatMap(([, head], i) => (lasts[i] === null ? [] : head - Number(lasts[i])))
+    return {
+      mirrored: behind.length,
+      withoutMirror: used.length - behind.length,
+      lag: behind.reduce((sum, lag) => sum + Math.max(0, lag), 0),
+      ahead: behind.filter(lag => lag < 0).length,
+    }
+  } catch (error) {
+    return { unreachable: error instanceof Error ? error.message : String(error) }
+  } finally {
+    redis.disconnect()
+  }
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { appendCommand } from './commands/append.ts'
+import { devCommand } from './commands/dev.ts'
+import { ledgerCommand } from './commands/ledger.ts'
+import { migrateCommand } from './commands/migrate.ts'
+import { serveCommand } from './commands/serve.ts'
+import { tailCommand } from './commands/tail.ts'
+import { tokenCommand } from './commands/token.ts'
+
+/** All of `holdfast`. A command that fails throws; nothing in here ends the process. */
+export function buildProgram(): Command {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const program = new Command('holdfast')
+    .description(manifest.description)
+    .version(manifest.version, '-V, --version')
+    .showHelpAfterError('(--help shows how)')
+    .addHelpText(
+      'after',
+      '\n"holdfast dev" starts everything there is to try; "holdfast COMMAND --help" has examples.',
+    )
+  const commands = [
+    devCommand,
+    serveCommand,
+    migrateCommand,
+    tokenCommand,
+    tailCommand,
+    appendCommand,
+    ledgerCommand,
+  ]
+  for (const make of commands) program.addCommand(inherit(make()))
+  return inherit(program)
+}
+
+/** Errors reach `main`; commander would end the process by itself, also for commands within commands. */
+function inherit(command: Command): Command {
+  command.exitOverride().showHelpAfterError('(--help shows how)')
+  for (const inner of command.commands) inherit(inner)
+  return command
+}
