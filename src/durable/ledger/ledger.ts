@@ -5,7 +5,12 @@ export type Outcome =
   | { readonly kind: 'stored'; readonly event: StoredEvent }
   | { readonly kind: 'duplicate'; readonly offset: number; readonly time: number }
   | { readonly kind: 'conflict'; readonly head: number }
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** Without a code: the id is taken by an event with another type or data (DUPLICATE_CONFLICT). */
+  | {
+      readonly kind: 'refused'
+      readonly reason: string
+      readonly code?: 'DUPLICATE_CONFLICT' | 'PAYLOAD_INVALID'
+    }
 
 export interface ChannelHead {
   /** Offset of the channel's last event; 0 where there never was one. */

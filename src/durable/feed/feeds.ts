@@ -1,0 +1,193 @@
+import type { Logger, PubSub } from '../../platform/index.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import { within } from '../mirror/deadline.ts'
+import type { Entry } from '../mirror/entry.ts'
+import { busChannel, partitionKeys } from '../mirror/keys.ts'
+import { Feed } from './feed.ts'
+import type { Heads } from './heads.ts'
+import type { Pages } from './pages.ts'
+import { parseRun } from './run.ts'
+
+/** An opening waits this long for the bus, then goes on without: the ledger is asked often until it confirms. */
+const confirmWaitMs = 300
+/** A feed stays warm this long after its last session, for those who come back. */
+const lingerMs = 5_000
+/** Notices come in flocks after a wipe. */
+const noticeDelayMs = 20
+
+/** The durable channels with subscribers on this node. */
+export class Feeds {
+  readonly #ledger: Ledger
+  readonly #bus: PubSub | undefined
+  readonly #heads: Heads
+  readonly #pages: Pages
+  readonly #logger: Logger
+  readonly #feeds = new Map<string, Feed>()
+  readonly #openings = new Map<Feed, Promise<void>>()
+  readonly #byPartition = new Map<number, Set<Feed>>()
+  readonly #notices = new Map<number, { heard(): void; timer: NodeJS.Timeout | undefined }>()
+
+  constructor(ledger: Ledger, bus: PubSub | undefined, heads: Heads, pages: Pages, logger: Logger) {
+    this.#ledger = ledger
+    this.#bus = bus
+    this.#heads = heads
+    this.#pages = pages
+    this.#logger = logger
+  }
+
+  [Symbol.iterator](): IterableIterator<Feed> {
+    return this.#feeds.values()
+  }
+
+  get(channel: string): Feed | undefined {
+    return this.#feeds.get(channel)
+  }
+
+  partitions(): IterableIterator<number> {
+    return this.#byPartition.keys()
+  }
+
+  inPartition(partition: number): Iterable<Feed> {
+    return this.#byPartition.get(partition) ?? []
+  }
+
+  /** The channel's feed, perhaps still opening; ask `opened` before its position is used. */
+  acquire(channel: string): Feed {
+    let feed = this.#feeds.get(channel)
+    if (!feed || feed.ended) {
+      const partition = this.#ledger.partitionOf(channel)
+      if (feed) this.#forget(feed)
+      feed = new Feed({ channel, partition, epoch: this.#ledger.epoch }, this.#pages)
+      this.#feeds.set(channel, feed)
+      const others = this.#byPartition.get(partition)
+      if (others) others.add(feed)
+      else this.#byPartition.set(partition, new Set([feed]))
+      const opening = this.#open(feed).finally(() => this.#openings.delete(feed as Feed))
+      opening.catch(() => undefined)
+      this.#openings.set(feed, opening)
+    }
+    return feed
+  }
+
+  /**
+   * Resolves when the feed has a position; sessions that come at once share the opening.
+   * @throws HoldfastError DEPENDENCY_* when neither the ledger nor Redis can tell a position now
+   */
+  opened(feed: Feed): Promise<void> {
+    return this.#openings.get(feed) ?? Promise.resolve()
+  }
+
+  /** Commits of this node, before they are mirrored. */
+  offerOwn(entries: readonly Entry[]): void {
+    for (const { channel, offset, line } of entries) {
+      this.#feeds.get(channel)?.offerNext({ first: offset, count: 1, text: line })
+    }
+  }
+
+  /** Asks the bus for a channel once more; a confirmed one is compared with its head by the caller. */
+  async confirm(feed: Feed): Promise<boolean> {
+    if (!this.#bus) return false
+    const { epoch, partition, channel } = feed
+    const take = (message: Buffer) => {
+      const run = parseRun(message)
+      if (run && !feed.ended) feed.offer(run)
+    }
+    try {
+      // In one turn, so one SUBSCRIBE.
+      await Promise.all([
+        this.#bus.subscribe(busChannel(epoch, partition, channel), take),
+        this.#bus.subscribe(partitionKeys(epoch, partition).notice, this.#notice(partition)),
+      ])
+      feed.confirmed = true
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Compares positions with the ledger; what is behind reads on by itself. */
+  async compare(feeds: Iterable<Feed>): Promise<void> {
+    const asked = [...feeds].filter(feed => !feed.ended && feed.position >= 0)
+    if (asked.length === 0) return
+    for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
+      for (const [channel, { head, floor }] of heads) this.#feeds.get(channel)?.hear(head, floor)
+    }
+  }
+
+  /** Closes feeds that nobody has used for a while. */
+  closeIdle(now: number): void {
+    for (const feed of this.#feeds.values()) {
+      if (feed.size === 0 && (feed.ended || now - feed.emptySince > lingerMs)) this.#forget(feed)
+    }
+  }
+
+  /** Ends everything: the epoch is another one, or the node stops. */
+  endAll(): void {
+    for (const feed of [...this.#feeds.values()]) {
+      feed.end()
+      this.#forget(feed)
+    }
+  }
+
+  async #open(feed: Feed): Promise<void> {
+    const confirming = this.confirm(feed)
+    try {
+      const inTime = await within(confirming, confirmWaitMs, 'the bus').catch(() => undefined)
+      // A late confirmation proves nothing about what was published before it.
+      if (inTime === undefined) void confirming.then(() => this.compare([feed])).catch(() => undefined)
+      const { head, floor } = await this.#head(feed.channel)
+      feed.open(head, floor)
+    } catch (error) {
+      this.#forget(feed)
+      feed.end()
+      throw error
+    }
+  }
+
+  /**
+   * Where the ledger can't answer, the history's top serves: a feed may begin at any place that exists, since what
+   * lies above it comes as + 1 or is found missing by the comparison.
+   */
+  async #head(channel: string): Promise<{ head: number; floor: number }> {
+    try {
+      return await this.#heads.read(channel)
+    } catch (error) {
+      const hot = await this.#pages.hot(channel, { since: 0, limit: 1 })
+      if (!hot || hot.top === 0) throw error
+      this.#logger.debug({ channel }, 'the ledger is away; a channel opens at its history’s top')
+      return { head: hot.top, floor: 0 }
+    }
+  }
+
+  /** The handler of a partition's notices: they lead to one comparison of its channels. */
+  #notice(partition: number): () => void {
+    const known = this.#notices.get(partition)
+    if (known) return known.heard
+    const notice = {
+      timer: undefined as NodeJS.Timeout | undefined,
+      heard: () => {
+        notice.timer ??= setTimeout(() => {
+          notice.timer = undefined
+          this.compare(this.inPartition(partition)).catch(() => undefined)
+        }, noticeDelayMs)
+      },
+    }
+    this.#notices.set(partition, notice)
+    return notice.heard
+  }
+
+  #forget(feed: Feed): void {
+    feed.ended = true
+    if (this.#feeds.get(feed.channel) === feed) {
+      this.#feeds.delete(feed.channel)
+      this.#bus?.unsubscribe(busChannel(feed.epoch, feed.partition, feed.channel))
+    }
+    const others = this.#byPartition.get(feed.partition)
+    others?.delete(feed)
+    if (others?.size !== 0) return
+    this.#byPartition.delete(feed.partition)
+    clearTimeout(this.#notices.get(feed.partition)?.timer)
+    this.#notices.delete(feed.partition)
+    this.#bus?.unsubscribe(partitionKeys(feed.epoch, feed.partition).notice)
+  }
+}

@@ -1,0 +1,32 @@
+import type { RecoverRequest } from '../../hub/index.ts'
+
+/** The channel as its feed knows it. */
+export interface FeedPlace {
+  readonly epoch: string
+  readonly position: number
+  /** The last offset that retention is known to have removed. */
+  readonly floor: number
+}
+
+/**
+ * What a wish to continue comes to.
+ *   fresh     none was uttered: live from the position on
+ *   lost      for a permanent reason it can't be kept: live from the position on, and the client is told
+ *   ahead     it lies above what this node has seen: only the ledger can say whether it exists
+ *   level     nothing was missed
+ *   read      everything after `since` has to be read
+ */
+export type Recovery = 'fresh' | 'lost' | 'ahead' | 'level' | 'read'
+
+export function decideRecovery(
+  recover: RecoverRequest | undefined,
+  place: FeedPlace,
+  maxPushed: number,
+): Recovery {
+  if (!recover) return 'fresh'
+  if (recover.epoch !== '' && recover.epoch !== place.epoch) return 'lost'
+  if (recover.offset > place.position) return 'ahead'
+  if (recover.offset === place.position) return 'level'
+  if (recover.offset < place.floor || place.position - recover.offset > maxPushed) return 'lost'
+  return 'read'
+}

@@ -1,0 +1,109 @@
+import { HoldfastError } from '../../domain/index.ts'
+import type { RecoverRequest, Subscription } from '../../hub/index.ts'
+import { publicationOf } from '../../protocol/index.ts'
+import { within } from '../mirror/deadline.ts'
+import type { DurableSubscribe } from '../tier.ts'
+import type { Feed } from './feed.ts'
+import type { Feeds } from './feeds.ts'
+import type { Heads } from './heads.ts'
+import type { Member } from './member.ts'
+import { limitAfter, type Page, type Pages } from './pages.ts'
+import { decideRecovery } from './recovery.ts'
+import { lastOf, linesOf } from './run.ts'
+
+/** What can be read within this time rides in the reply; SDKs give a subscribe command up after five seconds. */
+const replyMs = 500
+/** A reply waits in the bounded part of the mailbox. */
+const replyBytes = 262_144
+
+/** Subscribes sessions: opens the feed, decides what a wish to continue comes to, and reads the first part of it. */
+export class Subscribing {
+  readonly #feeds: Feeds
+  readonly #heads: Heads
+  readonly #pages: Pages
+
+  constructor(feeds: Feeds, heads: Heads, pages: Pages) {
+    this.#feeds = feeds
+    this.#heads = heads
+    this.#pages = pages
+  }
+
+  /** @throws HoldfastError DEPENDENCY_* for a passing inability, so that the client keeps its place */
+  async subscribe({ channel, outlet, options, recover }: DurableSubscribe): Promise<Subscription> {
+    const feed = this.#feeds.acquire(channel)
+    const member = feed.enter(outlet)
+    try {
+      await this.#feeds.opened(feed)
+      const publications = await this.#place(feed, member, recover, options.replay.maxPushed)
+      if (member.state === 'expelled')
+        throw new HoldfastError('DEPENDENCY_FAILED', `${channel} has just been ended`)
+      return {
+        position: { epoch: feed.epoch, offset: publications && recover ? recover.offset : member.at },
+        recoverable: true,
+        positioned: true,
+        wasRecovering: recover !== undefined,
+        recovered: recover !== undefined && publications !== undefined,
+        publications: publications ?? [],
+        join: () => feed.join(member),
+      }
+    } catch (error) {
+      feed.leave(outlet.client, member)
+      throw error
+    }
+  }
+
+  /** Sets the session's place. Returns what rides in the reply, or undefined where it is not recovered. */
+  async #place(
+    feed: Feed,
+    member: Member,
+    recover: RecoverRequest | undefined,
+    maxPushed: number,
+  ): Promise<string[] | undefined> {
+    const decision = decideRecovery(recover, feed, maxPushed)
+    const publications = recover && (await this.#recover(decision, feed, member, recover.offset))
+    if (!publications) member.at = feed.position
+    return publications
+  }
+
+  async #recover(
+    decision: ReturnType<typeof decideRecovery>,
+    feed: Feed,
+    member: Member,
+    since: number,
+  ): Promise<string[] | undefined> {
+    member.at = since
+    if (decision === 'level') return []
+    if (decision === 'read') return this.#read(feed, member)
+    if (decision !== 'ahead') return undefined
+    const { head, floor } = await this.#heads.read(feed.channel)
+    feed.hear(head, floor)
+    return since <= head ? [] : undefined
+  }
+
+  /** Reads on from the member's place for as long as a reply may take. */
+  async #read(feed: Feed, member: Member): Promise<string[] | undefined> {
+    const publications: string[] = []
+    const end = Date.now() + replyMs
+    let page: Page | undefined
+    let bytes = 0
+    while (member.at < feed.position && bytes < replyBytes) {
+      const reading = this.#pages.read(feed.channel, member.at, limitAfter(page))
+      const read = await within(reading, end - Date.now(), 'the first page').catch(error => {
+        // The rest of a long replay follows as pushes; a failure at the start is the client's to know.
+        if (publications.length > 0 || error.code === 'DEPENDENCY_TIMEOUT') return undefined
+        throw error
+      })
+      if (!read) break
+      if (read.kind === 'removed' && publications.length === 0) return undefined
+      if (read.kind === 'end')
+        throw new HoldfastError('DEPENDENCY_FAILED', 'the ledger is behind what it has told')
+      if (read.kind !== 'page') break
+      page = read.page
+      for (const line of linesOf(page.run)) publications.push(publicationOf(feed.channel, line))
+      bytes += page.packet.payload.length
+      member.at = lastOf(page.run)
+      if (member.at > feed.position) feed.offer(page.run)
+    }
+    return publications
+  }
+}

@@ -1,0 +1,136 @@
+import { type PartitionKeys, partitionKeys } from './keys.ts'
+import type { LogRedis } from './log-redis.ts'
+import {
+  type Announce,
+  type Applied,
+  type HistorySlice,
+  type Keep,
+  MirrorScripts,
+  type Range,
+} from './scripts.ts'
+
+export interface MirrorOptions {
+  /** Events that the log keeps per partition. */
+  readonly logSize: number
+  /** Events that a channel's history keeps. */
+  readonly historySize: number
+  /** How long a history lives after its channel's last event. */
+  readonly historyTtlMs: number
+  /**
+   * Histories are written only while the log's Redis uses less memory than this in all (and less than four fifths
+   * of its `maxmemory`, where it has one); above it replay is cold.
+   */
+  readonly historyBytes: number
+}
+
+export interface MirrorState {
+  readonly gen: string
+  readonly last: number
+}
+
+/** Partitions' mirrors as this node reaches them: the scripts, with names, options and deadlines filled in. */
+export class PartitionMirrors {
+  readonly #redis: LogRedis
+  readonly #scripts = new MirrorScripts()
+  readonly #epoch: () => string
+  readonly #options: MirrorOptions
+  /** Whether the memory budget allows histories at this moment. */
+  historiesAllowed = true
+
+  constructor(redis: LogRedis, epoch: () => string, options: MirrorOptions) {
+    this.#redis = redis
+    this.#epoch = epoch
+    this.#options = options
+  }
+
+  get reachable(): boolean {
+    return this.#redis.reachable
+  }
+
+  get logSize(): number {
+    return this.#options.logSize
+  }
+
+  apply(partition: number, range: Range, announce: Announce): Promise<Applied> {
+    const keep: Keep = {
+      ...this.#options,
+      historySize: this.historiesAllowed ? this.#options.historySize : 0,
+    }
+    return this.#redis.call(redis =>
+      this.#scripts.applyRange(redis, this.keys(partition), range, keep, announce),
+    )
+  }
+
+  seed(partition: number, expected: string, gen: string, floor: number): Promise<boolean> {
+    return this.#redis.call(redis =>
+      this.#scripts.seedPartition(redis, this.keys(partition), expected, gen, floor),
+    )
+  }
+
+  readHistory(
+    partition: number,
+    request: { channel: string; since: number; limit: number; reverse?: boolean },
+  ): Promise<HistorySlice> {
+    return this.#redis.call(redis => this.#scripts.readHistory(redis, this.keys(partition), request))
+  }
+
+  /** Undefined for a partition that is not seeded. */
+  async state(partition: number): Promise<MirrorState | undefined> {
+    const [state] = await this.#redis.call(redis => readStates(redis, [this.keys(partition)]))
+    return state
+  }
+
+  /** The states of many partitions in one round trip. */
+  states(partitions: readonly number[]): Promise<(MirrorState | undefined)[]> {
+    return this.#redis.call(redis =>
+      readStates(
+        redis,
+        partitions.map(each => this.keys(each)),
+      ),
+    )
+  }
+
+  /** Whether this node may fill now; the lease ends by itself when the node dies. */
+  async lease(partition: number, node: string, ms: number): Promise<boolean> {
+    return this.#redis.call(async redis => {
+      const { lease } = this.keys(partition)
+      return (await redis.set(lease, node, 'PX', ms, 'NX')) === 'OK' || (await redis.get(lease)) === node
+    })
+  }
+
+  async renew(partition: number, ms: number): Promise<void> {
+    await this.#redis.call(redis => redis.pexpire(this.keys(partition).lease, ms))
+  }
+
+  async release(partition: number): Promise<void> {
+    await this.#redis.call(redis => redis.del(this.keys(partition).lease))
+  }
+
+  /** Looks at the memory that Redis uses and decides whether histories are written. */
+  async checkBudget(): Promise<void> {
+    const info = await this.#redis.call(redis => redis.info('memory'))
+    const value = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+    const limit = value('maxmemory')
+    const budget = limit > 0 ? Math.min(this.#options.historyBytes, limit * 0.8) : this.#options.historyBytes
+    this.historiesAllowed = value('used_memory') < budget
+  }
+
+  keys(partition: number): PartitionKeys {
+    return partitionKeys(this.#epoch(), partition)
+  }
+}
+
+async function readStates(
+  redis: Parameters<Parameters<LogRedis['call']>[0]>[0],
+  all: readonly PartitionKeys[],
+): Promise<(MirrorState | undefined)[]> {
+  const pipeline = redis.pipeline()
+  for (const { meta } of all) pipeline.hmget(meta, 'gen', 'last')
+  const replies = (await pipeline.exec()) ?? []
+  return all.map((_, i) => {
+    const [error, values] = replies[i] ?? [new Error('no reply'), null]
+    if (error) throw error
+    const [gen, last] = values as [string | null, string | null]
+    return gen === null || last === null ? undefined : { gen, last: Number(last) }
+  })
+}
