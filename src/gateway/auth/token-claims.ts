@@ -7,7 +7,8 @@ const base64Json = z.base64().transform((text, context) => {
   const json = Buffer.from(text, 'base64').toString('utf8')
   try {
     JSON.parse(json)
-    return json
+    // Messages are lines on the wire; between the tokens of JSON a line break means nothing.
+    return json.replace(/[\r\n]+/g, '')
   } catch {
     context.addIssue({ code: 'custom', message: 'expected JSON in base64' })
     return z.NEVER

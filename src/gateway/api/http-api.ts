@@ -1,0 +1,173 @@
+/** The server's own interface over HTTP, in the shape of Centrifugo's, and what tells whether the node is well. */
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
+import type { Config, Logger } from '../../platform/index.ts'
+import type { Health } from '../health.ts'
+import { accessOf } from './api-key.ts'
+import { errorBody, statusOf } from './error-body.ts'
+import type { ApiMethod, ApiParts } from './method.ts'
+import { append, broadcast, publish } from './publishing.ts'
+import { channels, history, info, presence, presenceStats } from './reading.ts'
+import { check, readRequest } from './request.ts'
+import { disconnect, refresh, subscribe, unsubscribe } from './steering.ts'
+
+export interface HttpApiOptions extends ApiParts {
+  readonly config: Pick<Config, 'api' | 'auth' | 'limits'>
+  readonly health: () => Health
+  readonly logger: Logger
+}
+
+export interface HttpApi {
+  /** Takes further routes until it is `ready`. */
+  readonly app: FastifyInstance
+  /** Whether a path is one of its routes, so that an application's server keeps all others. */
+  owns(path: string): boolean
+}
+
+const methods: Readonly<Record<string, ApiMethod>> = {
+  publish,
+  broadcast,
+  append,
+  subscribe,
+  unsubscribe,
+  disconnect,
+  refresh,
+  presence,
+  presence_stats: presenceStats,
+  history,
+  channels,
+  info,
+}
+
+const envelope = z.object({ method: z.string() })
+
+/** A body may hold the largest frame many times over: a broadcast names its channels. */
+const bodyFrames = 16
+
+/**
+ * `POST /api/<method>` with the parameters as body, or `POST /api` with `{"method":…,"params":…}`; the answer is
+ * `{"result":…}`, or with status 200 `{"error":{"code":…,"message":…}}`. With `X-Centrifugo-Error-Mode: transport` an
+ * error is the body itself, under an HTTP status. It listens nowhere by itself: see `createHttpServer`.
+ */
+export function createHttpApi(options: HttpApiOptions): HttpApi {
+  const app = Fastify({ logger: false, bodyLimit: options.config.limits.maxFrameBytes * bodyFrames })
+  const exact = new Set<string>()
+  const prefixes = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    if (url.endsWith('*')) prefixes.add(url.slice(0, -1))
+    else exact.add(url)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    if (!/^\/api(\/|$|\?)/.test(request.url)) return reply.code(404).send({ error: 'not found' })
+    const unknown = new HoldfastError('METHOD_UNKNOWN', `there is no POST ${request.url.split('?')[0]}`)
+    return json(reply.code(404), `{"error":${errorBody(unknown)}}`)
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const status = statusCodeOf(error)
+    if (status >= 500) {
+      options.logger.error({ err: error, path: request.routeOptions.url }, 'a request failed')
+    }
+    return reply
+      .code(status)
+      .send({ error: status >= 500 ? 'internal server error' : (error as Error).message })
+  })
+  addHealth(app, options.health)
+  app.register(async scope => addApi(scope, options))
+  return {
+    app,
+    owns: path => exact.has(path) || [...prefixes].some(prefix => path.startsWith(prefix)),
+  }
+}
+
+function addHealth(app: FastifyInstance, health: () => Health): void {
+  app.get('/health/live', async (_, reply) => json(reply, '{"status":"live"}'))
+  const ready = async (_: FastifyRequest, reply: FastifyReply) => {
+    const state = health()
+    reply.header('cache-control', 'no-store')
+    return reply.code(state.status === 'unavailable' ? 503 : 200).send(state)
+  }
+  app.get('/health/ready', ready)
+  app.get('/health', ready)
+}
+
+function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
+  const { config, logger } = options
+  // The body stays bytes: the application's JSON in it is passed on as it came.
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
+
+  scope.addHook('onRequest', async (request, reply) => {
+    const access = accessOf(request.headers, config.api.key, config.auth.insecure)
+    if (access === 'granted') return
+    if (access === 'denied') return json(reply.code(401), '{"error":{"code":101,"message":"unauthorized"}}')
+    if (access === 'closed') {
+      return json(reply.code(403), '{"error":{"code":103,"message":"no API key is configured (api.key)"}}')
+    }
+    // Without a key, what a foreign web page can make a browser send is kept out: JSON needs the server's consent.
+    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      return json(
+        reply.code(415),
+        '{"error":{"code":107,"message":"expected content-type application/json"}}',
+      )
+    }
+  })
+
+  scope.setErrorHandler((error, request, reply) => {
+    const status = statusCodeOf(error)
+    if (status < 500) {
+      const refused = new HoldfastError('REQUEST_INVALID', (error as Error).message)
+      return json(reply.code(status), `{"error":${errorBody(refused)}}`)
+    }
+    return fail(error, request, reply)
+  })
+
+  function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const error = asHoldfastError(thrown)
+    if (error.remedy === 'retry_later') {
+      logger.warn(
+        { err: error.message, code: error.code, path: request.routeOptions.url },
+        'an API call was not possible',
+      )
+    } else if (error.code === 'INTERNAL') {
+      logger.error({ err: thrown, path: request.routeOptions.url }, 'an API call failed')
+    }
+    if (request.headers['x-centrifugo-error-mode'] === 'transport') {
+      return json(reply.code(statusOf(error)), errorBody(error))
+    }
+    return json(reply.code(error.code === 'METHOD_UNKNOWN' ? 404 : 200), `{"error":${errorBody(error)}}`)
+  }
+
+  async function run(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    name: string | undefined,
+    inside: readonly string[],
+  ): Promise<FastifyReply> {
+    try {
+      const wanted = name ?? check(envelope, readRequest(request.body)).method
+      const method = Object.hasOwn(methods, wanted) ? methods[wanted] : undefined
+      if (!method) {
+        throw new HoldfastError('METHOD_UNKNOWN', `there is no method ${JSON.stringify(wanted.slice(0, 64))}`)
+      }
+      const result = await method(readRequest(request.body, inside), options)
+      return json(reply, `{"result":${result}}`)
+    } catch (error) {
+      return fail(error, request, reply)
+    }
+  }
+
+  for (const name of Object.keys(methods)) {
+    scope.post(`/api/${name}`, (request, reply) => run(request, reply, name, []))
+  }
+  scope.post('/api', (request, reply) => run(request, reply, undefined, ['params']))
+}
+
+function json(reply: FastifyReply, text: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(text)
+}
+
+function statusCodeOf(error: unknown): number {
+  const status = (error as { statusCode?: unknown }).statusCode
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
+}

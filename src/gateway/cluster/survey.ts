@@ -1,0 +1,152 @@
+/** Who the nodes are, and questions to all of them, over control messages that may be lost. */
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import type { Logger } from '../../platform/index.ts'
+import type { Control } from '../../realtime/index.ts'
+
+/** Nodes of another version of these messages ignore each other's, so both can run during a deployment. */
+const version = 1
+const common = { about: z.literal('cluster'), v: z.literal(version), node: z.string() }
+const message = z.discriminatedUnion('kind', [
+  z.object({ ...common, kind: z.literal('hello') }),
+  z.object({ ...common, kind: z.literal('bye') }),
+  z.object({ ...common, kind: z.literal('ask'), id: z.string(), question: z.unknown() }),
+  z.object({ ...common, kind: z.literal('answer'), id: z.string(), answer: z.unknown() }),
+])
+
+export interface SurveyTimings {
+  readonly helloEveryMs: number
+  /** A node that was not heard of for so long is gone. */
+  readonly forgetAfterMs: number
+  /** How long an answer is waited for; asked again after half of it, because control messages may be lost. */
+  readonly answerWithinMs: number
+}
+
+const defaults: SurveyTimings = { helloEveryMs: 3_000, forgetAfterMs: 10_000, answerWithinMs: 1_000 }
+
+export interface SurveyOptions {
+  /** Unique among all nodes and all their lives. */
+  readonly node: string
+  readonly control: Control
+  /** This node's answer, as JSON. Questions may arrive twice. */
+  readonly answer: (question: unknown) => Promise<unknown>
+  readonly logger: Logger
+  readonly timings?: Partial<SurveyTimings>
+}
+
+export interface SurveyResult {
+  /** By node; this node's own is always there. Another version's nodes may answer in another shape. */
+  readonly answers: ReadonlyMap<string, unknown>
+  /** Nodes that were there lately and did not answer in time. */
+  readonly silent: readonly string[]
+}
+
+interface Pending {
+  readonly answers: Map<string, unknown>
+  readonly missing: Set<string>
+  readonly finish: () => void
+}
+
+/**
+ * Asks all nodes and gathers what they say. With the bus away the others do not hear, count as silent until they
+ * are forgotten, and this node goes on alone.
+ */
+export class Survey {
+  readonly #options: SurveyOptions
+  readonly #timings: SurveyTimings
+  readonly #heardAt = new Map<string, number>()
+  readonly #pending = new Map<string, Pending>()
+  readonly #stop: () => void
+
+  constructor(options: SurveyOptions) {
+    this.#options = options
+    this.#timings = { ...defaults, ...options.timings }
+    const unsubscribe = options.control.onMessage(incoming => this.#hear(incoming))
+    const timer = setInterval(() => this.#send({ kind: 'hello' }), this.#timings.helloEveryMs)
+    timer.unref()
+    this.#stop = () => {
+      clearInterval(timer)
+      unsubscribe()
+    }
+    this.#send({ kind: 'hello' })
+  }
+
+  /** The other nodes that were heard of lately. */
+  others(): string[] {
+    const oldest = performance.now() - this.#timings.forgetAfterMs
+    for (const [node, at] of this.#heardAt) if (at < oldest) this.#heardAt.delete(node)
+    return [...this.#heardAt.keys()]
+  }
+
+  async ask(question: unknown): Promise<SurveyResult> {
+    const id = randomUUID()
+    const answers = new Map<string, unknown>()
+    const missing = new Set(this.others())
+    const gathered = this.#gather(id, { answers, missing }, question)
+    answers.set(this.#options.node, await this.#options.answer(question))
+    await gathered
+    return { answers, silent: [...missing] }
+  }
+
+  close(): void {
+    this.#stop()
+    this.#send({ kind: 'bye' })
+    for (const pending of this.#pending.values()) pending.finish()
+  }
+
+  #gather(id: string, { answers, missing }: Omit<Pending, 'finish'>, question: unknown): Promise<void> {
+    // Sent even where no other node is known: one that has just started hears it, and a command takes effect there.
+    this.#send({ kind: 'ask', id, question })
+    if (missing.size === 0) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const again = setTimeout(
+      () => this.#send({ kind: 'ask', id, question }),
+      this.#timings.answerWithinMs / 2,
+    )
+    const end = setTimeout(resolve, this.#timings.answerWithinMs)
+    this.#pending.set(id, { answers, missing, finish: resolve })
+    return promise.finally(() => {
+      clearTimeout(again)
+      clearTimeout(end)
+      this.#pending.delete(id)
+    })
+  }
+
+  #send(body: Record<string, unknown>): void {
+    this.#options.control.send({ about: 'cluster', v: version, node: this.#options.node, ...body })
+  }
+
+  #hear(incoming: unknown): void {
+    const parsed = message.safeParse(incoming)
+    if (!parsed.success || parsed.data.node === this.#options.node) return
+    const { data } = parsed
+    if (data.kind === 'bye') {
+      this.#heardAt.delete(data.node)
+      for (const pending of this.#pending.values()) this.#settle(pending, data.node)
+      return
+    }
+    const known = this.#heardAt.has(data.node)
+    this.#heardAt.set(data.node, performance.now())
+    if (data.kind === 'hello' && !known) this.#send({ kind: 'hello' })
+    if (data.kind === 'ask') void this.#reply(data.id, data.question)
+    if (data.kind === 'answer') {
+      const pending = this.#pending.get(data.id)
+      pending?.answers.set(data.node, data.answer)
+      if (pending) this.#settle(pending, data.node)
+    }
+  }
+
+  #settle(pending: Pending, node: string): void {
+    pending.missing.delete(node)
+    if (pending.missing.size === 0) pending.finish()
+  }
+
+  async #reply(id: string, question: unknown): Promise<void> {
+    try {
+      this.#send({ kind: 'answer', id, answer: await this.#options.answer(question) })
+    } catch (error) {
+      // No answer is an answer: whoever asked counts this node as silent.
+      this.#options.logger.warn({ err: error }, 'could not answer a question of another node')
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { HoldfastError } from '../domain/index.ts'
+import type { HttpApi } from './api/http-api.ts'
+
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+export interface HttpServerOptions {
+  readonly api: HttpApi
+  /** Gets upgrades of `/connection/websocket` and owns the socket from then on. */
+  readonly handleUpgrade: UpgradeHandler
+}
+
+export interface HttpServer {
+  /**
+   * Listens on a server of our own; port 0 takes any free one.
+   * @throws HoldfastError CONFIG_INVALID where the port is taken or may not be used
+   */
+  listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>
+  /**
+   * Serves our paths on an application's server. Its own listeners get everything else, whether they were there
+   * before or come later, and never see ours.
+   */
+  attach(server: Server): void
+  /**
+   * Stops accepting at once. Resolves when the last connection is gone; those that are still open after `graceMs` are
+   * cut. An attached server gets its paths back and is otherwise left alone.
+   */
+  close(graceMs: number): Promise<void>
+}
+
+const upgradePath = '/connection/websocket'
+/** Against clients that hold a connection by sending slowly. */
+const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }
+/** Longer than the idle time of usual balancers (60 s), so that they and not we end a connection. */
+const keepAliveTimeout = 65_000
+
+export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): HttpServer {
+  const undo: (() => void)[] = []
+  let own: { server: Server; sockets: Set<Socket> } | undefined
+
+  return {
+    async listen(host, port) {
+      await api.app.ready()
+      const server = createServer({ ...limits, keepAliveTimeout }, api.app.routing)
+      const sockets = new Set<Socket>()
+      server.on('connection', socket => {
+        sockets.add(socket)
+        socket.once('close', () => sockets.delete(socket))
+      })
+      server.on('upgrade', (request, socket, head) => {
+        if (pathOf(request) === upgradePath) handleUpgrade(request, socket, head)
+        else refuseUpgrade(socket)
+      })
+      await listening(server, host, port)
+      own = { server, sockets }
+      const address = server.address()
+      return { host, port: typeof address === 'object' && address ? address.port : port }
+    },
+
+    attach(server) {
+      undo.push(takeOver(server, api, handleUpgrade))
+    },
+
+    async close(graceMs) {
+      for (const each of undo.splice(0)) each()
+      if (own) await closing(own.server, own.sockets, graceMs)
+      await api.app.close()
+    },
+  }
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? '/'
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+function refuseUpgrade(socket: Duplex): void {
+  socket.on('error', () => undefined)
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () =>
+    socket.destroy(),
+  )
+}
+
+function listening(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const reason: Record<string, string> = {
+        EADDRINUSE: 'is taken by another program',
+        EACCES: 'may not be used without more rights',
+        EADDRNOTAVAIL: 'cannot be used: this machine has no such address',
+        ENOTFOUND: 'cannot be used: the host name is not known',
+      }
+      const why = reason[cause.code ?? ''] ?? `cannot be listened on (${cause.message})`
+      const variable =
+        cause.code === 'EADDRNOTAVAIL' || cause.code === 'ENOTFOUND' ? 'HOLDFAST_HOST' : 'HOLDFAST_PORT'
+      const message = `port ${port} on ${host} ${why}; set ${variable} to choose another`
+      reject(new HoldfastError('CONFIG_INVALID', message, { cause, details: { host, port } }))
+    })
+    server.listen(port, host, () => {
+      server.removeAllListeners('error')
+      resolve()
+    })
+  })
+}
+
+async function closing(server: Server, sockets: ReadonlySet<Socket>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const cut = setTimeout(() => {
+    for (const socket of sockets) socket.destroy()
+  }, graceMs)
+  await closed
+  clearTimeout(cut)
+}
+
+/**
+ * Puts us before the server's listeners by standing in for its `emit`: listeners are free to come and go, which a
+ * list of them taken now would miss.
+ */
+function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): () => void {
+  const { emit } = server
+  const ready = api.app.ready()
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    ready.then(
+      () => api.app.routing(request, response),
+      () => response.writeHead(503).end(),
+    )
+  }
+
+  function standIn(this: Server, event: string, ...args: unknown[]): boolean {
+    const [request, response, head] = args
+    if (
+      event === 'request' &&
+      (server.listenerCount('request') === 0 || api.owns(pathOf(request as IncomingMessage)))
+    ) {
+      serve(request as IncomingMessage, response as ServerResponse)
+      return true
+    }
+    if (event === 'upgrade' && pathOf(request as IncomingMessage) === upgradePath) {
+      handleUpgrade(request as IncomingMessage, response as Duplex, head as Buffer)
+      return true
+    }
+    if (event === 'upgrade' && server.listenerCount('upgrade') === 1) {
+      refuseUpgrade(response as Duplex)
+      return true
+    }
+    return Reflect.apply(emit, this, [event, ...args])
+  }
+
+  // Where nobody listens for upgrades, Node takes one for an ordinary request.
+  const present = () => undefined
+  server.on('upgrade', present)
+  server.emit = standIn as typeof emit
+  return () => {
+    server.off('upgrade', present)
+    // Whoever stood in after us passes on to us for ever; then we have nothing to take back.
+    if (server.emit === (standIn as typeof emit)) server.emit = emit
+  }
+}
