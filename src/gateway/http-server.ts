@@ -122,7 +122,9 @@ async function closing(server: Server, sockets: ReadonlySet<Socket>, graceMs: nu
  */
 function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): () => void {
   const { emit } = server
-  const ready = api.app.ready()
+  const ready = Promise.resolve(api.app.ready())
+  // Said to whoever sends a request; without one it is nobody's to handle.
+  ready.catch(() => undefined)
   const serve = (request: IncomingMessage, response: ServerResponse) => {
     ready.then(
       () => api.app.routing(request, response),
