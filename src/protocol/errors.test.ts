@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { type ErrorCode, HoldfastError } from '../domain/index.ts'
+import { disconnects, fitReason, withDetail } from './disconnects.ts'
+import { disconnectFor, wireError, wireErrors } from './errors.ts'
+import { unsubscribes } from './unsubscribes.ts'
+
+const codeOf = (code: ErrorCode) => wireError(new HoldfastError(code, 'why')).code
+
+describe('wireError', () => {
+  it.each<[ErrorCode, number]>([
+    ['CHANNEL_UNKNOWN', 102],
+    ['NOT_PERMITTED', 103],
+    ['NOT_SUBSCRIBED', 103],
+    ['METHOD_UNKNOWN', 104],
+    ['ALREADY_SUBSCRIBED', 105],
+    ['LIMIT_EXCEEDED', 106],
+    ['REQUEST_INVALID', 107],
+    ['CHANNEL_INVALID', 107],
+    ['PAYLOAD_INVALID', 107],
+    ['NOT_AVAILABLE', 108],
+    ['TOKEN_EXPIRED', 109],
+    ['EXPIRED', 110],
+    ['RATE_LIMITED', 111],
+    ['POSITION_LOST', 112],
+    ['OFFSET_CONFLICT', 409],
+    ['DUPLICATE_CONFLICT', 422],
+  ])('turns %s into %i, which is final', (code, wire) => {
+    expect(codeOf(code)).toBe(wire)
+    expect(wireError(new HoldfastError(code, 'why')).temporary).toBe(code === 'RATE_LIMITED')
+  })
+
+  it.each<ErrorCode>([
+    'DEPENDENCY_REJECTED',
+    'DEPENDENCY_TIMEOUT',
+    'DEPENDENCY_FAILED',
+    'OVERLOADED',
+    'LEDGER_BEHIND',
+    'SHUTTING_DOWN',
+    'INTERNAL',
+  ])('tells of %s only that it is worth another try', code => {
+    const secret = 'password authentication failed for user "holdfast"'
+    expect(wireError(new HoldfastError(code, secret))).toEqual({
+      code: 100,
+      message: 'internal server error',
+      temporary: true,
+    })
+  })
+
+  it('says what is wrong with a request, and where the head is', () => {
+    expect(wireError(new HoldfastError('REQUEST_INVALID', 'type is missing')).message).toBe(
+      'bad request: type is missing',
+    )
+    expect(wireError(new HoldfastError('OFFSET_CONFLICT', 'x', { details: { head: 7 } })).message).toBe(
+      'offset conflict: the head is 7',
+    )
+  })
+
+  it('turns what must not be answered into a disconnect', () => {
+    expect(disconnectFor(new HoldfastError('FRAME_INVALID', 'broken JSON'))).toEqual({
+      code: 3501,
+      reason: 'bad request: broken JSON',
+    })
+    expect(disconnectFor(new HoldfastError('TOKEN_INVALID', 'x'))).toEqual(disconnects.invalidToken)
+    expect(disconnectFor(new HoldfastError('NOT_PERMITTED', 'x'))).toBeUndefined()
+  })
+})
+
+describe('reasons', () => {
+  it('fit into a close frame without cutting a character', () => {
+    expect(fitReason('é'.repeat(100))).toBe('é'.repeat(61))
+    expect(Buffer.byteLength(withDetail(disconnects.badRequest, '🦀'.repeat(80)).reason)).toBeLessThanOrEqual(
+      123,
+    )
+    expect(fitReason('shutdown')).toBe('shutdown')
+  })
+})
+
+describe('docs/ERRORS.md', () => {
+  const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
+  const rows = (heading: string): string[] => {
+    const section = page.split(`## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+    return [...section.matchAll(/^\| (\d+) \| ([^|]+?) \|/gm)].map(row => `${row[1]} ${row[2]}`).sort()
+  }
+  const listed = (table: Record<string, { code: number; reason?: string; message?: string }>) =>
+    Object.values(table)
+      .map(entry => `${entry.code} ${entry.reason ?? entry.message}`)
+      .sort()
+
+  it('lists exactly the error codes of the code', () => {
+    expect(rows('Errors in replies')).toEqual(listed(wireErrors))
+  })
+
+  it('lists exactly the disconnect codes of the code', () => {
+    expect(rows('Disconnects')).toEqual(listed(disconnects))
+  })
+
+  it('lists exactly the unsubscribe codes of the code', () => {
+    expect(rows('Unsubscribes')).toEqual(listed(unsubscribes))
+  })
+})
