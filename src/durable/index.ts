@@ -1,3 +1,6 @@
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
+export { createPostgresLedger, type PostgresLedgerOptions } from './ledger/postgres-ledger.ts'
+export { type RetentionOptions, startRetention } from './ledger/retention.ts'
+export { migrate, pendingMigrations } from './migrate.ts'
 export type { MirrorOptions } from './mirror/partition-mirror.ts'
 export type { DurableStatus, DurableSubscribe, DurableTier } from './tier.ts'

@@ -10,6 +10,8 @@ export interface PostgresOptions {
   readonly applicationName: string
   /** Milliseconds after which the server gives up a statement; a client that waits longer learns nothing. */
   readonly statementTimeoutMs?: number
+  /** Further settings of each session, by their Postgres names. */
+  readonly settings?: Readonly<Record<string, string>>
   readonly logger?: Logger
 }
 
@@ -31,6 +33,7 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
       synchronous_commit: 'on',
       statement_timeout: options.statementTimeoutMs ?? 10_000,
       idle_in_transaction_session_timeout: 10_000,
+      ...options.settings,
     },
   } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
 }

@@ -1,0 +1,59 @@
+import { checkChannel, type NewEvent, normalizeEventId } from '../../domain/index.ts'
+import { encodeClientInfo } from '../../protocol/index.ts'
+import { partitionOf } from './partition-of.ts'
+
+/** An event as the ledger takes it: nothing in it can make Postgres refuse the batch it is in. */
+export interface Entry {
+  readonly partition: number
+  readonly channel: string
+  readonly id: string
+  readonly type: string
+  readonly data: string
+  readonly meta: string | null
+  readonly expectedOffset: number | null
+  /** About what it takes in memory and in a batch. */
+  readonly bytes: number
+}
+
+/** In characters. A type travels in every publication's tags. */
+const maxTypeLength = 255
+/** The largest frame a node can be configured to accept. */
+const maxDataBytes = 16_777_216
+/** Ids, numbers, and what an object costs. */
+const overheadBytes = 200
+
+/** The entry for an event, or the reason why it cannot be stored. */
+export function entryOf(event: NewEvent & { readonly id: string }, partitions: number): Entry | string {
+  const { channel, type, data, expectedOffset = null } = event
+  const id = normalizeEventId(event.id)
+  const meta = event.info ? encodeClientInfo(event.info) : null
+  if (!isChannel(channel)) return 'the channel has no valid name'
+  if (id === undefined) return 'expected a UUID as id'
+  if (type.length === 0 || type.length > maxTypeLength) {
+    return `expected a type of 1 to ${maxTypeLength} characters, got ${type.length}`
+  }
+  if (!isStorable(type)) return 'the type contains U+0000 or half of a surrogate pair'
+  if (!isStorable(data)) return 'the data contains U+0000 or half of a surrogate pair'
+  if (meta !== null && !isStorable(meta)) return 'the info contains U+0000 or half of a surrogate pair'
+  if (expectedOffset !== null && !(Number.isSafeInteger(expectedOffset) && expectedOffset >= 0)) {
+    return `expected an offset as expectedOffset, got ${expectedOffset}`
+  }
+  const bytes = Buffer.byteLength(data) + Buffer.byteLength(meta ?? '')
+  if (bytes > maxDataBytes) return `expected at most ${maxDataBytes} bytes of data, got ${bytes}`
+  const partition = partitionOf(channel, partitions)
+  return { partition, channel, id, type, data, meta, expectedOffset, bytes: bytes + overheadBytes }
+}
+
+/** Postgres text holds every character but U+0000, and only what UTF-8 can say. */
+function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\u0000')
+}
+
+function isChannel(name: string): boolean {
+  try {
+    checkChannel(name)
+    return true
+  } catch {
+    return false
+  }
+}

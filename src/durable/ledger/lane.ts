@@ -1,0 +1,170 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { HoldfastError } from '../../domain/index.ts'
+import type { Entry } from './entry.ts'
+import type { Outcome } from './ledger.ts'
+import { isAboutContent, isFinal, otherEpoch, postgresError } from './postgres-error.ts'
+
+export interface LaneLimits {
+  /** Events of one batch. */
+  readonly batchEvents: number
+  /** Bytes of one batch; an event that is larger travels alone. */
+  readonly batchBytes: number
+  /** How long after its acceptance an event's fate may stay open. */
+  readonly deadlineMs: number
+}
+
+export interface LaneWork {
+  /** Sends one batch as one statement. `repeated`: an earlier attempt may have stored these events already. */
+  readonly send: (entries: readonly Entry[], repeated: boolean) => Promise<readonly Outcome[]>
+  readonly epochFound: (epoch: string) => void
+  /** An event has got its end: so many bytes wait no longer. */
+  readonly released: (bytes: number) => void
+  readonly attemptFailed: (error: HoldfastError, attempt: number) => void
+}
+
+interface Pending {
+  readonly entry: Entry
+  readonly deadline: number
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (error: HoldfastError) => void
+  ended: boolean
+}
+
+/**
+ * Group commit over some partitions. One batch is in flight at a time; what arrives meanwhile is the next one.
+ * A batch whose fate is unknown is sent again, unchanged, until the answer says it or the last of its events is
+ * over its deadline; later events wait behind it, each no longer than its own deadline, so that the order in which
+ * a channel's events were accepted is the order in which they are stored.
+ */
+export class Lane {
+  readonly #work: LaneWork
+  readonly #limits: LaneLimits
+  readonly #waiting: Pending[] = []
+  #inFlight: readonly Pending[] = []
+  #running: Promise<void> | undefined
+  #expiry: NodeJS.Timeout | undefined
+  #lastError: HoldfastError | undefined
+
+  constructor(work: LaneWork, limits: LaneLimits) {
+    this.#work = work
+    this.#limits = limits
+  }
+
+  /** @throws HoldfastError DEPENDENCY_TIMEOUT: it may be stored or not; DEPENDENCY_FAILED: it is not */
+  append(entry: Entry): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const deadline = performance.now() + this.#limits.deadlineMs
+      this.#waiting.push({ entry, deadline, resolve, reject, ended: false })
+      this.#running ??= this.#run()
+      this.#expiry ??= setTimeout(() => this.#expire(), this.#limits.deadlineMs).unref()
+    })
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running
+    clearTimeout(this.#expiry)
+  }
+
+  async #run(): Promise<void> {
+    // After the sockets of this turn have been read: what they brought is one batch.
+    await new Promise(resolve => setImmediate(resolve))
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) {
+      this.#inFlight = batch
+      await this.#commit(batch)
+    }
+    this.#inFlight = []
+    this.#running = undefined
+  }
+
+  #take(): Pending[] {
+    let bytes = 0
+    let count = 0
+    for (const pending of this.#waiting) {
+      bytes += pending.entry.bytes
+      if (count === this.#limits.batchEvents || (count > 0 && bytes > this.#limits.batchBytes)) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #commit(batch: readonly Pending[], repeated = false): Promise<void> {
+    for (let attempt = repeated ? 2 : 1; ; attempt++) {
+      const open = batch.filter(pending => !pending.ended)
+      if (open.length === 0) return
+      try {
+        const entries = open.map(pending => pending.entry)
+        const outcomes = await this.#work.send(entries, attempt > 1)
+        for (const [i, outcome] of outcomes.entries()) this.#resolve(open[i], outcome)
+        return
+      } catch (thrown) {
+        const error = postgresError(thrown)
+        const epoch = otherEpoch(error)
+        if (epoch !== undefined) {
+          this.#changeEpoch(open, epoch)
+        } else if (isAboutContent(error)) {
+          return this.#isolate(open, error, attempt > 1)
+        } else if (isFinal(error)) {
+          for (const pending of open) this.#reject(pending, error)
+          return
+        } else {
+          this.#lastError = error
+          this.#work.attemptFailed(error, attempt)
+          await delay(Math.min(20 * 2 ** attempt, 500) * (0.5 + Math.random()))
+        }
+      }
+    }
+  }
+
+  /** Offsets of another life of the numbering mean nothing; everything else goes into the new one. */
+  #changeEpoch(open: readonly Pending[], epoch: string): void {
+    this.#work.epochFound(epoch)
+    for (const pending of open) {
+      if (pending.entry.expectedOffset === null) continue
+      this.#reject(pending, new HoldfastError('EPOCH_CHANGED', `the ledger's epoch is now ${epoch}`))
+    }
+  }
+
+  /** One event of the batch cannot be stored: halves it until that one is alone. */
+  async #isolate(open: readonly Pending[], error: HoldfastError, repeated: boolean): Promise<void> {
+    const [only] = open
+    if (only && open.length === 1) return this.#resolve(only, { kind: 'refused', reason: error.message })
+    const middle = Math.ceil(open.length / 2)
+    await this.#commit(open.slice(0, middle), repeated)
+    await this.#commit(open.slice(middle), repeated)
+  }
+
+  #expire(): void {
+    this.#expiry = undefined
+    const now = performance.now()
+    for (const pending of this.#inFlight) {
+      if (pending.deadline <= now) this.#reject(pending, this.#overdue('it may be stored or not'))
+    }
+    const still = this.#waiting.findIndex(pending => pending.deadline > now)
+    for (const pending of this.#waiting.splice(0, still < 0 ? this.#waiting.length : still)) {
+      this.#reject(pending, this.#overdue('it was not sent'))
+    }
+    const next = this.#inFlight.find(pending => !pending.ended) ?? this.#waiting[0]
+    if (next) this.#expiry = setTimeout(() => this.#expire(), next.deadline - now).unref()
+  }
+
+  #overdue(fate: string): HoldfastError {
+    const message = `Postgres has not confirmed the event within ${this.#limits.deadlineMs} ms: ${fate}; repeat it with the same id`
+    return new HoldfastError('DEPENDENCY_TIMEOUT', message, { cause: this.#lastError })
+  }
+
+  #resolve(pending: Pending | undefined, outcome: Outcome): void {
+    if (pending && this.#end(pending)) pending.resolve(outcome)
+  }
+
+  #reject(pending: Pending, error: HoldfastError): void {
+    if (this.#end(pending)) pending.reject(error)
+  }
+
+  #end(pending: Pending): boolean {
+    if (pending.ended) return false
+    pending.ended = true
+    this.#work.released(pending.entry.bytes)
+    return true
+  }
+}

@@ -1,0 +1,52 @@
+import type { StoredEvent } from '../../domain/index.ts'
+import type { EntryResult } from './append-batch.ts'
+import type { Entry } from './entry.ts'
+import type { Outcome } from './ledger.ts'
+
+/** What the database said of an entry, in the ledger's words. */
+export function outcomeOf(entry: Entry, result: EntryResult): Outcome {
+  switch (result.outcome) {
+    case 's':
+      return { kind: 'stored', event: storedEvent(entry, result) }
+    case 'd':
+      return { kind: 'duplicate', offset: result.offset, time: result.time }
+    case 'c':
+      return { kind: 'conflict', head: result.offset }
+    default:
+      return {
+        kind: 'refused',
+        reason: `the id ${entry.id} belongs to another event of this channel (offset ${result.offset})`,
+      }
+  }
+}
+
+/**
+ * The events of a repeated batch that have to be made known as stored. Its duplicates are, as a rule, what an
+ * earlier attempt stored without our hearing of it: those above the last position known in their partition. Each
+ * list is a run of one partition without holes, which other nodes' events may lie between.
+ */
+export function unheardEvents(
+  entries: readonly Entry[],
+  results: readonly EntryResult[],
+  knownPosition: (partition: number) => number,
+): StoredEvent[][] {
+  const events = entries
+    .map((entry, i) => storedEvent(entry, results[i]))
+    .filter(event => event.position > knownPosition(event.partition))
+    .sort((a, b) => a.partition - b.partition || a.position - b.position)
+  const runs: StoredEvent[][] = []
+  for (const event of events) {
+    const last = runs.at(-1)?.at(-1)
+    if (last?.partition === event.partition && last.position === event.position) continue
+    if (last?.partition === event.partition && last.position + 1 === event.position) runs.at(-1)?.push(event)
+    else runs.push([event])
+  }
+  return runs
+}
+
+/** Position 0 where the database gave none, because what it has under this id is not wholly the same. */
+function storedEvent(entry: Entry, result: EntryResult | undefined): StoredEvent {
+  const { partition, channel, id, type, data, meta } = entry
+  const { position, offset = 0, time = 0 } = result ?? {}
+  return { channel, offset, position: position ?? 0, partition, id, type, data, meta, time }
+}

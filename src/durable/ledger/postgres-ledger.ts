@@ -1,0 +1,177 @@
+import type { NewEvent, StoredEvent } from '../../domain/index.ts'
+import { HoldfastError } from '../../domain/index.ts'
+import { connectPostgres, type Logger } from '../../platform/index.ts'
+import { AnsweringPool } from './answering-pool.ts'
+import { Appender, type AppenderLimits } from './appender.ts'
+import { entryOf } from './entry.ts'
+import type { ChannelHead, ChannelPage, Ledger, Outcome, PartitionPage } from './ledger.ts'
+import { partitionOf } from './partition-of.ts'
+import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
+import { checkServer, type LedgerIdentity } from './start-check.ts'
+
+export interface PostgresLedgerOptions {
+  readonly url: string
+  /** Connections for reads. */
+  readonly poolSize: number
+  /** Batches of appends that may be in flight at once, each over its own partitions and connection. */
+  readonly lanes: number
+  readonly allowUnsafeFsync: boolean
+  readonly logger?: Logger
+  readonly limits?: Partial<AppenderLimits>
+}
+
+/** The server gives a statement up before we give up the connection: then its fate is known. */
+const appendTimeout = { statementMs: 2_000, answerMs: 2_500 }
+const readTimeout = { statementMs: 4_000, answerMs: 4_500 }
+/** A plan made while the table is small must stay right when it has grown, and autovacuum comes only then. */
+const indexesOnly = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' }
+
+/**
+ * Connects to the ledger and checks that the server keeps what a commit promises. Afterwards Postgres may go away
+ * and come back.
+ * @throws HoldfastError DEPENDENCY_* where Postgres does not answer, CONFIG_INVALID where it is not fit
+ */
+export async function createPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
+  const { url, logger } = options
+  const openAppends = () =>
+    connectPostgres(url, {
+      max: 1,
+      applicationName: 'holdfast-append',
+      statementTimeoutMs: appendTimeout.statementMs,
+      ...(logger && { logger }),
+    })
+  const openReads = () =>
+    connectPostgres(url, {
+      max: options.poolSize,
+      applicationName: 'holdfast-read',
+      statementTimeoutMs: readTimeout.statementMs,
+      settings: indexesOnly,
+      ...(logger && { logger }),
+    })
+  const appends = Array.from(
+    { length: options.lanes },
+    () => new AnsweringPool(openAppends, { timeoutMs: appendTimeout.answerMs, graceSeconds: 0 }),
+  )
+  const reads = new AnsweringPool(openReads, { timeoutMs: readTimeout.answerMs, graceSeconds: 5 })
+  const [first] = appends
+  try {
+    if (!first) throw new HoldfastError('CONFIG_INVALID', 'expected at least one lane')
+    const identity = await first.run(sql => checkServer(sql, options.allowUnsafeFsync))
+    return new PostgresLedger(identity, appends, reads, options)
+  } catch (error) {
+    await Promise.all([...appends, reads].map(pool => pool.close()))
+    throw error
+  }
+}
+
+class PostgresLedger implements Ledger {
+  readonly partitions: number
+  readonly #appends: readonly AnsweringPool[]
+  readonly #reads: AnsweringPool
+  readonly #appender: Appender
+  readonly #logger: Logger | undefined
+  readonly #storedListeners = new Set<(events: readonly StoredEvent[]) => void>()
+  readonly #epochListeners = new Set<(epoch: string) => void>()
+  /** An answer that was on its way while the epoch changed must not bring the old one back. */
+  readonly #pastEpochs = new Set<string>()
+  #epoch: string
+
+  constructor(
+    identity: LedgerIdentity,
+    appends: readonly AnsweringPool[],
+    reads: AnsweringPool,
+    { limits, logger }: PostgresLedgerOptions,
+  ) {
+    this.#epoch = identity.epoch
+    this.partitions = identity.partitions
+    this.#appends = appends
+    this.#reads = reads
+    this.#logger = logger
+    this.#appender = new Appender({
+      pools: appends,
+      epoch: () => this.#epoch,
+      onEpochFound: epoch => this.#foundEpoch(epoch),
+      onStored: events => this.#tell(this.#storedListeners, events),
+      ...(limits && { limits }),
+      ...(logger && { logger }),
+    })
+  }
+
+  get epoch(): string {
+    return this.#epoch
+  }
+
+  partitionOf(channel: string): number {
+    return partitionOf(channel, this.partitions)
+  }
+
+  async append(event: NewEvent & { readonly id: string }): Promise<Outcome> {
+    const entry = entryOf(event, this.partitions)
+    return typeof entry === 'string' ? { kind: 'refused', reason: entry } : this.#appender.append(entry)
+  }
+
+  onStored(listener: (events: readonly StoredEvent[]) => void): () => void {
+    this.#storedListeners.add(listener)
+    return () => this.#storedListeners.delete(listener)
+  }
+
+  onEpoch(listener: (epoch: string) => void): () => void {
+    this.#epochListeners.add(listener)
+    return () => this.#epochListeners.delete(listener)
+  }
+
+  readChannel(
+    channel: string,
+    request: { since?: number; limit: number; reverse?: boolean },
+  ): Promise<ChannelPage> {
+    return this.#reads.run(sql => readChannel(sql, this.partitionOf(channel), channel, request))
+  }
+
+  readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
+    return this.#reads.run(sql => readPartition(sql, partition, from, limit))
+  }
+
+  async channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {
+    if (channels.length === 0) return new Map()
+    const partitions = channels.map(channel => this.partitionOf(channel))
+    const { epoch, heads } = await this.#reads.run(sql => channelHeads(sql, channels, partitions))
+    this.#foundEpoch(epoch)
+    return heads
+  }
+
+  async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    if (partitions.length === 0) return new Map()
+    const { epoch, heads } = await this.#reads.run(sql => partitionHeads(sql, partitions))
+    this.#foundEpoch(epoch)
+    return heads
+  }
+
+  async ping(): Promise<void> {
+    await this.#reads.run(sql => sql`select 1`)
+  }
+
+  async close(): Promise<void> {
+    await this.#appender.close()
+    await Promise.all([...this.#appends, this.#reads].map(pool => pool.close()))
+  }
+
+  #foundEpoch(epoch: string | undefined): void {
+    if (epoch === undefined || epoch === this.#epoch || this.#pastEpochs.has(epoch)) return
+    this.#logger?.warn({ from: this.#epoch, to: epoch }, 'the ledger has a new epoch')
+    this.#pastEpochs.add(this.#epoch)
+    this.#epoch = epoch
+    this.#appender.forgetHeads()
+    this.#tell(this.#epochListeners, epoch)
+  }
+
+  #tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
+    for (const listener of listeners) {
+      try {
+        listener(value)
+      } catch (error) {
+        // What is committed is committed: nobody's failure to hear of it may reach the one who appended.
+        this.#logger?.error({ err: error }, 'a listener of the ledger has thrown')
+      }
+    }
+  }
+}

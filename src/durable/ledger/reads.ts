@@ -1,0 +1,111 @@
+import type { StoredEvent } from '../../domain/index.ts'
+import type { Sql } from '../../platform/index.ts'
+import type { ChannelHead, ChannelPage, PartitionPage } from './ledger.ts'
+
+/** An answer together with the epoch it belongs to. */
+export interface Heads<K, V> {
+  readonly epoch: string | undefined
+  readonly heads: ReadonlyMap<K, V>
+}
+
+type ChannelRow = Omit<StoredEvent, 'channel' | 'partition' | 'offset'> &
+  ChannelHead & { offset: number | null }
+
+/** A page with the head and floor of the same snapshot: one statement, so a gap in it is never a race. */
+export async function readChannel(
+  sql: Sql,
+  partition: number,
+  channel: string,
+  request: { since?: number; limit: number; reverse?: boolean },
+): Promise<ChannelPage> {
+  const page = request.reverse
+    ? sql`select * from holdfast.events
+          where partition = ${partition} and channel = ${channel}
+            and "offset" < ${request.since ?? Number.MAX_SAFE_INTEGER}
+          order by "offset" desc limit ${request.limit}`
+    : sql`select * from holdfast.events
+          where partition = ${partition} and channel = ${channel} and "offset" > ${request.since ?? 0}
+          order by "offset" limit ${request.limit}`
+  const rows = await sql<ChannelRow[]>`
+    select b.head, b.floor, e.position, e."offset", e.id, e.type, e.data, e.meta, e.time
+    from (
+      select greatest(
+               (select l."offset" from holdfast.events as l
+                where l.partition = ${partition} and l.channel = ${channel} order by l."offset" desc limit 1),
+               (select f.head from holdfast.channel_floor as f
+                where f.partition = ${partition} and f.channel = ${channel}), 0) as head,
+             coalesce((select f.floor from holdfast.channel_floor as f
+                where f.partition = ${partition} and f.channel = ${channel}), 0) as floor
+    ) as b
+    left join (${page}) as e on true
+    order by e."offset" ${request.reverse ? sql`desc` : sql``}`
+  const { head = 0, floor = 0 } = rows[0] ?? {}
+  const events = rows.flatMap(({ offset, position, id, type, data, meta, time }) =>
+    offset === null ? [] : [{ channel, offset, position, partition, id, type, data, meta, time }],
+  )
+  return { head, floor, events }
+}
+
+export async function readPartition(
+  sql: Sql,
+  partition: number,
+  from: number,
+  limit: number,
+): Promise<PartitionPage> {
+  const rows = await sql<(StoredEvent & { head: number; position: number | null })[]>`
+    select b.head, e.position, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
+    from (
+      select greatest(
+               (select l.position from holdfast.events as l
+                where l.partition = ${partition} order by l.position desc limit 1),
+               (select f.head from holdfast.partition_floor as f where f.partition = ${partition}), 0) as head
+    ) as b
+    left join (
+      select * from holdfast.events
+      where partition = ${partition} and position >= ${from} order by position limit ${limit}
+    ) as e on true
+    order by e.position`
+  const events = rows.flatMap(({ channel, offset, position, id, type, data, meta, time }) =>
+    position === null ? [] : [{ channel, offset, position, partition, id, type, data, meta, time }],
+  )
+  const last = events.at(-1)?.position
+  const through =
+    last !== undefined && events.length === limit ? last : Math.max(rows[0]?.head ?? 0, from - 1)
+  return { events, from, through }
+}
+
+export async function channelHeads(
+  sql: Sql,
+  channels: readonly string[],
+  partitions: readonly number[],
+): Promise<Heads<string, ChannelHead>> {
+  const rows = await sql<(ChannelHead & { channel: string; epoch: string })[]>`
+    select t.channel,
+           greatest(
+             (select l."offset" from holdfast.events as l
+              where l.partition = t.partition and l.channel = t.channel order by l."offset" desc limit 1),
+             f.head, 0) as head,
+           coalesce(f.floor, 0) as floor,
+           (select epoch from holdfast.ledger) as epoch
+    from unnest(${[...partitions]}::int[], ${[...channels]}::text[]) as t (partition, channel)
+    left join holdfast.channel_floor as f on f.partition = t.partition and f.channel = t.channel`
+  return {
+    epoch: rows[0]?.epoch,
+    heads: new Map(rows.map(({ channel, head, floor }) => [channel, { head, floor }])),
+  }
+}
+
+export async function partitionHeads(
+  sql: Sql,
+  partitions: readonly number[],
+): Promise<Heads<number, number>> {
+  const rows = await sql<{ partition: number; head: number; epoch: string }[]>`
+    select t.partition,
+           greatest(
+             (select l.position from holdfast.events as l
+              where l.partition = t.partition order by l.position desc limit 1),
+             (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
+           (select epoch from holdfast.ledger) as epoch
+    from unnest(${[...partitions]}::int[]) as t (partition)`
+  return { epoch: rows[0]?.epoch, heads: new Map(rows.map(({ partition, head }) => [partition, head])) }
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import { migrate as drizzleMigrate } from 'drizzle-orm/postgres-js/migrator'
+import { HoldfastError } from '../domain/index.ts'
+import { connectPostgres, type Logger, type Sql } from '../platform/index.ts'
+import { postgresError } from './ledger/postgres-error.ts'
+
+interface Migration {
+  /** Name of its file. */
+  readonly tag: string
+  /** When it was generated, in milliseconds: what the database remembers of it. */
+  readonly when: number
+}
+
+/** In the ledger's own schema: an application that uses drizzle on the same database has a table of its own. */
+const table = { migrationsSchema: 'holdfast', migrationsTable: 'migrations' }
+const lockWaitMs = 60_000
+
+/**
+ * Brings the database to the schema of this code and returns the tags of what it applied. Several nodes may call
+ * it at once: one works, the others wait for it.
+ * @throws HoldfastError CONFIG_INVALID where the database is newer than the code, or a migration was left out;
+ *   DEPENDENCY_* where Postgres does not answer
+ */
+export async function migrate(url: string, logger?: Logger): Promise<readonly string[]> {
+  return onOneConnection(url, logger, async sql => {
+    const known = knownMigrations()
+    // Of the session, not of a transaction: drizzle makes its table before its transaction begins.
+    await sql`select set_config('lock_timeout', ${String(lockWaitMs)}, false)`
+    await sql`select pg_advisory_lock(1212566596, -1)`
+    const pending = notApplied(known, await appliedMigrations(sql))
+    if (pending.length === 0) return []
+    await drizzleMigrate(drizzle({ client: sql }), { migrationsFolder: migrationsFolder(), ...table })
+    // drizzle applies what is younger than the last one applied, and passes over the rest without a word.
+    const left = notApplied(known, await appliedMigrations(sql))
+    if (left.length > 0) {
+      throw new HoldfastError('CONFIG_INVALID', `migrations were passed over: ${left.join(', ')}`, {
+        details: { migrations: left },
+      })
+    }
+    logger?.info({ applied: pending }, 'database migrated')
+    return pending
+  })
+}
+
+/**
+ * The tags of the migrations that the database still needs; empty where it is ready.
+ * @throws HoldfastError CONFIG_INVALID where the database is newer than the code; DEPENDENCY_*
+ */
+export async function pendingMigrations(url: string, logger?: Logger): Promise<readonly string[]> {
+  return onOneConnection(url, logger, async sql =>
+    notApplied(knownMigrations(), await appliedMigrations(sql)),
+  )
+}
+
+async function onOneConnection<T>(
+  url: string,
+  logger: Logger | undefined,
+  work: (sql: Sql) => Promise<T>,
+): Promise<T> {
+  // A client of its own: drizzle changes the serializers of the one it is given.
+  const sql = connectPostgres(url, {
+    max: 1,
+    applicationName: 'holdfast-migrate',
+    statementTimeoutMs: 0,
+    ...(logger && { logger }),
+  })
+  try {
+    return await work(sql)
+  } catch (error) {
+    throw postgresError(error)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+/** `migrations/` lies beside `src/` and `dist/`, which have the same depth. */
+function migrationsFolder(): string {
+  return fileURLToPath(new URL('../../migrations', import.meta.url))
+}
+
+function knownMigrations(): readonly Migration[] {
+  const journal = JSON.parse(readFileSync(`${migrationsFolder()}/meta/_journal.json`, 'utf8')) as {
+    entries: Migration[]
+  }
+  return journal.entries
+}
+
+async function appliedMigrations(sql: Sql): Promise<ReadonlySet<number>> {
+  const [found] = await sql<
+    { there: boolean }[]
+  >`select to_regclass('holdfast.migrations') is not null as there`
+  if (!found?.there) return new Set()
+  const rows = await sql<{ when: string }[]>`select created_at as when from holdfast.migrations`
+  return new Set(rows.map(row => Number(row.when)))
+}
+
+function notApplied(known: readonly Migration[], applied: ReadonlySet<number>): string[] {
+  const foreign = [...applied].filter(when => !known.some(migration => migration.when === when))
+  if (foreign.length > 0) {
+    throw new HoldfastError(
+      'CONFIG_INVALID',
+      `the database is newer than this Holdfast: it has ${foreign.length} migration(s) that this version does not know; run a newer version`,
+      { details: { unknown: foreign } },
+    )
+  }
+  return known.filter(migration => !applied.has(migration.when)).map(migration => migration.tag)
+}
