@@ -40,7 +40,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   const durable = await openDurable(config, node.id, logger)
   const busUrl = config.redis.bus?.url ?? config.redis.url
   const realtime = await createRealtimeTier({
-    ...(busUrl === undefined ? {} : { redisUrl: busUrl }),
+    redisUrl: busUrl,
     prefix: config.redis.prefix,
     nodeId: node.id,
     logger,
