@@ -11,10 +11,14 @@ rmSync(dist, { recursive: true, force: true })
 rmSync(clientDist, { recursive: true, force: true })
 rmSync(inRoot('tsconfig.build.tsbuildinfo'), { force: true })
 
-const tsc = spawnSync(process.execPath, [inRoot('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
-  cwd: root,
-  stdio: 'inherit',
-})
+const tsc = spawnSync(
+  process.execPath,
+  [inRoot('node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
 if (tsc.status !== 0) process.exit(tsc.status ?? 1)
 
 for (const file of globSync('src/**/*.{lua,sql}', { cwd: root })) {
@@ -29,7 +33,9 @@ mkdirSync(`${clientDist}/contract`)
 copyFileSync(`${dist}/contract/types.d.ts`, `${clientDist}/contract/types.d.ts`)
 copyFileSync(inRoot('LICENSE'), inRoot('packages/client/LICENSE'))
 for (const file of globSync('**/*.js', { cwd: clientDist })) {
-  const foreign = readFileSync(`${clientDist}/${file}`, 'utf8').match(/from ['"](?!centrifuge['"]|\.\/)[^'"]+/)
+  const foreign = readFileSync(`${clientDist}/${file}`, 'utf8').match(
+    /from ['"](?!centrifuge['"]|\.\/)[^'"]+/,
+  )
   if (foreign) {
     console.error(`build: packages/client/dist/${file} would load something of the server: ${foreign[0]}`)
     process.exit(1)

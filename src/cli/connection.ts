@@ -7,6 +7,7 @@ export interface ConnectionOptions {
 }
 
 const connectWithinMs = 10_000
+const sayAfterMs = 1_000
 
 /** The address a node listens on, as `http://host:port`; the default is this machine's first node. */
 export function httpAddress(url: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
@@ -44,6 +45,7 @@ export async function connect(options: ConnectionOptions): Promise<Client> {
     `no connection to ${address} within ${connectWithinMs / 1_000} s`,
     'is Holdfast running there? "npm start" runs one; --url names another',
   )
+  const patience = setTimeout(() => console.error(`holdfast: connecting to ${address}`), sayAfterMs)
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late), connectWithinMs)
@@ -55,6 +57,7 @@ export async function connect(options: ConnectionOptions): Promise<Client> {
     client.disconnect()
     throw error instanceof HoldfastClientError ? refused(address, error) : error
   } finally {
+    clearTimeout(patience)
     clearTimeout(timer)
   }
 }

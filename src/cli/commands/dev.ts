@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { CliError } from '../cli-error.ts'
 import { examples } from '../examples.ts'
-import { report } from '../report.ts'
+import { exitCodeOf, report } from '../report.ts'
 
 export function devCommand(): Command {
   return new Command('dev')
@@ -41,7 +41,7 @@ async function runDev(options: { quakes: boolean }): Promise<void> {
   }
   dev.start(process.env).catch(error => {
     if (asked === 0) report(error)
-    end.resolve(asked === 0 ? 1 : 0)
+    end.resolve(asked === 0 ? exitCodeOf(error) : 0)
   })
   const code = await end.promise
   await dev.stop()
