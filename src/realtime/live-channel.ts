@@ -1,5 +1,6 @@
 import { HoldfastError, type Position } from '../domain/index.ts'
 import { FanOut, Lane, type Outlet, Packet } from '../hub/index.ts'
+import { unsubscribes } from '../protocol/index.ts'
 import type { BusMessage, Whom } from './envelope.ts'
 import { linesBetween, type NumberedLine } from './recovery.ts'
 
@@ -196,7 +197,8 @@ export class LiveChannel {
   }
 
   #end(outlet: Outlet): void {
-    outlet.endSubscription(this.name, 2500, 'insufficient state')
+    const { code, reason } = unsubscribes.insufficientState
+    outlet.endSubscription(this.name, code, reason)
   }
 
   #lookIdle(): void {

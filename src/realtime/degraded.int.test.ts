@@ -1,0 +1,217 @@
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { enter, forgetful, ownPrefix, remembering, startNode } from '../../test/support/realtime-nodes.ts'
+import type { RecordingOutlet } from '../../test/support/recording-outlet.ts'
+import { until } from '../../test/support/until.ts'
+import { freePort } from '../cli/services/free-port.ts'
+import { type LocalRedis, startLocalRedis } from '../cli/services/local-redis.ts'
+import type { RealtimeTier } from './tier.ts'
+
+/** Far below the second after which a hung Redis is given up: local delivery that waits for it fails the test. */
+const atOnceMs = 400
+
+let redis: LocalRedis
+let prefix: string
+let a: RealtimeTier
+let b: RealtimeTier
+
+beforeEach(async () => {
+  redis = await startLocalRedis({ server: inject('redisServer') })
+  prefix = ownPrefix()
+  a = await startNode(redis.url, prefix, { positionCheckMs: 500 })
+  b = await startNode(redis.url, prefix, { positionCheckMs: 500 })
+})
+afterEach(async () => {
+  redis.process.kill('SIGCONT')
+  await Promise.all([a.close(), b.close()])
+  await redis.stop()
+})
+
+async function publishAtOnce(
+  tier: RealtimeTier,
+  channel: string,
+  n: number,
+  outlet: RecordingOutlet,
+): Promise<void> {
+  const started = performance.now()
+  await tier.publish({ channel, data: `${n}`, options: forgetful })
+  await until(`${n} is delivered on its own node`, () => outlet.data().includes(n))
+  expect(performance.now() - started).toBeLessThan(atOnceMs)
+}
+
+const restart = async () => {
+  const port = Number(new URL(redis.url).port)
+  redis = await startLocalRedis({ server: inject('redisServer'), port })
+}
+
+describe('while redis is hung', () => {
+  it('delivers on the node without delay, keeps nothing for later, and joins the nodes again', async () => {
+    const here = await enter(a, 'd:1')
+    const there = await enter(b, 'd:1')
+    redis.process.kill('SIGSTOP')
+    for (let n = 0; n < 5; n++) await publishAtOnce(a, 'd:1', n, here.outlet)
+    await until('both have noticed', () => !a.connected && !b.connected)
+    for (let n = 5; n < 10; n++) await publishAtOnce(a, 'd:1', n, here.outlet)
+    expect(a.dropped).toBeGreaterThanOrEqual(10)
+    redis.process.kill('SIGCONT')
+    await until('both are back', () => a.connected && b.connected)
+    await a.publish({ channel: 'd:1', data: '"fresh"', options: forgetful })
+    await until('the fresh one has come', () => there.outlet.data().includes('fresh'))
+    expect(there.outlet.data()).toEqual(['fresh'])
+  })
+
+  it('lets new sessions in for what is published on their node', async () => {
+    redis.process.kill('SIGSTOP')
+    const { outlet } = await enter(a, 'd:2')
+    await publishAtOnce(a, 'd:2', 1, outlet)
+    await until('it has noticed', () => !a.connected)
+    const started = performance.now()
+    const later = await enter(a, 'd:3')
+    expect(performance.now() - started).toBeLessThan(atOnceMs)
+    redis.process.kill('SIGCONT')
+    await until('both are back', () => a.connected && b.connected)
+    await b.publish({ channel: 'd:2', data: '2', options: forgetful })
+    await b.publish({ channel: 'd:3', data: '3', options: forgetful })
+    await until(
+      'the other node is heard again',
+      () => outlet.lines.length === 2 && later.outlet.lines.length === 1,
+    )
+  })
+
+  it('says that a numbered publication is in doubt, then goes on locally without numbers', async () => {
+    const options = remembering
+    const here = await enter(a, 'd:4', undefined, { options })
+    await a.publish({ channel: 'd:4', data: '"before"', options })
+    await until('it has come', () => here.outlet.offsets().length === 1)
+    redis.process.kill('SIGSTOP')
+    await expect(a.publish({ channel: 'd:4', data: '"in doubt"', options })).rejects.toMatchObject({
+      code: 'DEPENDENCY_TIMEOUT',
+    })
+    expect(await a.publish({ channel: 'd:4', data: '"local"', options })).toBeUndefined()
+    await until('it is delivered here', () => here.outlet.data().includes('local'))
+    redis.process.kill('SIGCONT')
+    await until('both are back', () => a.connected && b.connected)
+    // What nobody waits for any more is not done by the Redis that wakes up.
+    const next = await a.publish({ channel: 'd:4', data: '"after"', options })
+    expect(next?.offset).toBe(2)
+    const end = await enter(b, 'd:4', undefined, {
+      options,
+      recover: { offset: 1, epoch: next?.epoch ?? '' },
+    })
+    expect(end.subscription.publications.map(text => JSON.parse(text).data)).toEqual(['after'])
+  })
+
+  it('answers history with a temporary error, at once when it is known', async () => {
+    redis.process.kill('SIGSTOP')
+    const request = { channel: 'd:5', limit: 1, reverse: false }
+    await expect(a.history(request, remembering)).rejects.toMatchObject({ code: 'DEPENDENCY_TIMEOUT' })
+    const started = performance.now()
+    await expect(a.history(request, remembering)).rejects.toMatchObject({ code: 'DEPENDENCY_REJECTED' })
+    expect(performance.now() - started).toBeLessThan(atOnceMs)
+  })
+})
+
+describe('when redis dies', () => {
+  it('delivers on the node at once and makes all subscriptions again after the restart', async () => {
+    const channels = Array.from({ length: 600 }, (_, i) => `k:${i}`)
+    const here = await Promise.all(channels.map(channel => enter(a, channel)))
+    const there = await Promise.all(channels.map(channel => enter(b, channel)))
+    redis.process.kill('SIGKILL')
+    await until('both have noticed', () => !a.connected && !b.connected)
+    const first = here[0]?.outlet
+    if (first) await publishAtOnce(a, 'k:0', 1, first)
+    const late = await enter(b, 'k:late')
+    await restart()
+    await until('both are back', () => a.connected && b.connected)
+    for (const channel of [...channels, 'k:late']) void a.publish({ channel, data: '2', options: forgetful })
+    await until('all channels of the other node have it', () =>
+      [...there, late].every(({ outlet }) => outlet.data().join() === '2'),
+    )
+  })
+
+  it('keeps the place of a session that comes back meanwhile, and settles it when redis is back', async () => {
+    const options = remembering
+    const place = await a.publish({ channel: 'k:place', data: '1', options })
+    redis.process.kill('SIGKILL')
+    await until('both have noticed', () => !a.connected && !b.connected)
+    const started = performance.now()
+    const back = await enter(b, 'k:place', undefined, { options, recover: place ?? { offset: 0, epoch: '' } })
+    const fresh = await enter(b, 'k:place', undefined, { options })
+    expect(performance.now() - started).toBeLessThan(atOnceMs)
+    expect(back.subscription).toMatchObject({ position: place, recovered: true, publications: [] })
+    expect(fresh.subscription).toMatchObject({ recoverable: false, positioned: false })
+    expect(await b.publish({ channel: 'k:place', data: '"local"', options })).toBeUndefined()
+    await until('both get what is local', () => back.outlet.lines.length + fresh.outlet.lines.length === 2)
+    expect(back.outlet.offsets()).toEqual([])
+    await restart()
+    await until(
+      'both are sent to ask again',
+      () => back.outlet.ended.length + fresh.outlet.ended.length === 2,
+    )
+    const again = await enter(b, 'k:place', back.outlet, {
+      options,
+      recover: place ?? { offset: 0, epoch: '' },
+    })
+    expect(again.subscription).toMatchObject({ recovered: false, wasRecovering: true })
+  })
+
+  it('starts without redis, says so, and joins when it comes', async () => {
+    const port = await freePort()
+    const lonely = await startNode(`redis://127.0.0.1:${port}`, prefix, { startMs: 50 })
+    expect(lonely.connected).toBe(false)
+    const { outlet } = await enter(lonely, 'k:1')
+    await publishAtOnce(lonely, 'k:1', 1, outlet)
+    const heard: unknown[] = []
+    lonely.control.onMessage(message => heard.push(message))
+    lonely.control.send('alone')
+    await until('control works alone', () => heard.length === 1)
+    const late = await startLocalRedis({ server: inject('redisServer'), port })
+    await until('it is connected', () => lonely.connected)
+    const other = await startNode(late.url, prefix)
+    await other.publish({ channel: 'k:1', data: '2', options: forgetful })
+    other.control.send('together')
+    await until('it hears the other', () => outlet.data().join() === '1,2' && heard.length === 2)
+    await Promise.all([lonely.close(), other.close()])
+    await late.stop()
+  })
+
+  it('finds what was lost while only the subscriber connection was cut', async () => {
+    const options = remembering
+    const direct = new Redis(redis.url)
+    const { outlet } = await enter(b, 'k:cut', undefined, { options })
+    const place = await a.publish({ channel: 'k:cut', data: '1', options })
+    await until('it has come', () => outlet.lines.length === 1)
+    let rounds = 0
+    while (outlet.ended.length === 0 && rounds++ < 50) {
+      await direct.client('KILL', 'TYPE', 'pubsub')
+      await a.publish({ channel: 'k:cut', data: '2', options })
+      await until('it is back', () => a.connected && b.connected)
+      await until('it has come or is known to be lost', () => {
+        return outlet.offsets().at(-1) === rounds + 1 || outlet.ended.length > 0
+      })
+    }
+    expect(outlet.ended).toEqual([{ channel: 'k:cut', code: 2500 }])
+    const back = await enter(b, 'k:cut', outlet, { options, recover: place ?? { offset: 0, epoch: '' } })
+    expect(back.subscription.recovered).toBe(true)
+    expect(back.subscription.publications).toHaveLength(rounds)
+    direct.disconnect()
+  })
+})
+
+describe('without any redis', () => {
+  it('is a node of its own', async () => {
+    const alone = await startNode(undefined, prefix)
+    const { outlet, subscription } = await enter(alone, 'n:1', undefined, { options: remembering })
+    expect(subscription).toMatchObject({ recoverable: false, positioned: false, recovered: false })
+    expect(await alone.publish({ channel: 'n:1', data: '1', options: remembering })).toBeUndefined()
+    alone.signal({ channel: 'n:1', data: '2', to: { client: outlet.client } })
+    await until('both have come', () => outlet.lines.length === 2)
+    expect([alone.connected, alone.dropped]).toEqual([false, 0])
+    await expect(
+      alone.history({ channel: 'n:1', limit: 1, reverse: false }, remembering),
+    ).rejects.toMatchObject({
+      code: 'DEPENDENCY_REJECTED',
+    })
+    await alone.close()
+  })
+})
