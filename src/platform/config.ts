@@ -8,13 +8,20 @@ const namespaceFields = {
   presence: z.boolean(),
   joinLeave: z.boolean(),
   history: z.strictObject({
-    size: z.int().min(0).max(100_000),
-    ttlSeconds: z.int().min(1).max(7 * 86_400),
+    size: z.int().min(0).max(100_000).default(0),
+    ttlSeconds: z
+      .int()
+      .min(1)
+      .max(7 * 86_400)
+      .default(300),
   }),
   forceRecovery: z.boolean(),
   forcePositioning: z.boolean(),
   replay: z.strictObject({ maxPushed: z.int().min(0).max(1_000_000) }),
-  retention: z.strictObject({ maxAgeSeconds: z.int().min(0), maxEvents: z.int().min(0) }),
+  retention: z.strictObject({
+    maxAgeSeconds: z.int().min(0).default(0),
+    maxEvents: z.int().min(0).default(0),
+  }),
   allow: z.strictObject({
     subscribe: z.array(grantee).default([]),
     publish: z.array(grantee).default([]),
@@ -54,12 +61,18 @@ export const configSchema = z.strictObject({
       log: redisNode.optional(),
       jobs: redisNode.optional(),
       /** In front of every key and bus channel of the realtime tier, so that two deployments can share a Redis. */
-      prefix: z.string().regex(/^[\w.-]+$/).default('holdfast'),
+      prefix: z
+        .string()
+        .regex(/^[\w.-]+$/)
+        .default('holdfast'),
     })
     .prefault({}),
   postgres: z
     .strictObject({
-      url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres:// or postgresql://').optional(),
+      url: z
+        .string()
+        .regex(/^postgres(ql)?:\/\//, 'expected postgres:// or postgresql://')
+        .optional(),
       /** Connections per node for everything but appends. */
       poolSize: z.int().min(2).max(100).default(6),
       /** How many batches of appends may be in flight at once on this node, each over its own partitions. */
@@ -115,7 +128,9 @@ export const configSchema = z.strictObject({
       drainTimeoutMs: z.int().min(100).default(4_000),
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') }).prefault({}),
+  log: z
+    .strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') })
+    .prefault({}),
   defaults: namespaceInput.default({}),
   namespaces: z
     .record(z.string().regex(/^[\w.-]*$/, 'expected letters, digits, _ . or -'), namespaceInput)

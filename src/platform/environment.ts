@@ -1,6 +1,9 @@
 /** The fixed environment variables laid over a configuration; the environment wins over the file. */
 export function applyEnvironment(file: unknown, env: Readonly<Record<string, string | undefined>>): unknown {
-  const config = structuredClone(typeof file === 'object' && file !== null ? file : {}) as Record<string, unknown>
+  const config = structuredClone(typeof file === 'object' && file !== null ? file : {}) as Record<
+    string,
+    unknown
+  >
   set(config, ['http', 'host'], env['HOLDFAST_HOST'])
   set(config, ['http', 'port'], number(env['HOLDFAST_PORT']))
   set(config, ['redis', 'url'], env['REDIS_URL'])

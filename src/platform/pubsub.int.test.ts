@@ -1,0 +1,133 @@
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { until } from '../../test/support/until.ts'
+import { PubSub, type PubSubTimings } from './pubsub.ts'
+
+let proxy: TcpProxy
+let direct: Redis
+let pubsub: PubSub | undefined
+let name: string
+let made = 0
+
+beforeEach(async () => {
+  const { hostname, port } = new URL(inject('redisUrl'))
+  proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+  direct = new Redis(inject('redisUrl'))
+  name = `pubsub-${process.pid}-${++made}`
+})
+afterEach(async () => {
+  await pubsub?.close()
+  direct.disconnect()
+  await proxy.stop()
+})
+
+async function connected(timings: Partial<PubSubTimings> = {}): Promise<PubSub> {
+  const made = new PubSub(`redis://127.0.0.1:${proxy.port}`, name, undefined, timings)
+  pubsub = made
+  await until('it is ready', () => made.ready)
+  return made
+}
+
+const subscribers = async (channel: string) => (await direct.pubsub('NUMSUB', channel))[1]
+
+describe('Pub/Sub', () => {
+  it('delivers what is published after a confirmed subscription, bytes untouched', async () => {
+    const bus = await connected()
+    const heard: Buffer[] = []
+    await bus.subscribe(name, payload => heard.push(payload))
+    const bytes = Buffer.from([0, 255, 10, 13, 128])
+    await direct.publish(name, bytes)
+    await until('it is heard', () => heard.length === 1)
+    expect(heard[0]).toEqual(bytes)
+  })
+
+  it('has given everything published before to the handlers when a barrier resolves', async () => {
+    const bus = await connected()
+    let heard = 0
+    await bus.subscribe(name, () => heard++)
+    for (let round = 1; round <= 50; round++) {
+      for (let i = 0; i < 20; i++) await direct.publish(name, 'x')
+      await bus.barrier()
+      expect(heard).toBe(round * 20)
+    }
+  })
+
+  it('confirms thousands of channels asked for in one turn', async () => {
+    const bus = await connected()
+    const names = Array.from({ length: 3_000 }, (_, i) => `${name}:${i}`)
+    await Promise.all(names.map(each => bus.subscribe(each, () => undefined)))
+    expect(await subscribers(`${name}:0`)).toBe(1)
+    expect(await subscribers(`${name}:2999`)).toBe(1)
+  })
+
+  it('keeps a channel for a while after it was given up, and for good when somebody comes back', async () => {
+    const bus = await connected({ lingerMs: 150 })
+    await bus.subscribe(`${name}:gone`, () => undefined)
+    await bus.subscribe(`${name}:back`, () => undefined)
+    bus.unsubscribe(`${name}:gone`)
+    bus.unsubscribe(`${name}:back`)
+    expect(await subscribers(`${name}:gone`)).toBe(1)
+    let heard = 0
+    await bus.subscribe(`${name}:back`, () => heard++)
+    await until('the other is unsubscribed', async () => (await subscribers(`${name}:gone`)) === 0)
+    expect(await subscribers(`${name}:back`)).toBe(1)
+    await direct.publish(`${name}:back`, 'x')
+    await until('the new handler hears', () => heard === 1)
+    await bus.subscribe(`${name}:gone`, () => undefined)
+    expect(await subscribers(`${name}:gone`)).toBe(1)
+  })
+
+  it('tells of a lost connection, and of its return only when all channels are subscribed again', async () => {
+    const bus = await connected()
+    const names = Array.from({ length: 700 }, (_, i) => `${name}:${i}`)
+    const heard = new Set<string>()
+    await Promise.all(names.map(each => bus.subscribe(each, () => heard.add(each))))
+    let lost = 0
+    bus.onLost(() => lost++)
+    const back = new Promise<void>(resolve => bus.onReconnect(resolve))
+    proxy.cut()
+    await back
+    expect(lost).toBe(1)
+    expect(bus.ready).toBe(true)
+    for (const each of names) void direct.publish(each, 'x')
+    await until('all are heard', () => heard.size === names.length)
+  })
+
+  it('refuses at once without a connection, and subscribes by itself when there is one', async () => {
+    const bus = await connected()
+    const address = proxy.port
+    proxy.cut()
+    await until('it has noticed', () => !bus.ready)
+    let heard = 0
+    const subscribed = bus.subscribe(name, () => heard++).catch((error: unknown) => error)
+    expect(await subscribed).toMatchObject({ code: 'DEPENDENCY_REJECTED' })
+    await expect(bus.barrier()).rejects.toMatchObject({ code: 'DEPENDENCY_REJECTED' })
+    expect(proxy.port).toBe(address)
+    await until('it is subscribed', async () => (await subscribers(name)) === 1)
+    await direct.publish(name, 'x')
+    await until('it is heard', () => heard === 1)
+  })
+
+  it('notices a half-open connection, on which nothing arrives and nothing fails, and makes a new one', async () => {
+    const bus = await connected({ pingEveryMs: 100 })
+    let heard = 0
+    await bus.subscribe(name, () => heard++)
+    const before = proxy.accepted
+    const lost = new Promise<void>(resolve => bus.onLost(resolve))
+    proxy.swallowPresent()
+    await direct.publish(name, 'swallowed')
+    await lost
+    await until('it is back', () => bus.ready && proxy.accepted > before)
+    await direct.publish(name, 'x')
+    await until('it is heard', () => heard === 1)
+  })
+
+  it('rejects a subscription that a half-open connection swallows, and confirms it on the next', async () => {
+    const bus = await connected()
+    proxy.swallowPresent()
+    await expect(bus.subscribe(name, () => undefined)).rejects.toMatchObject({ code: 'DEPENDENCY_FAILED' })
+    await until('it is subscribed after all', async () => (await subscribers(name)) === 1)
+    await bus.subscribe(name, () => undefined)
+  })
+})

@@ -1,0 +1,47 @@
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { until } from '../../test/support/until.ts'
+import { connectRedis, type Redis } from './redis.ts'
+
+let proxy: TcpProxy
+let redis: Redis
+
+beforeEach(async () => {
+  const { hostname, port } = new URL(inject('redisUrl'))
+  proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+  redis = connectRedis(`redis://127.0.0.1:${proxy.port}`, 'command', 'test')
+  await until('it is ready', () => redis.status === 'ready')
+})
+afterEach(async () => {
+  redis.disconnect()
+  await proxy.stop()
+})
+
+describe('a command connection', () => {
+  it('fails what is in flight when the connection breaks and sends nothing again', async () => {
+    const key = `redis-${process.pid}-list`
+    proxy.swallowPresent()
+    const pushed = redis.rpush(key, 'x')
+    proxy.cut()
+    await expect(pushed).rejects.toThrow()
+    await until('it is ready again', () => redis.status === 'ready')
+    expect(await redis.llen(key)).toBe(0)
+  })
+
+  it('fails at once while there is no connection, and keeps no command for later', async () => {
+    const key = `redis-${process.pid}-offline`
+    redis.disconnect(true)
+    await until('it is down', () => redis.status !== 'ready')
+    await expect(redis.set(key, '1')).rejects.toThrow()
+    await until('it is ready again', () => redis.status === 'ready')
+    expect(await redis.exists(key)).toBe(0)
+  })
+
+  it('settles a command that a half-open connection swallows, and connects anew', async () => {
+    const before = proxy.accepted
+    proxy.swallowPresent()
+    await expect(redis.ping()).rejects.toThrow()
+    await until('there is a new connection', () => redis.status === 'ready' && proxy.accepted > before)
+    expect(await redis.ping()).toBe('PONG')
+  })
+})
