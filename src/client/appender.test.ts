@@ -1,39 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import { TestClock } from '../../test/support/test-clock.ts'
 import { type AppendCommand, type Appended, Appender } from './appender.ts'
-import type { Clock } from './clock.ts'
 import { codes, HoldfastClientError } from './errors.ts'
-
-/** A clock that stands until it is told to go on. */
-class TestClock implements Clock {
-  time = 0
-  #tasks: { at: number; run: () => void }[] = []
-  now() {
-    return this.time
-  }
-  random() {
-    return 1
-  }
-  after(ms: number, run: () => void) {
-    const task = { at: this.time + ms, run }
-    this.#tasks.push(task)
-    return () => {
-      this.#tasks = this.#tasks.filter(each => each !== task)
-    }
-  }
-  get waiting() {
-    return this.#tasks.length
-  }
-  advance(ms: number) {
-    this.time += ms
-    const due = this.#tasks.filter(task => task.at <= this.time)
-    this.#tasks = this.#tasks.filter(task => task.at > this.time)
-    for (const task of due) task.run()
-  }
-}
 
 interface Attempt {
   readonly command: AppendCommand
-  acknowledge(): void
+  acknowledge(_?: number): void
   fail(code: number, temporary?: boolean): void
 }
 
@@ -234,5 +206,19 @@ describe('an append', () => {
     await settled()
     void append('3')
     expect(sent()).toEqual(['1', '3'])
+  })
+
+  it('rejected under way frees its room on the connection once, whatever comes late', async () => {
+    for (const late of ['acknowledge', 'fail'] as const) {
+      const { appender, append, attempts, sent, settled } = bench({ maxInFlight: 1 })
+      const first = append('1')
+      appender.rejectAll(new HoldfastClientError(codes.disconnected, 'the end'))
+      await expect(first).rejects.toMatchObject({ code: codes.disconnected })
+      void append('2', 'a')
+      attempts[0]?.[late](11)
+      await settled()
+      void append('3', 'b')
+      expect(sent()).toEqual(['1', '2'])
+    }
   })
 })

@@ -56,6 +56,24 @@ describe('a follower', () => {
     expect(follower.live).toBe(true)
   })
 
+  it('does not go live before everything it heard of has come', () => {
+    const { follower } = started({ epoch, offset: 2 }, 5, false)
+    expect(follower.event(event(8), true)).toEqual([])
+    expect(offsets(follower.page({ events: [3, 4, 5].map(event), head: 5, epoch }))).toEqual([3, 4, 5])
+    expect(follower.live).toBe(false)
+    // A page may begin before our place: what was handed on is not handed on again.
+    expect(offsets(follower.page({ events: [4, 5, 6, 7].map(event), head: 8, epoch }))).toEqual([6, 7, 8])
+    expect(follower.live).toBe(true)
+  })
+
+  it('stays behind over a resubscription that brings only a part', () => {
+    const { follower } = started({ epoch, offset: 2 }, 9, false)
+    follower.subscribed({ position: { epoch, offset: 2 }, recovered: true })
+    expect(follower.catchingUp).toBe(true)
+    expect(offsets(follower.page({ events: [3, 4].map(event), head: 9, epoch }))).toEqual([3, 4])
+    expect(follower.catchingUp).toBe(true)
+  })
+
   it('leaves events to the history while the handler is behind', () => {
     const { follower } = started(undefined, 0)
     expect(follower.event(event(1), false)).toEqual([])

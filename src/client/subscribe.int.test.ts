@@ -175,12 +175,14 @@ describe('a subscription', () => {
     const told: unknown[] = []
     client = open({ onError: error => told.push(error), onState: fail })
     await client.connect()
-    const { seen } = await follow({ onSubscribed: fail, onJoin: fail, onReset: fail })
-    node.send(channel, { join: { info: { user: 'ann', client: 'c' } } })
+    const { seen } = await follow({ onSubscribed: async () => fail(), onJoin: fail, onLeave: fail })
+    const info = { user: 'ann', client: 'c' }
+    node.send(channel, { join: { info } })
+    node.send(channel, { leave: { info } })
     record(1)
     await seen(1)
     expect(told.every(error => error === threw)).toBe(true)
-    expect(told.length).toBeGreaterThanOrEqual(4)
+    expect(told).toHaveLength(5)
     expect(client.state).toBe('connected')
   })
 
@@ -202,6 +204,8 @@ describe('a subscription', () => {
     record(60)
     node.send(channel, { pub: { data: 'a signal' } })
     await until('the signal was dropped', () => errors.some(({ context }) => context.kind === 'dropped'))
+    await client.rpc('echo', 1)
+    expect(script.histories).toEqual([])
     release()
     await seen(60)
     expect(offsets()).toEqual(dense(1, 60))
@@ -277,6 +281,38 @@ describe('a subscription', () => {
     const again = await follow()
     record(1)
     await again.seen(2)
+    expect(offsets()).toEqual([1])
+  })
+
+  it('ended by the server while the handler is slow still hands on what has arrived', async () => {
+    let release = () => {}
+    const gate = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const reasons: unknown[] = []
+    const { offsets, seen } = await follow({
+      onEvent: () => gate,
+      onUnsubscribed: reason => reasons.push(reason),
+    })
+    record(3)
+    node.send(channel, { unsubscribe: { code: 2000, reason: 'revoked' } })
+    await until('it is told', () => reasons.length > 0)
+    release()
+    await seen(3)
+    expect(offsets()).toEqual([1, 2, 3])
+  })
+
+  it('unsubscribed while the handler is slow hands on nothing more', async () => {
+    let release = () => {}
+    const gate = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const { subscription, offsets } = await follow({ onEvent: () => gate })
+    record(3)
+    await until('the first is being handled', () => offsets().length === 1)
+    subscription.unsubscribe()
+    release()
+    for (let i = 0; i < 5; i++) await client.rpc('echo', i)
     expect(offsets()).toEqual([1])
   })
 

@@ -83,7 +83,7 @@ export function subscribe(
   sub.on('unsubscribed', ({ code, reason }) => {
     if (ended) return
     ended = true
-    inbox.close()
+    // What has arrived is still handed on.
     sdk.removeSubscription(sub)
     const why = new HoldfastClientError(code, reason)
     if (options.onUnsubscribed) guarded(() => options.onUnsubscribed?.(why))

@@ -39,6 +39,8 @@ export class Script {
   /** Above so many missed events a subscription is answered `recovered: false`. */
   maxRecovered = Number.POSITIVE_INFINITY
   pageSize = 100
+  /** Refuses every connect command. */
+  connectError: { code: number; message: string } | undefined
   fate: (request: AppendRequest) => Fate = () => 'answer'
   historyError: () => { code: number; message: string; temporary?: boolean } | undefined = () => undefined
   /** Whether a push arrives; the connection stays, which a real server would never do to a recoverable channel. */
@@ -157,7 +159,8 @@ export class ScriptedNode {
     if (this.frozen) return
     const reply = (result: object) => this.#write(socket, { id: command.id, ...result })
     const { connect, subscribe, unsubscribe, history, rpc, presence, publish } = command
-    if (connect)
+    if (connect && this.#script.connectError) reply({ error: this.#script.connectError })
+    else if (connect)
       reply({ connect: { client: crypto.randomUUID(), version: 'scripted', ping: 25, pong: true } })
     else if (subscribe) this.#subscribe(socket, subscribe, reply)
     else if (unsubscribe) {
