@@ -7,8 +7,8 @@ export interface PendingRepliesOptions {
   readonly overtakeMs: number
   /** How long a command may take before it is answered with a temporary error. */
   readonly deadlineMs: number
-  /** Called when the last open command has been answered. */
-  readonly onIdle: () => void
+  /** Called after every answer. */
+  readonly onSettled: () => void
 }
 
 /** A command under way. */
@@ -73,7 +73,7 @@ export class PendingReplies {
       this.#late.delete(entry)
       this.#send(entry)
     } else this.#sendReady()
-    if (this.size === 0) this.#options.onIdle()
+    this.#options.onSettled()
   }
 
   #loseTurn(entry: Entry): void {

@@ -11,6 +11,7 @@ import {
   parseFrame,
   pingLine,
   wireError,
+  withDetail,
 } from '../protocol/index.ts'
 import { ChannelOrder } from './channel-order.ts'
 import { connect } from './commands/connect.ts'
@@ -20,6 +21,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { Mailbox } from './mailbox.ts'
 import type { GatewayParts } from './parts.ts'
 import { type Pending, PendingReplies } from './pending-replies.ts'
+import { Reading } from './reading.ts'
 import type { Opening, SessionContext } from './session-context.ts'
 import { SessionSubscriptions } from './session-subscriptions.ts'
 import type { Transport } from './transport.ts'
@@ -38,8 +40,6 @@ type State =
   | { readonly kind: 'connected'; readonly heartbeat: Heartbeat }
   | { readonly kind: 'closed' }
 
-/** Commands of one session under way, above which nothing more is read from it (policy: pause reading). */
-const maxUnderWay = 256
 /** A command that is slower than this no longer holds back the replies of later ones. */
 const overtakeMs = 250
 
@@ -58,8 +58,8 @@ export class Session implements SessionHandle, SessionContext {
   handshake: Opening
   readonly #transport: Transport
   readonly #replies: PendingReplies
+  readonly #reading: Reading
   #state: State
-  #paused = false
   #draining = false
 
   constructor(parts: GatewayParts, transport: Transport, handshake: Opening) {
@@ -73,14 +73,15 @@ export class Session implements SessionHandle, SessionContext {
       turn: parts.turn,
       maxBytes: limits.maxMailboxBytes,
       onOverflow: () => this.end(disconnects.slow),
-      onRoom: () => this.#readOn(),
+      onRoom: () => this.#adjustReading(),
     })
     this.#replies = new PendingReplies({
       send: line => this.mailbox.reply(line),
       overtakeMs,
       deadlineMs: limits.hookTimeoutMs,
-      onIdle: () => this.#afterCommands(),
+      onSettled: () => this.#afterCommands(),
     })
+    this.#reading = new Reading(transport, limits.maxMailboxBytes)
     this.subscriptions = new SessionSubscriptions(this, parts)
   }
 
@@ -111,7 +112,7 @@ export class Session implements SessionHandle, SessionContext {
       return
     }
     for (const command of commands) this.#accept(command)
-    this.#holdReading()
+    this.#adjustReading()
   }
 
   /** Called now and then: pings, expiries and what else is due. */
@@ -130,7 +131,7 @@ export class Session implements SessionHandle, SessionContext {
     } else {
       if (pulse === 'ping') this.mailbox.reply(pingLine)
       this.subscriptions.endExpired(nowMs)
-      this.#readOn()
+      this.#adjustReading()
     }
   }
 
@@ -149,7 +150,7 @@ export class Session implements SessionHandle, SessionContext {
   end(disconnect: Disconnect): void {
     if (this.closed) return
     this.mailbox.finish()
-    this.#readOn(true)
+    this.#reading.goOn()
     this.#transport.close(disconnect)
     this.#close()
   }
@@ -189,19 +190,20 @@ export class Session implements SessionHandle, SessionContext {
         return
       case 'opened':
         if (command.kind === 'connect') this.#connect(command, state.staleAtMs)
-        else this.end(disconnects.badRequest)
+        else this.#endBad('expected connect first')
         return
       case 'connecting':
         if (isPerformable(command)) state.waiting.push(command)
-        else this.end(disconnects.badRequest)
+        else this.#endBad('expected an answer to connect first')
         return
       case 'refused':
-        this.end(disconnects.badRequest)
+        this.#endBad('connect was refused')
         return
       case 'connected':
         if (isPerformable(command)) void this.#perform(command)
         else if (command.kind === 'send') this.end(disconnects.notAvailable)
-        else if (command.kind === 'connect' || !state.heartbeat.pong()) this.end(disconnects.badRequest)
+        else if (command.kind === 'connect') this.#endBad('connected already')
+        else if (!state.heartbeat.pong()) this.#endBad('an answer to no ping')
         return
       default:
         state satisfies never
@@ -266,26 +268,17 @@ export class Session implements SessionHandle, SessionContext {
 
   #afterCommands(): void {
     if (this.#draining && this.#replies.size === 0) this.end(disconnects.shutdown)
-    else this.#readOn()
+    else this.#adjustReading()
   }
 
-  #holdReading(): void {
-    const most = this.parts.config.limits.maxMailboxBytes
-    if (this.#paused || (this.#underWay() <= maxUnderWay && this.mailbox.replyBytes <= most)) return
-    this.#paused = true
-    this.#transport.pause()
+  #adjustReading(): void {
+    const state = this.#state
+    const waiting = state.kind === 'connecting' ? state.waiting.length : 0
+    this.#reading.adjust({ commands: this.#replies.size + waiting, replyBytes: this.mailbox.replyBytes })
   }
 
-  #readOn(always = false): void {
-    if (!this.#paused) return
-    const most = this.parts.config.limits.maxMailboxBytes
-    if (!always && (this.#underWay() > maxUnderWay / 2 || this.mailbox.replyBytes > most / 2)) return
-    this.#paused = false
-    this.#transport.resume()
-  }
-
-  #underWay(): number {
-    return this.#replies.size + (this.#state.kind === 'connecting' ? this.#state.waiting.length : 0)
+  #endBad(detail: string): void {
+    this.end(withDetail(disconnects.badRequest, detail))
   }
 
   #close(): void {

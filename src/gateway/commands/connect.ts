@@ -3,7 +3,7 @@ import { type ConnectCommand, connectReply, type SubscribeResult } from '../../p
 import type { Pending } from '../pending-replies.ts'
 import { type SessionContext, secondsUntil } from '../session-context.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
-import type { ChannelGrant, Credentials } from '../types.ts'
+import type { ChannelGrant } from '../types.ts'
 
 /**
  * Makes the connection. Its server-side subscriptions are in the reply, with what they recover, and live right
@@ -28,9 +28,7 @@ export async function connect(
   session.identify(credentials)
   const joined = await pending.within(
     Promise.all(
-      [...serverSide(credentials, config.auth.personalNamespace)].map(([channel, grant]) =>
-        subscribe(session, channel, grant, command),
-      ),
+      [...credentials.subscriptions].map(([channel, grant]) => subscribe(session, channel, grant, command)),
     ),
   )
   if (session.closed) return
@@ -45,18 +43,6 @@ export async function connect(
   pending.finish(line, () => {
     for (const { subscription } of joined) session.subscriptions.tell(subscription)
   })
-}
-
-/** The subscriptions that the credentials bring, and the user's personal channel. */
-function serverSide(
-  credentials: Credentials,
-  personalNamespace: string | undefined,
-): ReadonlyMap<string, ChannelGrant> {
-  const wanted = new Map<string, ChannelGrant>(credentials.subscriptions)
-  if (personalNamespace === undefined || credentials.user === '') return wanted
-  const personal = `${personalNamespace}:#${credentials.user}`
-  if (!wanted.has(personal)) wanted.set(personal, {})
-  return wanted
 }
 
 async function subscribe(

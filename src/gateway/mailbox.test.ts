@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest'
+import { Lane, Packet } from '../hub/index.ts'
+import { FlushTurn } from './flush-turn.ts'
+import { Mailbox } from './mailbox.ts'
+import type { Sink } from './sink.ts'
+
+/** A kernel that takes everything at once, or nothing until it is told to. */
+class TestSink implements Sink {
+  readonly writes: string[][] = []
+  untaken = 0
+  stuck = false
+  #taken: (() => void)[] = []
+
+  write(packets: readonly Packet[]): void {
+    if (packets.length === 0) return
+    this.writes.push(packets.map(packet => packet.payload.toString()))
+    if (this.stuck) for (const packet of packets) this.untaken += packet.frame.length
+  }
+
+  whenTaken(callback: () => void): void {
+    this.#taken.push(callback)
+  }
+
+  takeAll(): void {
+    this.stuck = false
+    this.untaken = 0
+    for (const callback of this.#taken.splice(0)) callback()
+  }
+}
+
+const packet = (text: string) => Packet.of([text])
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+function given(maxBytes = 1_000) {
+  const sink = new TestSink()
+  const events: string[] = []
+  const mailbox = new Mailbox({
+    sink,
+    turn: new FlushTurn(),
+    maxBytes,
+    onOverflow: () => events.push('overflow'),
+    onRoom: () => events.push('room'),
+  })
+  return { sink, mailbox, events }
+}
+
+describe('a mailbox', () => {
+  it('writes everything of one turn once, replies joined and first, then lane by lane', async () => {
+    const { sink, mailbox } = given()
+    mailbox.push(Lane.replay, packet('replay'))
+    mailbox.push(Lane.durable, packet('durable'))
+    mailbox.push(Lane.realtime, packet('realtime 1'))
+    mailbox.reply('reply 1')
+    mailbox.push(Lane.realtime, packet('realtime 2'))
+    mailbox.reply('reply 2')
+    expect(sink.writes).toEqual([])
+    await turn()
+    expect(sink.writes).toEqual([['reply 1\nreply 2', 'realtime 1', 'realtime 2', 'durable', 'replay']])
+  })
+
+  it('keeps what it has while the kernel is behind, and lets replies overtake what waits', async () => {
+    const { sink, mailbox, events } = given()
+    sink.stuck = true
+    mailbox.push(Lane.durable, packet('first'))
+    await turn()
+    mailbox.push(Lane.replay, packet('replay'))
+    mailbox.push(Lane.durable, packet('event'))
+    mailbox.reply('pong')
+    await turn()
+    expect(sink.writes).toEqual([['first']])
+    sink.takeAll()
+    expect(sink.writes).toEqual([['first'], ['pong', 'event', 'replay']])
+    expect(events).toEqual(['room'])
+  })
+
+  it('cuts a receiver that lets more than the bound wait, without writing any more', async () => {
+    const { sink, mailbox, events } = given(200)
+    sink.stuck = true
+    mailbox.push(Lane.realtime, packet('x'.repeat(100)))
+    await turn()
+    mailbox.push(Lane.realtime, packet('x'.repeat(90)))
+    expect(events).toEqual([])
+    mailbox.push(Lane.realtime, packet('x'.repeat(90)))
+    expect(events).toEqual(['overflow'])
+    mailbox.push(Lane.realtime, packet('late'))
+    mailbox.reply('late')
+    sink.takeAll()
+    await turn()
+    expect(sink.writes).toHaveLength(1)
+    expect(events).toEqual(['overflow'])
+  })
+
+  it('does not take a burst within one turn for a slow receiver', async () => {
+    const { sink, mailbox, events } = given(200)
+    for (let i = 0; i < 100; i++) mailbox.push(Lane.realtime, packet('x'.repeat(90)))
+    await turn()
+    expect(sink.writes.flat()).toHaveLength(100)
+    expect(events).toEqual([])
+  })
+
+  it('admits one packet above the bound where nothing waits before it', async () => {
+    const { sink, mailbox, events } = given(200)
+    sink.stuck = true
+    mailbox.push(Lane.durable, packet('x'.repeat(500)))
+    await turn()
+    expect(events).toEqual([])
+    expect(sink.writes).toHaveLength(1)
+    mailbox.push(Lane.durable, packet('x'))
+    expect(events).toEqual(['overflow'])
+  })
+
+  it('never counts replies or replay against the bound', async () => {
+    const { sink, mailbox, events } = given(100)
+    sink.stuck = true
+    mailbox.reply('r'.repeat(500))
+    await turn()
+    mailbox.reply('r'.repeat(500))
+    for (let i = 0; i < 10; i++) mailbox.push(Lane.replay, packet('x'.repeat(90)))
+    expect(events).toEqual([])
+    expect(mailbox.replyBytes).toBe(1_000)
+    sink.takeAll()
+    await turn()
+    expect(mailbox.replyBytes).toBe(0)
+    expect(sink.writes.flat()).toHaveLength(12)
+  })
+
+  it('hands replay over in parts, and says when a part has gone', async () => {
+    const { sink, mailbox } = given()
+    const big = packet('x'.repeat(200_000))
+    for (let i = 0; i < 4; i++) mailbox.push(Lane.replay, big)
+    let gone = false
+    const room = mailbox.replayRoom().then(() => {
+      gone = true
+    })
+    await turn()
+    expect(sink.writes).toHaveLength(1)
+    expect(gone).toBe(false)
+    mailbox.reply('in between')
+    await room
+    expect(sink.writes.map(write => write.length)).toEqual([2, 3])
+    expect(sink.writes[1]?.[0]).toBe('in between')
+    await mailbox.replayRoom()
+  })
+
+  it('sends nothing of a subscription that has ended', async () => {
+    const { sink, mailbox } = given()
+    const owner = { ended: false }
+    mailbox.push(Lane.durable, packet('old'), owner)
+    mailbox.push(Lane.replay, packet('old replay'), owner)
+    mailbox.push(Lane.durable, packet('other'))
+    owner.ended = true
+    mailbox.push(Lane.durable, packet('new'), { ended: false })
+    const room = mailbox.replayRoom()
+    await turn()
+    await room
+    expect(sink.writes).toEqual([['other', 'new']])
+  })
+
+  it('writes replies and live pushes before an orderly end, whatever the kernel has taken', async () => {
+    const { sink, mailbox } = given()
+    sink.stuck = true
+    mailbox.reply('a')
+    await turn()
+    mailbox.reply('b')
+    mailbox.push(Lane.realtime, packet('c'))
+    mailbox.finish()
+    mailbox.reply('d')
+    await turn()
+    expect(sink.writes).toEqual([['a'], ['b', 'c']])
+  })
+
+  it('lets go of those who wait for room when it is closed', async () => {
+    const { sink, mailbox } = given()
+    sink.stuck = true
+    mailbox.push(Lane.replay, packet('a'))
+    await turn()
+    mailbox.push(Lane.replay, packet('b'))
+    const room = mailbox.replayRoom()
+    mailbox.close()
+    await room
+  })
+})
