@@ -11,7 +11,10 @@ export interface Credentials {
   readonly info?: string
   /** Seconds since 1970; the client has to refresh by then. */
   readonly expireAt?: number
-  /** Server-side subscriptions, the personal channel among them, with JSON texts for the channel's info and the subscribe reply's data. */
+  /**
+   * Server-side subscriptions, the personal channel among them, with JSON texts for the channel's info and the
+   * subscribe reply's data.
+   */
   readonly subscriptions: ReadonlyMap<string, { readonly info?: string; readonly data?: string }>
 }
 
