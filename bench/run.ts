@@ -24,6 +24,7 @@ const usage = `npm run bench -- [options]
   --seconds N      length of each measured window (default 2)
   --json PATH      where the JSON goes (default bench/results/last.json)
   --record         keep this run's ratios in bench/results/recorded.json
+  --profile DIR    let each node write a CPU profile there; its figures are then not to be recorded
   --check          fail where a ratio has fallen to less than half of the recorded one
   --help`
 
@@ -33,6 +34,7 @@ interface Options {
   readonly json: string
   readonly record: boolean
   readonly check: boolean
+  readonly profile: string | undefined
 }
 
 function readOptions(): Options | undefined {
@@ -43,6 +45,7 @@ function readOptions(): Options | undefined {
       json: { type: 'string', default: fileURLToPath(new URL('./results/last.json', import.meta.url)) },
       record: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
+      profile: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -52,12 +55,12 @@ function readOptions(): Options | undefined {
   if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}\n${usage}`)
   const seconds = Number(values.seconds)
   if (!(seconds > 0)) throw new Error(`--seconds: expected a number above 0, got "${values.seconds}"`)
-  const { json, record, check } = values
-  return { parts: all.filter(part => names.includes(part.name)), seconds, json, record, check }
+  const { json, record, check, profile } = values
+  return { parts: all.filter(part => names.includes(part.name)), seconds, json, record, check, profile }
 }
 
 async function main(options: Options): Promise<number> {
-  await using stage = new Stage(say)
+  await using stage = new Stage(say, options.profile)
   const startedAt = performance.now()
   let stopping = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
