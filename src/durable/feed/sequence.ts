@@ -34,6 +34,7 @@ export class Sequence {
     return this.#position
   }
 
+  /** What was held meanwhile is then got by `take`. */
   start(position: number): void {
     this.#position = position
   }
@@ -74,7 +75,7 @@ export class Sequence {
     return undefined
   }
 
-  /** What is missing before anything more can be delivered: the offsets after `after` up to `to`. */
+  /** Once `take` has nothing more: what is missing before anything else can be delivered, the offsets after `after` up to `to`. */
   hole(): { readonly after: number; readonly to: number } | undefined {
     if (!this.started || this.#known <= this.#position) return undefined
     return { after: this.#position, to: (this.#waiting[0]?.first ?? this.#known + 1) - 1 }
