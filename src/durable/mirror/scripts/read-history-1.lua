@@ -14,7 +14,8 @@
 local metaKey = KEYS[1]
 local channel, since, direction = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local limit, maxBytes = tonumber(ARGV[4]), tonumber(ARGV[5])
-local chunk = 64
+-- Grows, so that a history of large entries is not read far beyond maxBytes.
+local chunk = 16
 
 local gen = redis.call('HGET', metaKey, 'gen')
 if not gen then return { '', 0, 0, '' } end
@@ -42,5 +43,6 @@ while #lines < limit and bytes < maxBytes and expected > 0 do
     expected = expected + step
   end
   if #entries < count then break end
+  chunk = math.min(chunk * 2, 256)
 end
 return { gen, top, #lines, table.concat(lines, '\n') }
