@@ -1,0 +1,44 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { BusBatch } from './bus-batch.ts'
+import { decodeMessage } from './envelope.ts'
+
+describe('what waits for the bus', () => {
+  it('travels as one message per channel where nothing stands between', () => {
+    const batch = new BusBatch()
+    for (const line of ['1', '2', '3']) {
+      batch.add('x', 'all', line)
+      batch.add('y', 'all', line)
+    }
+    expect(batch.count).toBe(6)
+    expect(batch.take('n')).toEqual(['x', '1 n all 3\n1\n2\n3', 'y', '1 n all 3\n1\n2\n3'])
+    expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
+  })
+
+  it('keeps the order of each channel whatever the addresses, and loses nothing', () => {
+    const entry = fc.record({ channel: fc.constantFrom('x', 'y'), to: fc.constantFrom('all', 'c1', 'c2') })
+    fc.assert(
+      fc.property(fc.array(entry), entries => {
+        const batch = new BusBatch()
+        for (const [i, { channel, to }] of entries.entries()) {
+          batch.add(channel, to === 'all' ? 'all' : { client: to }, `${i}`)
+        }
+        const pairs = batch.take('n')
+        const got = new Map<string, string[]>()
+        for (let i = 0; i < pairs.length; i += 2) {
+          const message = decodeMessage(Buffer.from(pairs[i + 1] ?? ''), 'other')
+          if (message.kind !== 'all' && message.kind !== 'some') throw new Error(message.kind)
+          const to = message.kind === 'all' ? 'all' : (message.whom.client ?? '')
+          const lines = message.lines.toString().split('\n')
+          expect(lines).toHaveLength(message.count)
+          const channel = pairs[i] ?? ''
+          got.set(channel, [...(got.get(channel) ?? []), ...lines.map(line => `${to} ${line}`)])
+        }
+        for (const name of ['x', 'y']) {
+          const expected = entries.flatMap(({ channel, to }, i) => (channel === name ? [`${to} ${i}`] : []))
+          expect(got.get(name) ?? []).toEqual(expected)
+        }
+      }),
+    )
+  })
+})

@@ -1,0 +1,62 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeMessage, encodeMessage, numberedHead } from './envelope.ts'
+
+const lines = '{"a":"ü"}\n{"b":2}'
+const decode = (text: string, own = 'me') => decodeMessage(Buffer.from(text), own)
+
+describe('a message between nodes', () => {
+  it('carries lines untouched to all, to some, and to every node', () => {
+    expect(decode(encodeMessage('n1', 'all', 2, lines))).toEqual({
+      kind: 'all',
+      count: 2,
+      lines: Buffer.from(lines),
+    })
+    const whom = { user: 'a b\nü {}', exclude: 'c\ud800' }
+    expect(decode(encodeMessage('n1', whom, 1, lines))).toEqual({
+      kind: 'some',
+      count: 1,
+      whom,
+      lines: Buffer.from(lines),
+    })
+    expect(decode(encodeMessage('n1', 'control', 1, '{"x":"ü"}'))).toEqual({
+      kind: 'control',
+      from: 'n1',
+      json: '{"x":"ü"}',
+    })
+  })
+
+  it('has a header of ASCII words, whoever it is for', () => {
+    const header = encodeMessage('n1', { user: 'ü \n' }, 1, lines).split('\n')[0]
+    expect(header).toMatch(/^[\x21-\x7e]+( [\x21-\x7e]+)+$/)
+  })
+
+  it("is recognised by its own node, but a numbered one is everybody's", () => {
+    expect(decode(encodeMessage('me', 'all', 1, lines)).kind).toBe('own')
+    expect(decode(encodeMessage('me', { client: 'c' }, 1, lines)).kind).toBe('own')
+    expect(decode(`${numberedHead('me')}12 epoch\n${lines}`)).toEqual({
+      kind: 'numbered',
+      place: { epoch: 'epoch', offset: 12 },
+      line: Buffer.from(lines),
+    })
+  })
+
+  it('of another version or of no sense is foreign, and never throws', () => {
+    for (const text of [
+      '',
+      'x',
+      '2 n1 all 1\nx',
+      '1 n1 other 1\nx',
+      '1 n1 some 1 %\nx',
+      '1 n1 some 1\nx',
+      '1 n1 all\nx',
+    ]) {
+      expect(decode(text).kind).toBe('foreign')
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), bytes => {
+        expect(decodeMessage(Buffer.from(bytes), 'me').kind).toBeTypeOf('string')
+      }),
+    )
+  })
+})
