@@ -11,6 +11,7 @@ import {
   type SocketServer,
 } from '../../src/gateway/index.ts'
 import { type ConfigInput, createLogger, parseConfig } from '../../src/platform/index.ts'
+import type { RealtimeTier } from '../../src/realtime/index.ts'
 import { StandInDurable, StandInRealtime } from './stand-in-tiers.ts'
 
 export const stageSecret = 'a secret for tests of the gateway'
@@ -20,6 +21,10 @@ export interface StageOptions {
   readonly rpc?: Readonly<Record<string, (call: RpcCall) => unknown>>
   readonly onPublish?: (call: PublishCall) => unknown
   readonly withoutDurable?: boolean
+  /** Any free one by default. */
+  readonly port?: number
+  /** A tier over the real Redis in place of the one in memory. */
+  readonly realtime?: RealtimeTier
 }
 
 /** The socket side of a node on a real HTTP server, over tiers in memory. */
@@ -58,7 +63,8 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     auth: { allowAnonymous: true, token: { hmacSecret: stageSecret }, ...options.config?.auth },
   })
   const logger = createLogger('silent')
-  const realtime = new StandInRealtime()
+  const standIn = new StandInRealtime()
+  const realtime = options.realtime ?? standIn
   const durable = new StandInDurable()
   const authenticator = createAuthenticator({
     auth: config.auth,
@@ -84,13 +90,13 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
   http.on('upgrade', (request, socket, head) => {
     if (!sockets.handleUpgrade(request, socket, head)) socket.destroy()
   })
-  await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => http.listen(options.port ?? 0, '127.0.0.1', resolve))
   const { port } = http.address() as AddressInfo
   return {
     url: `ws://127.0.0.1:${port}/connection/websocket`,
     http,
     sockets,
-    realtime,
+    realtime: standIn,
     durable,
     close: async () => {
       await sockets.close()
