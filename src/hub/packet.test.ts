@@ -1,6 +1,11 @@
+import { createRequire } from 'node:module'
 import { describe, expect, it } from 'vitest'
-import { Receiver } from 'ws'
 import { Packet } from './packet.ts'
+
+// The library's own reader of frames; its types do not name it.
+const { Receiver } = createRequire(import.meta.url)('ws') as {
+  Receiver: new (options: { isServer: boolean }) => NodeJS.WritableStream
+}
 
 /** Lets the ws library read a frame as a client would. */
 function read(frame: Buffer): Promise<string> {

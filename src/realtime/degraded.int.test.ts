@@ -183,7 +183,7 @@ describe('when redis dies', () => {
     await until('it has come', () => outlet.lines.length === 1)
     let rounds = 0
     while (outlet.ended.length === 0 && rounds++ < 50) {
-      await direct.client('KILL', 'TYPE', 'pubsub')
+      await direct.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
       await a.publish({ channel: 'k:cut', data: '2', options })
       await until('it is back', () => a.connected && b.connected)
       await until('it has come or is known to be lost', () => {

@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { enter, forgetful, ownPrefix, startNode } from '../../test/support/realtime-nodes.ts'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import type { RealtimeTier } from './tier.ts'
 
 const options = forgetful
+const prefix = ownPrefix()
 let a: RealtimeTier
 let b: RealtimeTier
 
 beforeAll(async () => {
-  const prefix = ownPrefix()
   a = await startNode(inject('redisUrl'), prefix)
   b = await startNode(inject('redisUrl'), prefix)
 })
@@ -82,14 +83,20 @@ describe('publishing between two nodes', () => {
   })
 
   it('misses nothing published on one node right after the other node has confirmed a subscription', async () => {
+    // Its commands are under way for a while, so a subscription that was not confirmed would come too late.
+    const { hostname, port } = new URL(inject('redisUrl'))
+    const slow = await startTcpProxy({ host: hostname, port: Number(port) }, 3)
+    const far = await startNode(`redis://127.0.0.1:${slow.port}`, prefix)
     for (let round = 0; round < 200; round++) {
       const channel = `round:${round}`
-      const { outlet } = await enter(b, channel)
+      const { outlet } = await enter(far, channel)
       await a.publish({ channel, data: `${round}`, options })
       await until(`round ${round} has arrived`, () => outlet.lines.length > 0)
       expect(outlet.data()).toEqual([round])
-      b.unsubscribe(channel, outlet.client)
+      far.unsubscribe(channel, outlet.client)
     }
+    await far.close()
+    await slow.stop()
   })
 
   it('delivers nothing before join and nothing after unsubscribe', async () => {

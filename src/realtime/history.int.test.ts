@@ -185,7 +185,7 @@ describe('recovery from the short history', () => {
         await Promise.all([publish(a, 'r:4', i), publish(b, 'r:4', i)])
       }
     })()
-    const joined = []
+    const joined: Awaited<ReturnType<typeof enter>>[] = []
     for (let round = 0; round < 60; round++) {
       const known = joined.at(-1)
       const seen = known?.outlet.offsets().at(-1) ?? known?.subscription.position?.offset ?? 0

@@ -160,10 +160,9 @@ export class LiveChannel {
     const place = this.#place
     if (place?.epoch === from.epoch && place.offset >= from.offset)
       return linesBetween(from, place, this.#recent)
-    // The session has read further than the bus will ever bring: what lies between is lost for the others.
-    const unknownWhoIsNewer = place !== undefined && place.epoch !== from.epoch && this.#recent.length > 0
+    // The session has read what the bus will never bring: what lies between is lost for the others. Where instead
+    // the bus was faster (it has brought a newer epoch already), the next line or comparison finds that.
     this.#losePlaces()
-    if (unknownWhoIsNewer) return undefined
     this.#place = from
     return []
   }

@@ -1,62 +1,69 @@
-import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A TCP proxy that can stop passing bytes on without closing anything: a half-open connection on demand. */
 export interface TcpProxy {
-  readonly port: number
-  /** Connections made so far. */
-  readonly accepted: number
-  /** Bytes of connections that exist now vanish in both directions; new connections work. */
-  swallowPresent(): void
-  /** Closes all connections that exist now. */
-  cut(): void
-  stop(): Promise<void>
+  /** `url` with the proxy's address instead of its own. */
+  through(url: string): string
+  /** From now on every answer is lost: when the server says something, both sides are cut. */
+  loseAnswers(): void
+  answerAgain(): void
+  /** The connections of this moment pass nothing on any more and stay open; new ones are not concerned. */
+  freeze(): void
+  /** How many answers were lost. */
+  lost(): number
+  close(): Promise<void>
 }
 
-export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
-  const pairs = new Set<{ inner: Socket; outer: Socket; swallowing: boolean }>()
-  let accepted = 0
-  const server = createServer(outer => {
-    accepted++
-    const inner = connect(target)
-    const pair = { inner, outer, swallowing: false }
+/** A proxy in front of a TCP server that can do to a connection what networks do. */
+export async function tcpProxy(target: string): Promise<TcpProxy> {
+  const { hostname, port } = new URL(target)
+  const pairs = new Set<{ client: Socket; server: Socket; frozen: boolean }>()
+  let losing = false
+  let lost = 0
+  const listener = createServer({ allowHalfOpen: false }, client => {
+    const server = connect(Number(port), hostname)
+    const pair = { client, server, frozen: false }
     pairs.add(pair)
-    const pass = (from: Socket, to: Socket) => {
-      from.on('data', chunk => {
-        if (!pair.swallowing) to.write(chunk)
-      })
-      from.on('error', () => undefined)
-      from.on('close', () => {
-        pairs.delete(pair)
-        if (!pair.swallowing) to.destroy()
-      })
+    const end = () => {
+      pairs.delete(pair)
+      client.destroy()
+      server.destroy()
     }
-    pass(outer, inner)
-    pass(inner, outer)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  const end = () => {
-    for (const { inner, outer } of pairs) {
-      inner.destroy()
-      outer.destroy()
-    }
-  }
-  return {
-    port: address.port,
-    get accepted() {
-      return accepted
-    },
-    swallowPresent() {
-      for (const pair of pairs) pair.swallowing = true
-    },
-    cut: end,
-    async stop() {
+    for (const socket of [client, server]) socket.on('close', end).on('error', end)
+    client.on('data', chunk => {
+      if (!pair.frozen) server.write(chunk)
+    })
+    server.on('data', chunk => {
+      if (pair.frozen) return
+      if (!losing) return client.write(chunk)
+      lost++
       end()
-      server.close()
-      await once(server, 'close')
+    })
+  })
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  const address = listener.address()
+  if (typeof address !== 'object' || address === null) throw new Error('the proxy has no port')
+  return {
+    through(url) {
+      const changed = new URL(url)
+      changed.host = `127.0.0.1:${address.port}`
+      return changed.href
+    },
+    loseAnswers() {
+      losing = true
+    },
+    answerAgain() {
+      losing = false
+    },
+    freeze() {
+      for (const pair of pairs) pair.frozen = true
+    },
+    lost: () => lost,
+    async close() {
+      for (const { client, server } of pairs) {
+        client.destroy()
+        server.destroy()
+      }
+      await new Promise(resolve => listener.close(resolve))
     },
   }
 }
