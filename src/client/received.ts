@@ -2,15 +2,17 @@ import type { Centrifuge, HistoryOptions } from 'centrifuge'
 import type { TimedPublication } from './sdk.ts'
 import type { Received } from './types.ts'
 
-/** A publication in the application's words. */
-export function received(publication: TimedPublication): Received {
+/** A publication in the application's words; without an epoch its place is not known yet. */
+export function received(publication: TimedPublication, epoch?: string): Received {
+  const { offset } = publication
   const tags = publication.tags ?? {}
   return {
     channel: publication.channel,
     type: tags.type ?? 'publication',
     data: publication.data,
     id: tags.id,
-    offset: publication.offset,
+    offset,
+    position: epoch !== undefined && offset !== undefined ? { epoch, offset } : undefined,
     time: publication.time,
     info: publication.info,
     tags,
@@ -30,5 +32,6 @@ export async function readHistory(
   options: HistoryOptions,
 ): Promise<HistoryPage> {
   const result = await sdk.history(channel, options)
-  return { events: result.publications.map(received), head: result.offset, epoch: result.epoch }
+  const { publications, offset, epoch } = result
+  return { events: publications.map(each => received(each, epoch)), head: offset, epoch }
 }

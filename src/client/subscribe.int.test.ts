@@ -83,6 +83,7 @@ describe('a subscription', () => {
         data: { n: 4 },
         id: kept?.id,
         offset: 4,
+        position: { epoch: 'epoch-1', offset: 4 },
         time: kept?.time,
         info: undefined,
         tags: { id: kept?.id, type: 'Counted' },

@@ -39,12 +39,13 @@ export function subscribe(
   const inbox = new Inbox<Item<Received>>({
     capacity: options.maxWaiting ?? defaultMaxWaiting,
     handle: item =>
-      item.kind === 'event' ? options.onEvent?.(item.event) : tellReset(channel, item.reset, options, report),
+      item.kind === 'event'
+        ? options.onEvent?.(placed(item))
+        : tellReset(channel, item.reset, options, report),
     onFailure: (error, item) =>
       report(error, { kind: 'handler', channel, event: item.kind === 'event' ? item.event : item.reset }),
     onHandled: item => {
-      if (item.kind === 'reset') position = item.reset.position
-      else if (item.event.offset !== undefined) position = { epoch: item.epoch, offset: item.event.offset }
+      position = (item.kind === 'reset' ? item.reset.position : placed(item).position) ?? position
     },
   })
   const deliver = (items: readonly Item<Received>[]) => {
@@ -125,6 +126,12 @@ function wishes(options: SubscribeOptions<Received>): Partial<SubscriptionOption
     ...(options.getToken && { getToken: options.getToken }),
     ...(options.data !== undefined && { data: options.data }),
   }
+}
+
+/** A pushed event does not say its epoch; the follower knows. */
+function placed({ event, epoch }: { event: Received; epoch: string }): Received {
+  if (event.position || event.offset === undefined) return event
+  return { ...event, position: { epoch, offset: event.offset } }
 }
 
 function placeOf(since: SubscribeOptions<Received>['since']): Place | 'start' | undefined {

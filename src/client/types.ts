@@ -25,6 +25,8 @@ export interface Received<Type extends string = string, Data = unknown> {
   readonly id: string | undefined
   /** The number in the channel: 1, 2, 3 …; only where the channel numbers. */
   readonly offset: number | undefined
+  /** Where to go on after this event: save it together with what the event has changed. */
+  readonly position: Place | undefined
   /** Milliseconds since 1970, by the server's clock; only where the server tells it. */
   readonly time: number | undefined
   /** Who published; undefined where the server did. */

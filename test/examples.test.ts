@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { freshDatabase } from './support/database.ts'
+
+const folder = fileURLToPath(new URL('../examples/', import.meta.url))
+
+/** What each example must print; a line may hold a `*` for what is made anew in every run. */
+const printed: Record<string, string[]> = {
+  'append-and-resume.ts': [
+    '1 OrderPlaced { lines: 2 }',
+    '2 PaymentCaptured { cents: 4200 }',
+    "3 OrderShipped { parcel: 'X1' }",
+  ],
+  'attach-to-your-server.ts': [
+    'my own answer to /about',
+    "{ for: 'anna', of: { sku: 'chair' }, cents: 4200 }",
+    "{ headline: 'from the server' }",
+  ],
+  'contract.ts': ['bad request: order:*: PaymentCaptured at cents: *', '1 line', '16800 cents'],
+  'hello.ts': ['anna says {"text":"hello"}'],
+  'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
+  'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
+}
+
+describe('every example', () => {
+  let database: Awaited<ReturnType<typeof freshDatabase>>
+  beforeAll(async () => {
+    database = await freshDatabase(inject('postgresUrl'))
+  })
+  afterAll(() => database?.drop())
+
+  it('is on the list here, and has fewer than 60 lines', async () => {
+    const files = globSync('*.ts', { cwd: folder })
+    expect(files.sort()).toEqual(Object.keys(printed))
+    for (const file of files) {
+      const lines = (await readFile(folder + file, 'utf8')).trimEnd().split('\n')
+      expect(lines.length, file).toBeLessThan(60)
+    }
+  })
+
+  it.each(Object.entries(printed))(
+    '%s runs, prints what it should, and ends by itself',
+    async (file, lines) => {
+      const env = { ...process.env, PORT: '0', REDIS_URL: inject('redisUrl'), DATABASE_URL: database.url }
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [folder + file], {
+        env,
+        timeout: 25_000,
+      })
+      const got = stdout.trimEnd().split('\n')
+      expect(stderr).toBe('')
+      expect(got).toHaveLength(lines.length)
+      for (const [i, line] of lines.entries()) expect(got[i]).toMatch(pattern(line))
+    },
+  )
+})
+
+function pattern(line: string): RegExp {
+  const parts = line.split('*').map(part => part.replace(/[\\^$.+?()[\]{}|]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`)
+}
