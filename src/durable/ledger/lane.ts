@@ -128,7 +128,9 @@ export class Lane {
   /** One event of the batch cannot be stored: halves it until that one is alone. */
   async #isolate(open: readonly Pending[], error: HoldfastError, repeated: boolean): Promise<void> {
     const [only] = open
-    if (only && open.length === 1) return this.#resolve(only, { kind: 'refused', reason: error.message })
+    if (only && open.length === 1) {
+      return this.#resolve(only, { kind: 'refused', code: 'PAYLOAD_INVALID', reason: error.message })
+    }
     const middle = Math.ceil(open.length / 2)
     await this.#commit(open.slice(0, middle), repeated)
     await this.#commit(open.slice(middle), repeated)

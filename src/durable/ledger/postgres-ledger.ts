@@ -107,7 +107,8 @@ class PostgresLedger implements Ledger {
 
   async append(event: NewEvent & { readonly id: string }): Promise<Outcome> {
     const entry = entryOf(event, this.partitions)
-    return typeof entry === 'string' ? { kind: 'refused', reason: entry } : this.#appender.append(entry)
+    if (typeof entry === 'string') return { kind: 'refused', code: 'PAYLOAD_INVALID', reason: entry }
+    return this.#appender.append(entry)
   }
 
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void {
