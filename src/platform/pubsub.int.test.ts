@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { type HalfOpenProxy, startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import { PubSub, type PubSubTimings } from './pubsub.ts'
 
-let proxy: TcpProxy
+let proxy: HalfOpenProxy
 let direct: Redis
 let pubsub: PubSub | undefined
 let name: string
@@ -12,7 +12,7 @@ let made = 0
 
 beforeEach(async () => {
   const { hostname, port } = new URL(inject('redisUrl'))
-  proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+  proxy = await startHalfOpenProxy({ host: hostname, port: Number(port) })
   direct = new Redis(inject('redisUrl'))
   name = `pubsub-${process.pid}-${++made}`
 })

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { type HalfOpenProxy, startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import { connectRedis, type Redis } from './redis.ts'
 
-let proxy: TcpProxy
+let proxy: HalfOpenProxy
 let redis: Redis
 
 beforeEach(async () => {
   const { hostname, port } = new URL(inject('redisUrl'))
-  proxy = await startTcpProxy({ host: hostname, port: Number(port) })
+  proxy = await startHalfOpenProxy({ host: hostname, port: Number(port) })
   redis = connectRedis(`redis://127.0.0.1:${proxy.port}`, 'command', 'test')
   await until('it is ready', () => redis.status === 'ready')
 })

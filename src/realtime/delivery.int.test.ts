@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
 import { enter, forgetful, ownPrefix, startNode } from '../../test/support/realtime-nodes.ts'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
-import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import type { RealtimeTier } from './tier.ts'
 
@@ -85,7 +85,7 @@ describe('publishing between two nodes', () => {
   it('misses nothing published on one node right after the other node has confirmed a subscription', async () => {
     // Its commands are under way for a while, so a subscription that was not confirmed would come too late.
     const { hostname, port } = new URL(inject('redisUrl'))
-    const slow = await startTcpProxy({ host: hostname, port: Number(port) }, 3)
+    const slow = await startHalfOpenProxy({ host: hostname, port: Number(port) }, 3)
     const far = await startNode(`redis://127.0.0.1:${slow.port}`, prefix)
     for (let round = 0; round < 200; round++) {
       const channel = `round:${round}`
