@@ -102,7 +102,7 @@ export class RawSocket implements FrameSink {
     if (opcode === 9) this.#socket.write(maskedPong(payload))
     else if (opcode === 8) this.#end(new Error(`closed by the server: ${closeReason(payload)}`))
     else if (payload.length === 2 && payload[0] === 123) this.send('{}')
-    else if (this.sink) this.sink.payload(opcode, payload)
+    else if (this.sink) this.sink.payload(opcode, this.#withoutPing(payload))
     else if (this.#next) {
       this.#next.resolve(payload.toString())
       this.#next = undefined
@@ -125,6 +125,16 @@ export class RawSocket implements FrameSink {
     }
     this.#opened.resolve()
     this.#walk.walk(head, end + 4, head.length)
+  }
+
+  /** A Centrifuge ping may ride in a frame with other messages, before or behind them. */
+  #withoutPing(payload: Buffer): Buffer {
+    const before = payload[0] === 123 && payload[1] === 125 && payload[2] === 10
+    const behind =
+      payload[payload.length - 3] === 10 && payload[payload.length - 2] === 123 && payload.at(-1) === 125
+    if (!before && !behind) return payload
+    this.send('{}')
+    return payload.subarray(before ? 3 : 0, behind ? payload.length - 3 : payload.length)
   }
 
   #end(error: Error): void {

@@ -22,6 +22,8 @@ export class Subscriber implements FrameSink {
   readonly sampled: boolean
   #lineLength = 0
   #stampAt = 0
+  /** Whether the frame under way has been counted by its length alone. */
+  #counted = false
 
   constructor(socket: RawSocket, tally: Tally, from: 'cross' | 'local', sampled: boolean) {
     this.#tally = tally
@@ -36,11 +38,10 @@ export class Subscriber implements FrameSink {
   }
 
   begin(_opcode: number, length: number): boolean {
-    if (this.#lineLength === 0) return true
-    const messages = (length + 1) / (this.#lineLength + 1)
-    if (!Number.isInteger(messages)) return true
-    this.#tally.delivered += messages
-    return this.#samples !== undefined
+    const messages = this.#messagesIn(length)
+    this.#counted = Number.isInteger(messages)
+    if (this.#counted) this.#tally.delivered += messages
+    return !this.#counted || this.sampled
   }
 
   payload(_opcode: number, payload: Buffer): void {
@@ -49,10 +50,18 @@ export class Subscriber implements FrameSink {
       this.#lineLength = payload.length
       return
     }
-    if ((payload.length + 1) % (this.#lineLength + 1) !== 0) {
-      throw new Error(`a frame that is no whole number of messages: ${payload.toString('utf8', 0, 300)}`)
+    if (!this.#counted) {
+      const messages = this.#messagesIn(payload.length)
+      if (!Number.isInteger(messages)) {
+        throw new Error(`a frame that is no whole number of messages: ${payload.toString('utf8', 0, 300)}`)
+      }
+      this.#tally.delivered += messages
     }
     if (this.#samples) this.#sample(payload, this.#samples)
+  }
+
+  #messagesIn(length: number): number {
+    return this.#lineLength === 0 ? Number.NaN : (length + 1) / (this.#lineLength + 1)
   }
 
   #sample(payload: Buffer, samples: number[]): void {

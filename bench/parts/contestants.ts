@@ -46,8 +46,8 @@ export async function naive(stage: Stage): Promise<Contestant> {
   }
 }
 
-export function open(contestant: Contestant, shape: Shape): Promise<void> {
-  return contestant.load.call('open', { dialect: contestant.name, ports: contestant.ports, ...shape })
+export async function open(contestant: Contestant, shape: Shape): Promise<void> {
+  await contestant.load.call('open', { dialect: contestant.name, ports: contestant.ports, ...shape })
 }
 
 export function step(contestant: Contestant, options: Omit<Step, 'processes'>): Promise<StepResult> {

@@ -1,8 +1,10 @@
 import type { StepResult } from '../load/fan-out.ts'
 import { type Contestant, open, type Shape, step } from './contestants.ts'
 
-const growth = 1.5
+const growth = 2
 const refinements = 2
+/** From a first step that failed already. */
+const stepsDown = 2
 const bearableP99Ms = 250
 /** From here on the load process is what limits, and a rate says nothing more about the server. */
 const loadBound = 0.9
@@ -43,6 +45,7 @@ export async function ramp(
   for (let rate = options.from; rate <= options.to && (await tryRate(rate)); rate *= growth) {
     if ((good?.loadCores ?? 0) > loadBound) break
   }
+  for (let i = 0; i < stepsDown && good === undefined && bad !== undefined; i++) await tryRate(bad / growth)
   for (let i = 0; i < refinements && good !== undefined && bad !== undefined; i++) {
     await tryRate(Math.sqrt(good.rate * bad))
   }

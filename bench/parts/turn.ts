@@ -20,6 +20,7 @@ export const turn: PartDefinition = {
   async measure({ stage, seconds, say }) {
     const contestants = await Promise.all([oneNode(stage), bareServer(stage)])
     for (const contestant of contestants) await open(contestant, shape)
+    await stage.spinners()
     const rows: Row[] = []
     const details: Record<string, StepResult[][]> = {}
     for (const { key, what, rate, together, goal, atMost } of loads) {

@@ -21,7 +21,7 @@ export function residentBytes(pid: number): number | undefined {
 }
 
 export interface MachineTime {
-  /** CPU seconds all processes have used since boot. */
+  /** CPU seconds all processes have used since boot, those of lowered priority (our spinners) left out. */
   readonly busy: number
   /** CPU seconds the hypervisor gave to others while we wanted them. */
   readonly stolen: number
@@ -33,8 +33,8 @@ export function machineTime(): MachineTime | undefined {
     ?.split(' ')
     .map(Number)
   if (!fields) return undefined
-  const [user = 0, nice = 0, system = 0, , , irq = 0, soft = 0, stolen = 0] = fields
-  return { busy: (user + nice + system + irq + soft) / ticksPerSecond, stolen: stolen / ticksPerSecond }
+  const [user = 0, , system = 0, , , irq = 0, soft = 0, stolen = 0] = fields
+  return { busy: (user + system + irq + soft) / ticksPerSecond, stolen: stolen / ticksPerSecond }
 }
 
 export interface MachineFacts {

@@ -1,10 +1,11 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type LocalPostgres, startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
 import { findRedisServer, type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
 import { type HoldfastNode, migrate, startNode } from './holdfast-node.ts'
 import { type Handlers, Remote } from './remote.ts'
+import type { SpinnerHandlers } from './spinner.ts'
 
 /**
  * Everything a run starts: the services and servers the parts ask for, each once, and all processes besides. What
@@ -84,6 +85,14 @@ export class Stage implements AsyncDisposable {
       async () => new Remote<H>(new URL(`../${file}`, import.meta.url), [], execArgv),
       remote => remote.stop(),
     )
+  }
+
+  /** One process per core that keeps it awake. */
+  async spinners(): Promise<void> {
+    await this.#only('spinners', async () => {
+      const all = await Promise.all(cpus().map(() => this.remote<SpinnerHandlers>('stage/spinner.ts')))
+      await Promise.all(all.map(spinner => spinner.call('spin', undefined)))
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
