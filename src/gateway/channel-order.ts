@@ -4,15 +4,18 @@
  * several are in one commit), a subscribe when it is done.
  */
 export class ChannelOrder {
-  readonly #tails = new Map<string, Promise<void>>()
+  /** Made with the first command: most connections of a large node are idle. */
+  #tails: Map<string, Promise<void>> | undefined
 
   async run<T>(channel: string, act: (letGo: () => void) => Promise<T>): Promise<T> {
-    const before = this.#tails.get(channel)
+    this.#tails ??= new Map()
+    const tails = this.#tails
+    const before = tails.get(channel)
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#tails.set(channel, promise)
+    tails.set(channel, promise)
     const letGo = () => {
       resolve()
-      if (this.#tails.get(channel) === promise) this.#tails.delete(channel)
+      if (tails.get(channel) === promise) tails.delete(channel)
     }
     try {
       if (before) await before

@@ -11,7 +11,11 @@ class TestSink implements Sink {
   stuck = false
   #taken: (() => void)[] = []
 
-  write(packets: readonly Packet[]): void {
+  write(packet: Packet): void {
+    this.writeAll([packet])
+  }
+
+  writeAll(packets: readonly Packet[]): void {
     if (packets.length === 0) return
     this.writes.push(packets.map(packet => packet.payload.toString()))
     if (this.stuck) for (const packet of packets) this.untaken += packet.frame.length

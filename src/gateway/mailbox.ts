@@ -1,16 +1,7 @@
 import { Lane, Packet } from '../hub/index.ts'
 import type { Flushable, FlushTurn } from './flush-turn.ts'
+import { type PacketOwner, PacketQueue } from './packet-queue.ts'
 import type { Sink } from './sink.ts'
-
-/** Whose packets these are: once it has ended, those still waiting are not sent any more. */
-export interface PacketOwner {
-  readonly ended: boolean
-}
-
-interface Waiting {
-  readonly packet: Packet
-  readonly owner: PacketOwner | undefined
-}
 
 export interface MailboxOptions {
   readonly sink: Sink
@@ -36,32 +27,41 @@ const replayChunkBytes = 262_144
  * by the session, which takes no more commands while `replyBytes` is high.
  */
 export class Mailbox implements Flushable {
+  readonly #sink: Sink
+  readonly #turn: FlushTurn
   readonly #options: MailboxOptions
   #replies: string[] = []
-  readonly #lanes: readonly [Waiting[], Waiting[], Waiting[], Waiting[]] = [[], [], [], []]
+  readonly #realtime = new PacketQueue()
+  readonly #durable = new PacketQueue()
+  readonly #replay = new PacketQueue()
   #replyBytes = 0
   #pushBytes = 0
-  /** What the last write carried of replies and pushes, while the kernel has not taken all of it. */
-  #inKernelQueue = { replies: 0, pushes: 0 }
+  /** Live pushes that wait. */
+  #pushes = 0
+  /** What earlier writes carried of replies and pushes, while the kernel has not taken all of it. */
+  #laggingReplyBytes = 0
+  #laggingPushBytes = 0
   #lagging = false
   #scheduled = false
   #closed = false
-  #replayReaders: { readonly behind: number; readonly resolve: () => void }[] = []
+  #replayReaders: { readonly behind: number; readonly resolve: () => void }[] | undefined
   #replayAdded = 0
   #replayWritten = 0
 
   constructor(options: MailboxOptions) {
     this.#options = options
+    this.#sink = options.sink
+    this.#turn = options.turn
   }
 
   /** Bytes of replies that the kernel has not taken. */
   get replyBytes(): number {
-    return this.#replyBytes + this.#inKernelQueue.replies
+    return this.#replyBytes + this.#laggingReplyBytes
   }
 
   /** Bytes of live pushes that the kernel has not taken. */
   get pushBytes(): number {
-    return this.#pushBytes + this.#inKernelQueue.pushes
+    return this.#pushBytes + this.#laggingPushBytes
   }
 
   /** A reply, ping or other line of the session itself; those of one turn leave as one packet. */
@@ -72,12 +72,16 @@ export class Mailbox implements Flushable {
     this.#schedule()
   }
 
+  /** Packets put into the reply lane count and go as realtime ones: replies are lines, given to `reply`. */
   push(lane: Lane, packet: Packet, owner?: PacketOwner): void {
     if (this.#closed) return
-    this.#lanes[lane].push({ packet, owner })
-    if (lane === Lane.replay) this.#replayAdded++
-    else if (lane === Lane.reply) this.#replyBytes += packet.frame.length
-    else {
+    if (lane === Lane.replay) {
+      this.#replay.push(packet, owner)
+      this.#replayAdded++
+    } else {
+      const queue = lane === Lane.durable ? this.#durable : this.#realtime
+      queue.push(packet, owner)
+      this.#pushes++
       this.#pushBytes += packet.frame.length
       if (this.pushBytes > this.#options.maxBytes) this.#relieve(packet.frame.length)
     }
@@ -86,15 +90,18 @@ export class Mailbox implements Flushable {
 
   /** @see Outlet.replayRoom */
   replayRoom(): Promise<void> {
-    if (this.#closed || this.#replayWritten === this.#replayAdded) return Promise.resolve()
-    return new Promise(resolve => this.#replayReaders.push({ behind: this.#replayAdded, resolve }))
+    if (this.#closed || this.#replay.isEmpty) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#replayReaders ??= []
+      this.#replayReaders.push({ behind: this.#replayAdded, resolve })
+    })
   }
 
   flush(): void {
     this.#scheduled = false
     if (this.#closed || this.#lagging) return
     this.#write(replayChunkBytes)
-    if (this.#lanes[Lane.replay].length > 0) this.#schedule()
+    if (!this.#replay.isEmpty) this.#schedule()
   }
 
   /** Writes replies and live pushes whatever the kernel has taken, then takes no more. For an orderly end. */
@@ -108,9 +115,9 @@ export class Mailbox implements Flushable {
   close(): void {
     this.#closed = true
     this.#replies = []
-    for (const lane of this.#lanes) lane.length = 0
-    const readers = this.#replayReaders
-    this.#replayReaders = []
+    for (const queue of [this.#realtime, this.#durable, this.#replay]) queue.clear()
+    const readers = this.#replayReaders ?? []
+    this.#replayReaders = undefined
     for (const reader of readers) reader.resolve()
   }
 
@@ -125,62 +132,64 @@ export class Mailbox implements Flushable {
   #schedule(): void {
     if (this.#scheduled || this.#lagging || this.#closed) return
     this.#scheduled = true
-    this.#options.turn.add(this)
+    this.#turn.add(this)
   }
 
   #write(replayBytes: number): void {
-    const packets: Packet[] = []
-    if (this.#replies.length > 0) packets.push(Packet.of(this.#replies))
-    this.#replies = []
-    for (const lane of [Lane.reply, Lane.realtime, Lane.durable] as const) this.#empty(lane, packets)
-    this.#takeReplay(replayBytes, packets)
-    const { sink } = this.#options
-    sink.write(packets)
-    if (sink.untaken > 0) this.#lag()
+    if (this.#pushes === 1 && this.#replies.length === 0 && this.#replay.isEmpty) {
+      const packet = this.#realtime.take() ?? this.#durable.take()
+      if (packet && packet !== 'dropped') this.#sink.write(packet)
+    } else this.#sink.writeAll(this.#takeAll(replayBytes))
+    if (this.#sink.untaken > 0) this.#lag()
+    this.#pushes = 0
     this.#replyBytes = 0
     this.#pushBytes = 0
-    this.#tellReplayReaders()
+    if (this.#replayReaders) this.#tellReplayReaders(this.#replayReaders)
   }
 
-  #empty(lane: Lane, packets: Packet[]): void {
-    const waiting = this.#lanes[lane]
-    if (waiting.length === 0) return
-    for (const { packet, owner } of waiting) if (!owner?.ended) packets.push(packet)
-    waiting.length = 0
+  #takeAll(replayBytes: number): Packet[] {
+    const packets: Packet[] = []
+    if (this.#replies.length > 0) {
+      packets.push(Packet.of(this.#replies))
+      this.#replies = []
+    }
+    for (const queue of [this.#realtime, this.#durable]) {
+      for (let packet = queue.take(); packet; packet = queue.take()) {
+        if (packet !== 'dropped') packets.push(packet)
+      }
+    }
+    this.#takeReplay(replayBytes, packets)
+    return packets
   }
 
   #takeReplay(most: number, packets: Packet[]): void {
-    const waiting = this.#lanes[Lane.replay]
-    let bytes = 0
-    let taken = 0
-    for (const { packet, owner } of waiting) {
-      if (bytes >= most) break
-      taken++
-      if (owner?.ended) continue
+    for (let bytes = 0; bytes < most; ) {
+      const packet = this.#replay.take()
+      if (!packet) return
+      this.#replayWritten++
+      if (packet === 'dropped') continue
       packets.push(packet)
       bytes += packet.frame.length
     }
-    if (taken > 0) waiting.splice(0, taken)
-    this.#replayWritten += taken
   }
 
   #lag(): void {
-    this.#inKernelQueue.replies += this.#replyBytes
-    this.#inKernelQueue.pushes += this.#pushBytes
+    this.#laggingReplyBytes += this.#replyBytes
+    this.#laggingPushBytes += this.#pushBytes
     if (this.#lagging) return
     this.#lagging = true
-    this.#options.sink.whenTaken(() => {
+    this.#sink.whenTaken(() => {
       this.#lagging = false
-      this.#inKernelQueue = { replies: 0, pushes: 0 }
+      this.#laggingReplyBytes = 0
+      this.#laggingPushBytes = 0
       if (this.#closed) return
       this.flush()
       this.#options.onRoom()
     })
   }
 
-  #tellReplayReaders(): void {
-    while (this.#replayReaders[0] && this.#replayReaders[0].behind <= this.#replayWritten) {
-      this.#replayReaders.shift()?.resolve()
-    }
+  #tellReplayReaders(readers: { readonly behind: number; readonly resolve: () => void }[]): void {
+    while (readers[0] && readers[0].behind <= this.#replayWritten) readers.shift()?.resolve()
+    if (readers.length === 0) this.#replayReaders = undefined
   }
 }

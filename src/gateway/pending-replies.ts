@@ -36,7 +36,8 @@ export interface Pending {
 export class PendingReplies {
   readonly #options: PendingRepliesOptions
   readonly #queue: Entry[] = []
-  readonly #late = new Set<Entry>()
+  /** Those that have lost their place; almost always none. */
+  #late: Entry[] = []
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -46,7 +47,7 @@ export class PendingReplies {
 
   /** Commands without an answer. */
   get size(): number {
-    return this.#queue.length + this.#late.size
+    return this.#queue.length + this.#late.length
   }
 
   open(id: number): Pending {
@@ -62,15 +63,15 @@ export class PendingReplies {
     clearTimeout(this.#timer)
     for (const entry of [...this.#queue, ...this.#late]) entry.abandon()
     this.#queue.length = 0
-    this.#late.clear()
+    this.#late = []
   }
 
   readonly #settle = (entry: Entry, now: boolean): void => {
     if (this.#closed) return
     if (now) this.#loseTurn(entry)
-    if (this.#late.has(entry)) {
+    if (this.#late.includes(entry)) {
       if (entry.answer === undefined) return
-      this.#late.delete(entry)
+      this.#late = this.#late.filter(each => each !== entry)
       this.#send(entry)
     } else this.#sendReady()
     this.#options.onSettled()
@@ -80,7 +81,7 @@ export class PendingReplies {
     const at = this.#queue.indexOf(entry)
     if (at < 0) return
     this.#queue.splice(at, 1)
-    this.#late.add(entry)
+    this.#late.push(entry)
   }
 
   #sendReady(): void {

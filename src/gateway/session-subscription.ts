@@ -1,6 +1,7 @@
 import type { ClientInfo, NamespaceOptions } from '../domain/index.ts'
 import { Lane, type Outlet, type Packet } from '../hub/index.ts'
-import type { Mailbox, PacketOwner } from './mailbox.ts'
+import type { Mailbox } from './mailbox.ts'
+import type { PacketOwner } from './packet-queue.ts'
 import type { ChannelGrant } from './types.ts'
 
 export interface SubscriptionOwner {
@@ -34,6 +35,7 @@ export class SessionSubscription implements Outlet, PacketOwner {
   /** Called when so much is held that the reply must not wait any longer. */
   onHoldFull: (() => void) | undefined
   readonly #owner: SubscriptionOwner
+  readonly #mailbox: Mailbox
   readonly #maxHeldBytes: number
   #held: [Lane, Packet][] | undefined = []
   #heldBytes = 0
@@ -44,6 +46,7 @@ export class SessionSubscription implements Outlet, PacketOwner {
     about: { channel: string; options: NamespaceOptions; serverSide: boolean; maxHeldBytes: number },
   ) {
     this.#owner = owner
+    this.#mailbox = owner.mailbox
     this.channel = about.channel
     this.options = about.options
     this.serverSide = about.serverSide
@@ -70,7 +73,7 @@ export class SessionSubscription implements Outlet, PacketOwner {
   push(lane: Lane, packet: Packet): void {
     if (this.ended) return
     if (!this.#held) {
-      this.#owner.mailbox.push(lane, packet, this)
+      this.#mailbox.push(lane, packet, this)
       return
     }
     this.#held.push([lane, packet])
@@ -81,7 +84,7 @@ export class SessionSubscription implements Outlet, PacketOwner {
 
   async replayRoom(): Promise<void> {
     if (this.#held && !this.ended) await new Promise<void>(resolve => this.#waitingForTold.push(resolve))
-    if (!this.ended) await this.#owner.mailbox.replayRoom()
+    if (!this.ended) await this.#mailbox.replayRoom()
   }
 
   endSubscription(channel: string, code: number, reason: string): void {

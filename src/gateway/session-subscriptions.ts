@@ -158,7 +158,7 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
   endExpired(nowMs: number): void {
     const graceMs = this.#parts.config.limits.expiryGraceMs
     const { code, reason } = unsubscribes.expired
-    for (const subscription of [...this.#byChannel.values()]) {
+    for (const subscription of this.#byChannel.values()) {
       const { expireAt } = subscription.grant
       if (subscription.live && expireAt !== undefined && expireAt * 1000 + graceMs < nowMs) {
         this.endSubscription(subscription, code, reason)

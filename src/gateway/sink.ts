@@ -5,8 +5,10 @@ import type { Packet } from '../hub/index.ts'
 export interface Sink {
   /** Bytes that the kernel has not taken yet. While there are any, the mailbox keeps what it has. */
   readonly untaken: number
-  /** Writes whole packets in order, as one write. Does nothing after the connection has ended. */
-  write(packets: readonly Packet[]): void
+  /** Does nothing after the connection has ended. */
+  write(packet: Packet): void
+  /** Writes packets in order, as one write. */
+  writeAll(packets: readonly Packet[]): void
   /** Calls back once when the kernel has taken everything written so far; never after the connection has ended. */
   whenTaken(callback: () => void): void
 }
@@ -34,14 +36,16 @@ export class WebSocketSink implements Sink {
   }
 
   get untaken(): number {
-    return this.#socket.writable ? this.#socket.writableLength : 0
+    return this.#socket.writableLength
   }
 
-  write(packets: readonly Packet[]): void {
-    const first = packets[0]
-    if (!first || !this.#isOpen() || !this.#socket.writable) return
-    if (packets.length === 1) this.#socket.write(first.frame)
-    else if (sizeOf(packets) <= copyBelowBytes) this.#socket.write(joinFrames(packets))
+  write(packet: Packet): void {
+    if (this.#isOpen()) this.#socket.write(packet.frame)
+  }
+
+  writeAll(packets: readonly Packet[]): void {
+    if (packets.length === 0 || !this.#isOpen()) return
+    if (sizeOf(packets) <= copyBelowBytes) this.#socket.write(joinFrames(packets))
     else this.#writeGathered(packets)
   }
 
@@ -70,6 +74,7 @@ function sizeOf(packets: readonly Packet[]): number {
 }
 
 function joinFrames(packets: readonly Packet[]): Buffer {
+  if (packets.length === 1 && packets[0]) return packets[0].frame
   const joined = Buffer.allocUnsafe(sizeOf(packets))
   let at = 0
   for (const packet of packets) {
