@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
@@ -25,8 +25,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     throw new Error(`the tests need a Redis: ${reason}. To help: ${help}`)
   }
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
-  // As root the server runs as another user, who must get in.
-  await chmod(directory, 0o755)
   const postgres = await startLocalPostgres({
     directory: join(directory, 'data'),
     flags: ['-c', 'max_connections=300'],

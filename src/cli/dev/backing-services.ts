@@ -23,7 +23,7 @@ export async function postgresBacking(env: NodeJS.ProcessEnv, folder: string, te
   const directory = join(folder, 'postgres')
   return {
     url: `postgres://postgres:postgres@127.0.0.1:${port}/holdfast`,
-    note: 'own server, data in .holdfast/ stays',
+    note: 'own server, its data stays',
     start: () => startLocalPostgres({ directory, port, tell }),
   }
 }

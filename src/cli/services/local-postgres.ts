@@ -1,4 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { connectPostgres } from '../../platform/index.ts'
 import { type ChildServer, startChildServer } from './child-server.ts'
 import { freePort } from './free-port.ts'
@@ -47,11 +49,20 @@ export async function startLocalPostgres(options: {
   return { url: url(port, 'holdfast'), directory, process: server.process, stop: server.stop }
 }
 
+/** The folder around the data is opened where it is new or empty, as one of mkdtemp is; nobody else's is touched. */
 function place(directory: string, account: Account | undefined, tell: (line: string) => void): string {
+  openFolder(dirname(directory), account)
   if (canReach(directory, account)) return directory
   const twin = reachableTwin(directory)
   tell(`the user "postgres", as whom the server runs, can't reach ${directory}; its data is in ${twin}`)
+  openFolder(dirname(dirname(twin)), account)
+  openFolder(dirname(twin), account)
   return twin
+}
+
+function openFolder(folder: string, account: Account | undefined): void {
+  const made = mkdirSync(folder, { recursive: true })
+  if (account && (made || readdirSync(folder).length === 0)) chmodSync(folder, 0o755)
 }
 
 function startServer(

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { CliError } from '../cli-error.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
 import { processCommand, processGone, processMark, signalProcess } from './process-mark.ts'
@@ -20,10 +20,6 @@ export function prepareData(
       `keep it elsewhere or remove it (its events are then gone), or set DATABASE_URL to a Postgres ${version}`,
     )
   }
-  const parent = dirname(directory)
-  mkdirSync(parent, { recursive: true })
-  // Whatever the umask is; tests keep their data in a folder of mkdtemp, which is closed to others.
-  if (account) chmodSync(parent, 0o755)
   const half = `${directory}.half`
   rmSync(half, { recursive: true, force: true })
   mkdirSync(half, { mode: 0o700 })
