@@ -43,9 +43,11 @@ afterEach(async () => {
   await new Promise(resolve => server.close(resolve))
 })
 
-function verifierFor(): TokenVerifier {
+function verifierFor(publicKey?: object): TokenVerifier {
   const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`
-  const { token } = parseConfig({ auth: { token: { jwksUrl } } }).auth
+  const { token } = parseConfig({
+    auth: { token: { jwksUrl, ...(publicKey ? { publicKey: JSON.stringify(publicKey) } : {}) } },
+  }).auth
   return createTokenVerifier(token, createLogger('silent'))
 }
 
@@ -144,4 +146,17 @@ it('goes on with the keys it has while the issuer is away', async () => {
   await vi.waitFor(() => expect(fetches).toBe(2))
   later(48 * 3_600_000)
   expect(await codeOf(one)).toMatch(/^DEPENDENCY_/)
+})
+
+it('stands beside a fixed public key, which answers for tokens without kid or with its own', async () => {
+  const { kid, ...nameless } = two.jwk
+  for (const fixed of [nameless, two.jwk]) {
+    verifier = verifierFor(fixed)
+    expect(await codeOf(one)).toBe('accepted')
+    expect(await codeOf(two, {})).toBe('accepted')
+    expect(await codeOf(one, {})).toBe('TOKEN_INVALID')
+  }
+  expect(await codeOf(two, { kid })).toBe('accepted')
+  verifier = verifierFor(nameless)
+  expect(await codeOf(two, { kid })).toBe('TOKEN_INVALID')
 })

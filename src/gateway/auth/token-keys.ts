@@ -85,8 +85,10 @@ function readPublicKey(text: string): PublicKey {
   return {
     key,
     algorithms: pinned,
-    answersTo: (kid, shared) =>
-      kid === jwk.kid || (kid === undefined ? true : jwk.kid === undefined && !shared),
+    answersTo(kid, shared) {
+      if (kid === undefined || kid === jwk.kid) return true
+      return jwk.kid === undefined && !shared
+    },
   }
 }
 

@@ -18,7 +18,7 @@ afterEach(() => {
   for (const cluster of open) cluster.close()
 })
 
-function start(id: string, forgetAfterMs = timings.forgetAfterMs) {
+function start(id: string, forgetAfterMs = timings.forgetAfterMs, helloEveryMs = timings.helloEveryMs) {
   const sessions = new RecordedSessions()
   const router = new MemoryRouter({})
   const cluster = createCluster({
@@ -27,7 +27,7 @@ function start(id: string, forgetAfterMs = timings.forgetAfterMs) {
     sessions,
     router,
     logger: createLogger('silent'),
-    timings: { ...timings, forgetAfterMs },
+    timings: { ...timings, forgetAfterMs, helloEveryMs },
   })
   open.push(cluster)
   return { cluster, sessions, router }
@@ -142,6 +142,13 @@ describe('the cluster', () => {
     await vi.waitFor(async () => expect(await codeOf(act())).toBe('done'), { timeout: 5_000 })
     room.cut.delete('b')
     await vi.waitFor(async () => expect(await namesOf(a.cluster)).toEqual(['a', 'b']), { timeout: 5_000 })
+  })
+
+  it('knows the others as soon as it starts, and they know it', async () => {
+    const a = start('a', 60_000, 60_000)
+    const b = start('b', 60_000, 60_000)
+    await vi.waitFor(async () => expect(await namesOf(b.cluster)).toEqual(['a', 'b']))
+    expect(await namesOf(a.cluster)).toEqual(['a', 'b'])
   })
 
   it('forgets a node that says goodbye', async () => {
