@@ -11,19 +11,25 @@ describe('what waits for the bus', () => {
       batch.add('y', 'all', line)
     }
     expect(batch.count).toBe(6)
-    expect(batch.take('n')).toEqual(['x', '1 n all 3\n1\n2\n3', 'y', '1 n all 3\n1\n2\n3'])
+    expect(batch.take('n', 10)).toEqual({
+      pairs: ['x', '1 n all 3\n1\n2\n3', 'y', '1 n all 3\n1\n2\n3'],
+      count: 6,
+    })
     expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
   })
 
   it('keeps the order of each channel whatever the addresses, and loses nothing', () => {
     const entry = fc.record({ channel: fc.constantFrom('x', 'y'), to: fc.constantFrom('all', 'c1', 'c2') })
     fc.assert(
-      fc.property(fc.array(entry), entries => {
+      fc.property(fc.array(entry), fc.integer({ min: 1, max: 5 }), (entries, limit) => {
         const batch = new BusBatch()
+        const pairs: string[] = []
         for (const [i, { channel, to }] of entries.entries()) {
           batch.add(channel, to === 'all' ? 'all' : { client: to }, `${i}`)
+          if (i % 4 === 3) pairs.push(...batch.take('n', limit).pairs)
         }
-        const pairs = batch.take('n')
+        while (!batch.empty) pairs.push(...batch.take('n', limit).pairs)
+        expect([batch.count, batch.characters]).toEqual([0, 0])
         const got = new Map<string, string[]>()
         for (let i = 0; i < pairs.length; i += 2) {
           const message = decodeMessage(Buffer.from(pairs[i + 1] ?? ''), 'other')

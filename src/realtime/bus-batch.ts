@@ -38,6 +38,7 @@ export class BusBatch {
     if (last && last.address === address && address === 'all') {
       last.lines += `\n${line}`
       last.count++
+      this.#characters++
       return
     }
     const entry = { channel, address, lines: line, count: 1 }
@@ -45,14 +46,18 @@ export class BusBatch {
     this.#last.set(channel, entry)
   }
 
-  /** Takes everything out: bus channel, message, bus channel, message, … */
-  take(node: string): string[] {
+  /** Takes the first messages out, at most `limit`, and how many lines they carry. */
+  take(node: string, limit: number): { readonly pairs: string[]; readonly count: number } {
     const pairs: string[] = []
-    for (const entry of this.#entries) {
+    let count = 0
+    for (const entry of this.#entries.splice(0, limit)) {
       pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, entry.lines))
+      count += entry.count
+      this.#characters -= entry.lines.length
+      if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
     }
-    this.clear()
-    return pairs
+    this.#count -= count
+    return { pairs, count }
   }
 
   clear(): void {

@@ -60,6 +60,18 @@ describe('while redis is hung', () => {
     expect(there.outlet.data()).toEqual(['fresh'])
   })
 
+  it('holds no more than a bound for it, and counts what it drops', async () => {
+    const { outlet } = await enter(a, 'd:0')
+    redis.process.kill('SIGSTOP')
+    const data = JSON.stringify('x'.repeat(10_000))
+    for (let i = 0; i < 2_000; i++) void a.publish({ channel: 'd:0', data, options: forgetful })
+    // Twenty megabytes in one turn, far more than may wait: most are given up long before Redis is.
+    expect(a.dropped).toBeGreaterThan(1_000)
+    await until('all are delivered here', () => outlet.packets.at(-1)?.packet.messages === 2_000)
+    await until('it has noticed', () => !a.connected)
+    expect(a.dropped).toBe(2_000)
+  })
+
   it('lets new sessions in for what is published on their node', async () => {
     redis.process.kill('SIGSTOP')
     const { outlet } = await enter(a, 'd:2')
