@@ -1,5 +1,5 @@
--- The ledger's one row, with an epoch that no other ledger has. `holdfast.partitions` may be set on the database
--- before it is migrated the first time; afterwards the number is fixed, because events lie where it put them.
+-- The ledger's one row, with an epoch that no other ledger has. The session of the first migration may set
+-- `holdfast.partitions`; afterwards the number is fixed, because events lie where it put them.
 INSERT INTO holdfast.ledger (epoch, partitions)
 SELECT left(replace(gen_random_uuid()::text, '-', ''), 12),
        coalesce(nullif(current_setting('holdfast.partitions', true), '')::int, 64);
@@ -69,7 +69,7 @@ BEGIN
     -- The id comes first: a retry of one's own success is a duplicate, whatever offset it expects.
     IF e.known_offset IS NOT NULL THEN
       v_outcomes[e.n] := CASE WHEN e.same THEN 'd' ELSE 'r' END;
-      v_positions[e.n] := CASE WHEN e.same_meta THEN e.known_position END;
+      v_positions[e.n] := CASE WHEN e.same AND e.same_meta THEN e.known_position END;
       v_offsets[e.n] := e.known_offset;
       v_times[e.n] := e.known_time;
     ELSIF v_at IS NOT NULL THEN
@@ -122,7 +122,6 @@ CREATE FUNCTION holdfast.append(
 ) RETURNS TABLE (outcomes text, positions bigint[], offsets bigint[], "time" bigint, times bigint[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET holdfast.acting = 'append'
 -- Plans are made once and kept. Made on an empty table they would scan it, when it has grown too.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
@@ -152,12 +151,15 @@ BEGIN
     RAISE EXCEPTION 'the ledger has another epoch' USING ERRCODE = 'HF001', DETAIL = v_epoch;
   END IF;
   v_time := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  PERFORM set_config('holdfast.acting', 'append', true);
 
   IF p_expected IS NULL THEN
+    -- All windows want the one order (partition, channel, n), so the batch is sorted once; within a batch a
+    -- partition's positions follow it. A head is looked for at the first event of its kind only.
     SELECT array_agg(position ORDER BY n), array_agg("offset" ORDER BY n) INTO v_positions, v_offsets
     FROM (
-      SELECT n, max(partition_head) OVER (PARTITION BY partition) + nth_in_partition AS position,
-             max(channel_head) OVER (PARTITION BY partition, channel) + nth_in_channel AS "offset"
+      SELECT n, first_value(partition_head) OVER in_partition + nth_in_partition AS position,
+             first_value(channel_head) OVER in_channel + nth_in_channel AS "offset"
       FROM (
         SELECT b.n, b.partition, b.channel, b.nth_in_partition, b.nth_in_channel,
                CASE WHEN b.nth_in_partition = 1 THEN greatest(
@@ -165,34 +167,41 @@ BEGIN
                    (SELECT l.position FROM holdfast.events AS l
                     WHERE l.partition = b.partition AND l.position >= b.position_hint
                     ORDER BY l.position DESC LIMIT 1),
-                   (SELECT l.position FROM holdfast.events AS l
-                    WHERE l.partition = b.partition ORDER BY l.position DESC LIMIT 1)),
+                   CASE WHEN b.position_hint > 0 THEN
+                     (SELECT l.position FROM holdfast.events AS l
+                      WHERE l.partition = b.partition ORDER BY l.position DESC LIMIT 1) END),
                  (SELECT f.head FROM holdfast.partition_floor AS f WHERE f.partition = b.partition), 0)
                END AS partition_head,
-               CASE WHEN b.nth_in_channel = 1 THEN greatest(
-                 coalesce(
+               -- Retention removes a channel's oldest events, so its last one knows the head while there is one.
+               CASE WHEN b.nth_in_channel = 1 THEN coalesce(
+                 (SELECT l.offset FROM holdfast.events AS l
+                  WHERE l.partition = b.partition AND l.channel = b.channel AND l.offset >= b.offset_hint
+                  ORDER BY l.offset DESC LIMIT 1),
+                 CASE WHEN b.offset_hint > 0 THEN
                    (SELECT l.offset FROM holdfast.events AS l
-                    WHERE l.partition = b.partition AND l.channel = b.channel AND l.offset >= b.offset_hint
-                    ORDER BY l.offset DESC LIMIT 1),
-                   (SELECT l.offset FROM holdfast.events AS l
-                    WHERE l.partition = b.partition AND l.channel = b.channel ORDER BY l.offset DESC LIMIT 1)),
+                    WHERE l.partition = b.partition AND l.channel = b.channel
+                    ORDER BY l.offset DESC LIMIT 1) END,
                  (SELECT f.head FROM holdfast.channel_floor AS f
                   WHERE f.partition = b.partition AND f.channel = b.channel), 0)
                END AS channel_head
         FROM (
           SELECT n, partition, channel, position_hint, offset_hint,
-                 row_number() OVER (PARTITION BY partition ORDER BY n) AS nth_in_partition,
+                 row_number() OVER (PARTITION BY partition ORDER BY channel, n) AS nth_in_partition,
                  row_number() OVER (PARTITION BY partition, channel ORDER BY n) AS nth_in_channel
           FROM unnest(p_partitions, p_channels, p_position_hints, p_offset_hints)
                WITH ORDINALITY AS t (partition, channel, position_hint, offset_hint, n)
         ) AS b
+        OFFSET 0 -- Else the lookups become part of the windows' functions, which repeat them for each event.
       ) AS headed
+      WINDOW in_partition AS (PARTITION BY partition ORDER BY channel, n),
+             in_channel AS (PARTITION BY partition, channel ORDER BY n)
     ) AS numbered;
     BEGIN
       INSERT INTO holdfast.events (partition, position, channel, "offset", id, type, data, meta, time)
       SELECT t.partition, t.position, t.channel, t.offset, t.id, t.type, t.data, t.meta, v_time
       FROM unnest(p_partitions, v_positions, p_channels, v_offsets, p_ids, p_types, p_datas, p_metas)
            AS t (partition, position, channel, "offset", id, type, data, meta);
+      PERFORM set_config('holdfast.acting', '', true);
       RETURN QUERY SELECT repeat('s', cardinality(p_ids)), v_positions, v_offsets, v_time, NULL::bigint[];
       RETURN;
     EXCEPTION WHEN unique_violation THEN
@@ -201,5 +210,6 @@ BEGIN
   END IF;
   RETURN QUERY SELECT * FROM holdfast.append_carefully(
     p_partitions, p_channels, p_ids, p_types, p_datas, p_metas, p_expected, v_time);
+  PERFORM set_config('holdfast.acting', '', true);
 END
 $$;

@@ -1,5 +1,6 @@
 -- What one function may do to a table, nobody else may, the owner included. This guards against mistakes: an
--- owner who wants to break the ledger can. Each function that may names itself in `holdfast.acting`.
+-- owner who wants to break the ledger can. Each function that may names itself in `holdfast.acting` for as long as it
+-- works. (Only a superuser could fix that setting to the function.)
 CREATE FUNCTION holdfast.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
@@ -56,7 +57,6 @@ CREATE FUNCTION holdfast.remove_events(
 ) RETURNS int
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET holdfast.acting = 'remove_events'
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -80,6 +80,7 @@ BEGIN
   IF v_epoch <> p_epoch THEN
     RAISE EXCEPTION 'the ledger has another epoch' USING ERRCODE = 'HF001', DETAIL = v_epoch;
   END IF;
+  PERFORM set_config('holdfast.acting', 'remove_events', true);
   WITH removed AS (
     DELETE FROM holdfast.events AS gone
     WHERE gone.partition = p_partition AND gone.channel = p_channel AND gone.offset = ANY (ARRAY(
@@ -97,6 +98,7 @@ BEGIN
     INSERT INTO holdfast.partition_floor AS f (partition, head) VALUES (p_partition, v_position)
     ON CONFLICT (partition) DO UPDATE SET head = greatest(f.head, excluded.head);
   END IF;
+  PERFORM set_config('holdfast.acting', '', true);
   RETURN v_removed;
 END
 $$;
@@ -106,14 +108,15 @@ $$;
 CREATE FUNCTION holdfast.new_epoch() RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET holdfast.acting = 'new_epoch'
 AS $$
 DECLARE
   v_epoch text;
 BEGIN
   PERFORM pg_advisory_xact_lock(1212566596, p)
   FROM (SELECT p FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p ORDER BY p) AS ascending;
+  PERFORM set_config('holdfast.acting', 'new_epoch', true);
   UPDATE holdfast.ledger SET epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) RETURNING epoch INTO v_epoch;
+  PERFORM set_config('holdfast.acting', '', true);
   RETURN v_epoch;
 END
 $$;

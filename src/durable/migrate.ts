@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { DrizzleQueryError } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate as drizzleMigrate } from 'drizzle-orm/postgres-js/migrator'
 import { HoldfastError } from '../domain/index.ts'
@@ -69,7 +70,8 @@ async function onOneConnection<T>(
   try {
     return await work(sql)
   } catch (error) {
-    throw postgresError(error)
+    // drizzle's own message is the whole migration; what went wrong is in its cause.
+    throw postgresError(error instanceof DrizzleQueryError ? error.cause : error)
   } finally {
     await sql.end({ timeout: 1 })
   }

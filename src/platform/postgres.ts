@@ -25,6 +25,9 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
     connect_timeout: 5,
     idle_timeout: 0,
     max_lifetime: null,
+    // The driver asks for the array types after connecting, and when the connection ends meanwhile nobody catches
+    // it: an unhandled rejection, which ends the process. Without them arrays go as literals (`'{1,2}'::int[]`).
+    fetch_types: false,
     backoff: attempt => Math.min(0.05 * 2 ** attempt, 1) * (0.5 + Math.random()),
     onnotice: notice => options.logger?.debug({ notice: notice['message'] }, 'postgres notice'),
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },

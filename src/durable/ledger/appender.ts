@@ -6,7 +6,7 @@ import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import type { Outcome } from './ledger.ts'
-import { outcomeOf, unheardEvents } from './outcomes.ts'
+import { outcomeOf, storedEvents, unheardRuns } from './outcomes.ts'
 
 export interface AppenderOptions {
   /** One pool of one connection per lane. */
@@ -81,10 +81,9 @@ export class Appender {
           this.#waitingBytes -= bytes
         },
         attemptFailed: (error, attempt) => {
-          this.#options.logger?.warn(
-            { err: error, attempt },
-            'a batch of appends has an unknown fate; repeating it',
-          )
+          // Once per batch: a long outage is one story.
+          const level = attempt === 1 ? 'warn' : 'debug'
+          this.#options.logger?.[level]({ err: error, attempt }, 'the fate of a batch of appends is unknown')
         },
       },
       this.#limits,
@@ -95,8 +94,8 @@ export class Appender {
     const results = await appendBatch(sql, this.#options.epoch(), entries, this.#heads)
     const outcomes = results.map((result, i) => outcomeOf(entries[i] as Entry, result))
     const runs = repeated
-      ? unheardEvents(entries, results, partition => this.#heads.position(partition))
-      : [outcomes.flatMap(outcome => (outcome.kind === 'stored' ? [outcome.event] : []))]
+      ? unheardRuns(entries, results, partition => this.#heads.position(partition))
+      : [storedEvents(outcomes)]
     for (const run of runs) {
       if (run.length === 0) continue
       this.#heads.learn(run)

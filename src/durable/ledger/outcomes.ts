@@ -20,28 +20,38 @@ export function outcomeOf(entry: Entry, result: EntryResult): Outcome {
   }
 }
 
+/** The events that a batch has stored, in position order. */
+export function storedEvents(outcomes: readonly Outcome[]): StoredEvent[] {
+  return outcomes.flatMap(outcome => (outcome.kind === 'stored' ? [outcome.event] : [])).sort(byPosition)
+}
+
 /**
  * The events of a repeated batch that have to be made known as stored. Its duplicates are, as a rule, what an
  * earlier attempt stored without our hearing of it: those above the last position known in their partition. Each
- * list is a run of one partition without holes, which other nodes' events may lie between.
+ * list is a run of one partition without holes; between two runs lie other nodes' events.
  */
-export function unheardEvents(
+export function unheardRuns(
   entries: readonly Entry[],
   results: readonly EntryResult[],
   knownPosition: (partition: number) => number,
 ): StoredEvent[][] {
   const events = entries
-    .map((entry, i) => storedEvent(entry, results[i]))
+    .flatMap((entry, i) => (/[sd]/.test(results[i]?.outcome ?? '') ? [storedEvent(entry, results[i])] : []))
     .filter(event => event.position > knownPosition(event.partition))
-    .sort((a, b) => a.partition - b.partition || a.position - b.position)
+    .sort(byPosition)
   const runs: StoredEvent[][] = []
+  let last: StoredEvent | undefined
   for (const event of events) {
-    const last = runs.at(-1)?.at(-1)
-    if (last?.partition === event.partition && last.position === event.position) continue
-    if (last?.partition === event.partition && last.position + 1 === event.position) runs.at(-1)?.push(event)
-    else runs.push([event])
+    const step = last?.partition === event.partition ? event.position - last.position : undefined
+    if (step === 1) runs.at(-1)?.push(event)
+    else if (step !== 0) runs.push([event])
+    last = event
   }
   return runs
+}
+
+function byPosition(a: StoredEvent, b: StoredEvent): number {
+  return a.partition - b.partition || a.position - b.position
 }
 
 /** Position 0 where the database gave none, because what it has under this id is not wholly the same. */

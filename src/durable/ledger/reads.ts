@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
+import { intArray, textArray } from './array-literal.ts'
 import type { ChannelHead, ChannelPage, PartitionPage } from './ledger.ts'
 
 /** An answer together with the epoch it belongs to. */
@@ -87,7 +88,7 @@ export async function channelHeads(
              f.head, 0) as head,
            coalesce(f.floor, 0) as floor,
            (select epoch from holdfast.ledger) as epoch
-    from unnest(${[...partitions]}::int[], ${[...channels]}::text[]) as t (partition, channel)
+    from unnest(${intArray(partitions, one => one)}::int[], ${textArray(channels, one => one)}::text[]) as t (partition, channel)
     left join holdfast.channel_floor as f on f.partition = t.partition and f.channel = t.channel`
   return {
     epoch: rows[0]?.epoch,
@@ -106,6 +107,6 @@ export async function partitionHeads(
               where l.partition = t.partition order by l.position desc limit 1),
              (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
            (select epoch from holdfast.ledger) as epoch
-    from unnest(${[...partitions]}::int[]) as t (partition)`
+    from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)`
   return { epoch: rows[0]?.epoch, heads: new Map(rows.map(({ partition, head }) => [partition, head])) }
 }

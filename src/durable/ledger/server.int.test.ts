@@ -1,0 +1,95 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freePort } from '../../cli/services/free-port.ts'
+import { type LocalPostgres, startLocalPostgres } from '../../cli/services/local-postgres.ts'
+import { newEventId } from '../../domain/index.ts'
+import { connectPostgres } from '../../platform/index.ts'
+import { migrate } from '../migrate.ts'
+import { createPostgresLedger } from './postgres-ledger.ts'
+
+let directory: string
+let port: number
+let postgres: LocalPostgres
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'holdfast-ledger-'))
+  port = await freePort()
+  postgres = await start('on')
+  await asSuperuser(`create role app login password 'secret'; alter database holdfast owner to app`)
+  await migrate(ownerUrl())
+})
+afterAll(async () => {
+  await postgres.stop()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const start = (fsync: string) =>
+  startLocalPostgres({ directory: join(directory, 'data'), port, flags: ['-c', `fsync=${fsync}`] })
+/** The owner of the database, who is no superuser and may not make roles. */
+const ownerUrl = () => postgres.url.replace('postgres:postgres@', 'app:secret@')
+const open = (allowUnsafeFsync = false, url = ownerUrl()) =>
+  createPostgresLedger({ url, poolSize: 2, lanes: 1, allowUnsafeFsync })
+const event = (data = '1') => ({ channel: 'order:1', type: 'T', data, id: newEventId() })
+
+async function asSuperuser(statement: string): Promise<readonly Record<string, unknown>[]> {
+  const sql = connectPostgres(postgres.url, { max: 1, applicationName: 'holdfast-test' })
+  try {
+    return await sql.unsafe(statement)
+  } finally {
+    await sql.end()
+  }
+}
+
+test('an owner who is no superuser and may not make roles has a whole ledger', async () => {
+  expect(await asSuperuser(`select 1 from pg_roles where rolname = 'holdfast_runtime'`)).toHaveLength(0)
+  const ledger = await open()
+  const channel = 'owned:1'
+  expect(await ledger.append({ ...event(), channel })).toMatchObject({ event: { offset: 1 } })
+  const sql = connectPostgres(ownerUrl(), { max: 1, applicationName: 'holdfast-test' })
+  await sql`select holdfast.remove_events(${ledger.epoch}, ${ledger.partitionOf(channel)}, ${channel}, 1)`
+  await sql`select holdfast.new_epoch()`
+  await sql.end()
+  expect(await ledger.append({ ...event(), channel })).toMatchObject({ event: { offset: 2 } })
+  await ledger.close()
+})
+
+test('where nobody listens the error says so without the password', async () => {
+  const url = `postgres://ann:secret@127.0.0.1:${await freePort()}/x`
+  const error = await open(false, url).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'DEPENDENCY_FAILED', message: expect.stringContaining('ECONNREFUSED') })
+  expect(String(error)).not.toContain('secret')
+})
+
+test('a ledger survives that Postgres goes away and comes back', async () => {
+  const ledger = await open()
+  expect(await ledger.append(event())).toMatchObject({ event: { offset: 1 } })
+  await postgres.stop()
+  const failed = await ledger.readChannel('order:1', { limit: 1 }).catch((thrown: unknown) => thrown)
+  expect(failed).toMatchObject({ remedy: 'retry_later' })
+  const lost = event('2')
+  const [unknown, overlapping] = [ledger.append(lost), ledger.append(event('3'))]
+  await expect(unknown).rejects.toMatchObject({ code: 'DEPENDENCY_TIMEOUT', remedy: 'retry_later' })
+  await expect(overlapping).rejects.toMatchObject({ code: 'DEPENDENCY_TIMEOUT' })
+  // Accepted while it is away and confirmed when it is back, within one deadline.
+  postgres = await start('on')
+  expect(await ledger.append(lost)).toMatchObject({ event: { offset: 2 } })
+  expect(await ledger.readChannel('order:1', { limit: 9 })).toMatchObject({ head: 2, events: { length: 2 } })
+  await ledger.ping()
+  await ledger.close()
+})
+
+test('a server without fsync is refused unless that is allowed', async () => {
+  await postgres.stop()
+  postgres = await start('off')
+  await expect(open()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('fsync'),
+  })
+  const ledger = await open(true)
+  expect((await ledger.append(event())).kind).toBe('stored')
+  await ledger.close()
+  await postgres.stop()
+  postgres = await start('on')
+})
