@@ -126,7 +126,7 @@ describe.runIf(process.platform === 'linux')('a fresh clone in a folder that nob
   it('starts a killed node again, and clients go on', async () => {
     const running = start({}, ['--no-quakes'])
     await running.says(ready)
-    const node = running.family().filter(({ command }) => /main\.ts serve/.test(command))[0]
+    const node = running.family().filter(({ command }) => /bin\/holdfast serve/.test(command))[0]
     process.kill(node?.pid ?? 0, 'SIGKILL')
     await running.says(/the node on port \d+ is back/)
     await append('018f0000-0000-7000-8000-000000000001')

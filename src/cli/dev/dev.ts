@@ -1,7 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Backing, postgresBacking, redisBacking } from './backing-services.ts'
 import { calmLine } from './calm-line.ts'
 import { KeptProcess, type Running } from './kept-process.ts'
@@ -16,9 +15,7 @@ export interface DevOptions {
   readonly quakes: boolean
 }
 
-const main = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url),
-)
+const command = join(packageFolder, 'bin/holdfast')
 const feeder = join(packageFolder, 'scripts/feed-quakes.ts')
 
 /**
@@ -78,7 +75,7 @@ export class Dev {
       const calm = calmLine(text)
       if (calm !== undefined) console.log(`[${port}] ${calm}`)
     }
-    const start = () => startNode({ main, env: { ...env, HOLDFAST_PORT: String(port) }, line })
+    const start = () => startNode({ command, env: { ...env, HOLDFAST_PORT: String(port) }, line })
     return this.#keep(this.#nodes, `the node on port ${port}`, start)
   }
 

@@ -29,7 +29,8 @@ export function runProgram(options: {
 
 /** Resolves when the program says where it listens. @throws Error with what it said where it ends before */
 export async function startNode(options: {
-  main: string
+  /** The path of `bin/holdfast`. */
+  command: string
   env: NodeJS.ProcessEnv
   line(text: string): void
 }): Promise<Running> {
@@ -39,7 +40,7 @@ export async function startNode(options: {
     listening = resolve
   })
   const child = runProgram({
-    args: [options.main, 'serve', '--json'],
+    args: [options.command, 'serve', '--json'],
     env: options.env,
     line(text) {
       if (listening === undefined) options.line(text)
