@@ -34,7 +34,9 @@ export async function startLocalRedis(options: {
   flags?: readonly string[]
 }): Promise<LocalRedis> {
   const port = options.port ?? (await freePort())
-  const quiet = ['--save', '', '--appendonly', 'no', '--dir', tmpdir()]
+  // A name of its own: a Redis that was somebody's replica leaves a dump behind, and the next would load it.
+  const dump = `holdfast-${process.pid}-${port}.rdb`
+  const quiet = ['--save', '', '--appendonly', 'no', '--dir', tmpdir(), '--dbfilename', dump]
   const server = await startChildServer({
     file: options.server,
     args: ['--port', String(port), '--bind', '127.0.0.1', ...quiet, ...(options.flags ?? [])],

@@ -63,13 +63,14 @@ export class Comparison {
     this.#stopListening()
   }
 
+  /** Until the comparison has succeeded the tail goes on, because nobody knows what was missed. */
   #reconnected(): void {
     const feeds = [...this.#feeds]
-    for (const feed of feeds) feed.confirmed = true
-    // The tail goes on until the comparison has succeeded, because it does not know what was missed.
-    this.#feeds.compare(feeds).catch(() => {
-      for (const feed of feeds) feed.confirmed = false
-    })
+    for (const feed of feeds) feed.confirmed = false
+    const done = () => {
+      for (const feed of feeds) feed.confirmed = true
+    }
+    this.#feeds.compare(feeds).then(done, () => undefined)
   }
 
   /** One at a time: a ledger that is slow is not asked again meanwhile. */
@@ -109,18 +110,11 @@ export class Comparison {
     this.#feeds.closeIdle(now)
     const quiet: Feed[] = []
     for (const feed of this.#feeds) {
-      if (!feed.confirmed && this.#bus?.ready) this.#confirmAgain(feed)
+      if (!feed.confirmed && this.#bus?.ready) this.#feeds.confirmLate(feed).catch(() => undefined)
       if (now - feed.provenAt < quietMs) continue
       feed.dropClosed()
       quiet.push(feed)
     }
     this.#feeds.compare(quiet.slice(0, maxQuiet)).catch(() => undefined)
-  }
-
-  #confirmAgain(feed: Feed): void {
-    this.#feeds
-      .confirm(feed)
-      .then(confirmed => (confirmed ? this.#feeds.compare([feed]) : undefined))
-      .catch(() => undefined)
   }
 }

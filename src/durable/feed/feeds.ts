@@ -84,8 +84,18 @@ export class Feeds {
     }
   }
 
-  /** Asks the bus for a channel once more; a confirmed one is compared with its head by the caller. */
-  async confirm(feed: Feed): Promise<boolean> {
+  /**
+   * Asks the bus for a channel again, and compares it with its head: a late confirmation proves nothing about what
+   * was published before it.
+   */
+  async confirmLate(feed: Feed): Promise<void> {
+    if (await this.#subscribe(feed)) {
+      await this.compare([feed])
+      feed.confirmed = true
+    }
+  }
+
+  async #subscribe(feed: Feed): Promise<boolean> {
     if (!this.#bus) return false
     const { epoch, partition, channel } = feed
     const take = (message: Buffer) => {
@@ -98,7 +108,6 @@ export class Feeds {
         this.#bus.subscribe(busChannel(epoch, partition, channel), take),
         this.#bus.subscribe(partitionKeys(epoch, partition).notice, this.#notice(partition)),
       ])
-      feed.confirmed = true
       return true
     } catch {
       return false
@@ -130,11 +139,9 @@ export class Feeds {
   }
 
   async #open(feed: Feed): Promise<void> {
-    const confirming = this.confirm(feed)
+    const confirming = this.#subscribe(feed)
     try {
-      const inTime = await within(confirming, confirmWaitMs, 'the bus').catch(() => undefined)
-      // A late confirmation proves nothing about what was published before it.
-      if (inTime === undefined) void confirming.then(() => this.compare([feed])).catch(() => undefined)
+      feed.confirmed = await within(confirming, confirmWaitMs, 'the bus').catch(() => false)
       const { head, floor } = await this.#head(feed.channel)
       feed.open(head, floor)
     } catch (error) {

@@ -14,9 +14,12 @@ const maxWaiting = 5_000
 const maxWaitingBytes = 8 * 1_048_576
 
 interface Lane {
+  readonly partition: number
   waiting: Entry[]
   bytes: number
   busy: boolean
+  /** The mirror's last position as it was told to this node; what lies at or below it is not sent. */
+  last: number
 }
 
 /**
@@ -62,7 +65,7 @@ export class Mirror {
     }
     for (const entry of entries) {
       const lane = this.#lane(entry.partition)
-      if (!lane.busy) void this.#run(entry.partition, lane)
+      if (!lane.busy) void this.#run(lane)
     }
   }
 
@@ -74,13 +77,14 @@ export class Mirror {
   #lane(partition: number): Lane {
     let lane = this.#lanes.get(partition)
     if (!lane) {
-      lane = { waiting: [], bytes: 0, busy: false }
+      lane = { partition, waiting: [], bytes: 0, busy: false, last: 0 }
       this.#lanes.set(partition, lane)
     }
     return lane
   }
 
-  async #run(partition: number, lane: Lane): Promise<void> {
+  async #run(lane: Lane): Promise<void> {
+    const { partition } = lane
     lane.busy = true
     this.#busy++
     while (lane.waiting.length > 0) {
@@ -88,7 +92,7 @@ export class Mirror {
       lane.waiting = []
       lane.bytes = 0
       try {
-        await this.#mirror(partition, contiguousRanges(entries))
+        await this.#mirror(lane, entries)
         this.#unhealed.delete(partition)
       } catch (error) {
         if (!this.#unhealed.has(partition)) {
@@ -105,22 +109,24 @@ export class Mirror {
     }
   }
 
-  async #mirror(partition: number, ranges: readonly Range[]): Promise<void> {
-    let refused = await this.#apply(partition, ranges)
-    if (refused.length === 0) return
-    await delay(earlierCommitMs)
-    refused = await this.#apply(partition, refused)
-    if (refused.length === 0) return
-    await this.#fill.run(partition)
-    // A fill that was already running may have looked at the ledger before this commit.
-    refused = await this.#apply(partition, refused)
-    if (refused.length > 0)
+  /** One range after the other: behind a refused one all are refused, and would have been sent in vain. */
+  async #mirror(lane: Lane, entries: readonly Entry[]): Promise<void> {
+    for (const range of contiguousRanges(entries)) {
+      if (range.to <= lane.last || (await this.#apply(lane, range))) continue
+      await delay(earlierCommitMs)
+      if (await this.#apply(lane, range)) continue
+      // The first fill may be one that was running already, and has looked at the ledger before this commit.
+      await this.#fill.run(lane.partition)
+      if (await this.#apply(lane, range)) continue
+      await this.#fill.run(lane.partition)
+      if (await this.#apply(lane, range)) continue
       throw new HoldfastError('DEPENDENCY_REJECTED', 'the mirror still lacks earlier positions')
+    }
   }
 
-  /** Returns the ranges that were not taken. */
-  async #apply(partition: number, ranges: readonly Range[]): Promise<Range[]> {
-    const results = await Promise.all(ranges.map(range => this.#mirrors.apply(partition, range, 'lines')))
-    return ranges.filter((_, i) => results[i]?.code !== 'applied')
+  async #apply(lane: Lane, range: Range): Promise<boolean> {
+    const { code, last } = await this.#mirrors.apply(lane.partition, range, 'lines')
+    lane.last = last
+    return code === 'applied'
   }
 }

@@ -24,25 +24,33 @@ local tail = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)
 if not tail[1] then return { gen, 0, 0, '' } end
 local top = tonumber(string.match(tail[1][1], '^%d+'))
 
+local function offsetOf(entry)
+  return tonumber(string.match(entry[1], '^%d+'))
+end
+
 local step = direction == 'up' and 1 or -1
-local expected, bytes, lines = since + step, 0, {}
-while #lines < limit and bytes < maxBytes and expected > 0 do
-  local count = math.min(chunk, limit - #lines)
-  local from = string.format('%.0f', expected)
-  local entries
-  if step == 1 then
-    entries = redis.call('XRANGE', key, from, '+', 'COUNT', count)
-  else
-    entries = redis.call('XREVRANGE', key, from, '-', 'COUNT', count)
+local command, finish = 'XRANGE', '+'
+if step == -1 then
+  command, finish = 'XREVRANGE', '-'
+end
+local expected, bytes, count, lines = since + step, 0, 0, {}
+while count < limit and bytes < maxBytes and expected > 0 do
+  local wanted = math.min(chunk, limit - count)
+  local entries = redis.call(command, key, string.format('%.0f', expected), finish, 'COUNT', wanted)
+  local found = #entries
+  if found == 0 then break end
+  -- Ids ascend strictly, so a chunk whose ends are where they should be has no hole.
+  if offsetOf(entries[1]) ~= expected or offsetOf(entries[found]) ~= expected + step * (found - 1) then
+    return { gen, top, 0, '' }
   end
-  for _, entry in ipairs(entries) do
-    if tonumber(string.match(entry[1], '^%d+')) ~= expected then return { gen, top, 0, '' } end
-    local line = entry[2][2]
-    lines[#lines + 1] = line
+  for i = 1, found do
+    local line = entries[i][2][2]
+    lines[count + i] = line
     bytes = bytes + #line
-    expected = expected + step
   end
-  if #entries < count then break end
+  count = count + found
+  expected = expected + step * found
+  if found < wanted then break end
   chunk = math.min(chunk * 2, 256)
 end
-return { gen, top, #lines, table.concat(lines, '\n') }
+return { gen, top, count, table.concat(lines, '\n') }
