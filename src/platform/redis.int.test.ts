@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type HalfOpenProxy, startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
 import { until } from '../../test/support/until.ts'
@@ -21,19 +22,20 @@ describe('a command connection', () => {
   it('fails what is in flight when the connection breaks and sends nothing again', async () => {
     const key = `redis-${process.pid}-list`
     proxy.swallowPresent()
+    const back = once(redis, 'ready')
     const pushed = redis.rpush(key, 'x')
     proxy.cut()
     await expect(pushed).rejects.toThrow()
-    await until('it is ready again', () => redis.status === 'ready')
+    await back
     expect(await redis.llen(key)).toBe(0)
   })
 
   it('fails at once while there is no connection, and keeps no command for later', async () => {
     const key = `redis-${process.pid}-offline`
+    const back = once(redis, 'ready')
     redis.disconnect(true)
-    await until('it is down', () => redis.status !== 'ready')
     await expect(redis.set(key, '1')).rejects.toThrow()
-    await until('it is ready again', () => redis.status === 'ready')
+    await back
     expect(await redis.exists(key)).toBe(0)
   })
 
