@@ -32,11 +32,12 @@ describe('a session', () => {
       { id: 3, ...append('fact:a', 2) },
       { id: 4, publish: { channel: 'fact:a', data: 3 } },
       { id: 5, ...append('fact:b', 4) },
+      { id: 6, ...append('fact:a', 5) },
     )
-    await until('all appends are under way', () => stage.durable.committing.waiting === 4)
+    await until('all appends are under way', () => stage.durable.committing.waiting === 5)
     stage.durable.committing.open()
-    for (const id of [2, 3, 4, 5]) expect((await client.expectReply(id)).error).toBeUndefined()
-    expect(stage.durable.events.get('fact:a')?.map(line => JSON.parse(line).data)).toEqual([1, 2, 3])
+    for (const id of [2, 3, 4, 5, 6]) expect((await client.expectReply(id)).error).toBeUndefined()
+    expect(stage.durable.events.get('fact:a')?.map(line => JSON.parse(line).data)).toEqual([1, 2, 3, 5])
     client.close()
   })
 

@@ -18,14 +18,15 @@ describe('subscriptions of a session', () => {
 
   const connected = (jwt?: string) => FrameClient.connected(stage.url, jwt)
   /** Nobody listens, nobody is present: nothing was left behind. */
-  const nothingLeft = () =>
-    until('all traces are gone', () => {
-      const { realtime, durable } = stage
-      return (
-        realtime.channels().size + durable.channels().size + realtime.present.size + durable.outlets.size ===
-        0
-      )
+  const nothingLeft = async () => {
+    const { realtime, durable } = stage
+    await until('nobody is held back', () => realtime.subscribing.waiting + durable.subscribing.waiting === 0)
+    await new Promise(resolve => setImmediate(resolve))
+    await until('all traces are gone', () => {
+      const listening = realtime.channels().size + durable.channels().size
+      return listening + realtime.known.size + realtime.present.size + durable.outlets.size === 0
     })
+  }
 
   it.each(['open:room', 'fact:room'])('tell others in %s of presence, joins and leaves', async channel => {
     const ann = await connected(await token({ user: 'ann', info: { name: 'Ann' } }))

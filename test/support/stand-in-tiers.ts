@@ -77,6 +77,8 @@ export class StandInRealtime implements RealtimeTier {
   readonly subscribing = new Gate()
   readonly rooms = new Rooms(Lane.realtime)
   readonly present = new Map<string, Map<string, ClientInfo>>()
+  /** Who has subscribed, joined or not. */
+  readonly known = new Set<string>()
   readonly connected = true
   readonly dropped = 0
   readonly control = { send: () => undefined, onMessage: () => () => undefined }
@@ -99,10 +101,12 @@ export class StandInRealtime implements RealtimeTier {
 
   async subscribe({ channel, outlet }: { channel: string; outlet: Outlet }): Promise<Subscription> {
     await this.subscribing.pass()
+    this.known.add(`${outlet.client} ${channel}`)
     return { ...unpositioned, join: () => this.rooms.of(channel).add(outlet) }
   }
 
   unsubscribe(channel: string, client: string): void {
+    this.known.delete(`${client} ${channel}`)
     this.rooms.leave(channel, client)
   }
 
