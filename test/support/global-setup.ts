@@ -22,7 +22,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const { server, reason } = redisServerOrInstall(tell)
   if (!server) {
     const help = redisInstallCommand() ?? 'put a redis-server or valkey-server on the PATH'
-    throw new Error(`the tests need a Redis: ${reason}. To help: ${help}`)
+    console.error(`holdfast: the tests need a Redis: ${reason}\n  → ${help}`)
+    // An error thrown here would be shown with the stack of vitest's inside.
+    process.exit(1)
   }
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
   const postgres = await startLocalPostgres({

@@ -2,7 +2,7 @@ const levels: Readonly<Record<number, string>> = { 40: 'warning', 50: 'error', 6
 const hidden = new Set(['level', 'time', 'msg', 'node', 'pid', 'hostname', 'name'])
 
 /** A node's log line as a person reads it; undefined for what only says that all is well. */
-export function calmLine(text: string): string | undefined {
+function calmLine(text: string): string | undefined {
   const entry = parse(text)
   if (!entry) return text.trim() === '' ? undefined : text
   const level = levels[Number(entry['level'])]
@@ -26,4 +26,31 @@ function parse(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined
   }
+}
+
+const forgetAfterMs = 10_000
+
+/** Prints what is worth reading once: nodes that lose the same server say the same several times. */
+export class CalmOutput {
+  readonly #print: (line: string) => void
+  readonly #recent = new Set<string>()
+
+  constructor(print: (line: string) => void) {
+    this.#print = print
+  }
+
+  line(from: string, text: string): void {
+    const calm = calmLine(text)
+    if (calm === undefined) return
+    const about = withoutRole(calm)
+    if (this.#recent.has(about)) return
+    this.#recent.add(about)
+    setTimeout(() => this.#recent.delete(about), forgetAfterMs).unref()
+    this.#print(`[${from}] ${calm}`)
+  }
+}
+
+/** Which of a node's connections it is does not matter to a reader. */
+function withoutRole(line: string): string {
+  return line.replace(/role=\w+,? ?/, '')
 }

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Backing, postgresBacking, redisBacking } from './backing-services.ts'
-import { calmLine } from './calm-line.ts'
+import { CalmOutput } from './calm-line.ts'
 import { KeptProcess, type Running } from './kept-process.ts'
 import { runProgram, startNode, stopProgram } from './own-program.ts'
 import { choosePorts, devHost } from './ports.ts'
@@ -25,6 +25,7 @@ const feeder = join(packageFolder, 'scripts/feed-quakes.ts')
 export class Dev {
   readonly #options: DevOptions
   readonly #onGiveUp: (reason: string) => void
+  readonly #output = new CalmOutput(line => console.log(line))
   readonly #backings: KeptProcess[] = []
   readonly #nodes: KeptProcess[] = []
   #feeder: ChildProcess | undefined
@@ -71,10 +72,7 @@ export class Dev {
   }
 
   #keepNode(port: number, env: NodeJS.ProcessEnv): Promise<void> {
-    const line = (text: string) => {
-      const calm = calmLine(text)
-      if (calm !== undefined) console.log(`[${port}] ${calm}`)
-    }
+    const line = (text: string) => this.#output.line(String(port), text)
     const start = () => startNode({ command, env: { ...env, HOLDFAST_PORT: String(port) }, line })
     return this.#keep(this.#nodes, `the node on port ${port}`, start)
   }
