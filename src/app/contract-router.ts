@@ -9,11 +9,18 @@ export function withContract(router: Router, check: ContractCheck): Router {
   return {
     ...router,
     async publish(publication) {
-      await check(publication.channel, publication.type ?? 'publication', JSON.parse(publication.data))
+      const checked = check(
+        publication.channel,
+        publication.type ?? 'publication',
+        JSON.parse(publication.data),
+      )
+      // Only where the schema is asynchronous: else two messages of one sender could change places.
+      if (checked) await checked
       return router.publish(publication)
     },
     async append(event) {
-      await check(event.channel, event.type, JSON.parse(event.data))
+      const checked = check(event.channel, event.type, JSON.parse(event.data))
+      if (checked) await checked
       return router.append(event)
     },
   }

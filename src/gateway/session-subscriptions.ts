@@ -92,6 +92,7 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
     wish: {
       recover?: RecoverRequest | undefined
       positioned?: boolean
+      recoverable?: boolean
       rejectUnrecovered?: boolean
     },
   ): Promise<Subscription | undefined> {
@@ -168,13 +169,14 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
 
   #subscribe(
     subscription: SessionSubscription,
-    wish: { recover?: RecoverRequest | undefined; positioned?: boolean },
+    wish: { recover?: RecoverRequest | undefined; positioned?: boolean; recoverable?: boolean },
   ): Promise<Subscription> {
     const { channel, options } = subscription
     const recover = wish.recover === undefined ? {} : { recover: wish.recover }
     const request = { channel, outlet: subscription, options, ...recover }
     if (options.tier === 'realtime') {
-      return this.#parts.realtime.subscribe({ ...request, positioned: wish.positioned ?? false })
+      const { positioned = false, recoverable = false } = wish
+      return this.#parts.realtime.subscribe({ ...request, positioned, recoverable })
     }
     if (this.#parts.durable) return this.#parts.durable.subscribe(request)
     return Promise.reject(

@@ -45,6 +45,7 @@ describe('parseFrame', () => {
         token: 't',
         recover: { offset: 3, epoch: 'e' },
         positioned: true,
+        recoverable: false,
         rejectUnrecovered: true,
         unsupported: undefined,
       },

@@ -32,6 +32,8 @@ export interface SubscribeCommand extends Numbered {
   readonly token: string
   readonly recover: Since | undefined
   readonly positioned: boolean
+  /** The client would like to recover later. */
+  readonly recoverable: boolean
   /** The client wants error 112 instead of a subscription whose past is lost. */
   readonly rejectUnrecovered: boolean
   /** Set where the command asks for something that is not served: a filter (107) or another kind of subscription (108). */
@@ -206,7 +208,8 @@ function readSubscribe(id: number, body: FieldReader): SubscribeCommand {
     channel: body.requiredText('channel'),
     token: body.text('token'),
     recover: body.flag('recover') ? readSince(body) : undefined,
-    positioned: body.flag('positioned') || body.flag('recoverable'),
+    positioned: body.flag('positioned'),
+    recoverable: body.flag('recoverable'),
     rejectUnrecovered: (body.integer('flag', 0) & rejectUnrecoveredBit) !== 0,
     unsupported: body.has('tf') ? 'filter' : body.integer('type', 0) === 0 ? undefined : 'type',
   }

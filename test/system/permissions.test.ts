@@ -17,6 +17,11 @@ describe('permissions on two nodes', () => {
           case: { tier: 'durable', presence: true, allow: { ...byToken, append: ['token'] } },
           open: { tier: 'realtime', allow: { subscribe: ['client'], publish: ['subscriber'] } },
           personal: { tier: 'realtime' },
+          memo: {
+            tier: 'realtime',
+            history: { size: 10, ttlSeconds: 60 },
+            allow: { subscribe: ['client'], publish: ['client'], history: ['token'] },
+          },
         },
       },
     })
@@ -120,6 +125,27 @@ describe('permissions on two nodes', () => {
     subscription.subscribe()
     await expect(subscription.ready(5_000)).rejects.toBeDefined()
     for (const client of [...clients, other]) client.disconnect()
+  })
+
+  it('let nobody read by recovering what it may not read by asking', async () => {
+    const writer = await connect(both()[0]?.url ?? '', 'writer')
+    await writer.publish('memo:1', 'before')
+    const reader = await connect(both()[1]?.url ?? '', 'reader')
+    const since = { offset: 0, epoch: '' }
+    const denied = await subscribe(reader, 'memo:1', { since, recoverable: true })
+    await writer.publish('memo:1', 'after')
+    await received(denied, 1)
+    expect(denied.data()).toEqual(['after'])
+    denied.subscription.unsubscribe()
+    reader.removeSubscription(denied.subscription)
+    const granted = await subscribe(reader, 'memo:1', {
+      since,
+      recoverable: true,
+      getToken: () => channelToken('reader', 'memo:1'),
+    })
+    await received(granted, 2)
+    expect(granted.data()).toEqual(['before', 'after'])
+    for (const client of [writer, reader]) client.disconnect()
   })
 
   it('answer an undeclared namespace with 102, and publishing without subscribing by the rule of the namespace', async () => {

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../domain/index.ts'
+import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
 import {
   type ChannelCommand,
   emptyReply,
@@ -9,6 +9,7 @@ import {
 } from '../../protocol/index.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
+import type { SessionSubscription } from '../session-subscription.ts'
 import type { SessionHandle } from '../types.ts'
 import { resultOf } from './connect.ts'
 
@@ -36,7 +37,7 @@ async function subscribeInOrder(
   if (command.unsupported === 'type') {
     throw new HoldfastError('NOT_AVAILABLE', 'only stream subscriptions are served')
   }
-  const { channel, recover, positioned, rejectUnrecovered } = command
+  const { channel, rejectUnrecovered } = command
   const { subscriptions, parts } = session
   const subscription = subscriptions.open(channel, { serverSide: false })
   try {
@@ -47,13 +48,43 @@ async function subscribeInOrder(
     subscription.byToken = token !== undefined
     if (subscription.ended) throw endedMeanwhile(channel)
     subscription.onHoldFull = () => pending.overtake()
-    const joined = await subscriptions.join(subscription, { recover, positioned, rejectUnrecovered })
+    const wish = (await pending.within(mayRemember(session, subscription, token))) ? command : noWish
+    const { recover, positioned, recoverable } = wish
+    const joined = await subscriptions.join(subscription, {
+      recover,
+      positioned,
+      recoverable,
+      rejectUnrecovered,
+    })
     if (!joined) throw endedMeanwhile(channel)
     if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', `${channel} took too long`)
     const line = subscribeReply(pending.id, resultOf(joined, subscription.grant))
     pending.finish(line, () => subscriptions.tell(subscription))
   } catch (error) {
     subscriptions.close(subscription)
+    throw error
+  }
+}
+
+const noWish = { recover: undefined, positioned: false, recoverable: false }
+
+/**
+ * Whether a client's own wish for a place in the channel counts. On a realtime channel with a memory it reads what
+ * was said before it came, so unless the namespace gives that to every subscriber it takes the right to `history`.
+ * A durable channel's events belong to whoever may subscribe.
+ */
+async function mayRemember(
+  session: SessionContext,
+  subscription: SessionSubscription,
+  token: string | undefined,
+): Promise<boolean> {
+  const { tier, history, forceRecovery } = subscription.options
+  if (tier === 'durable' || forceRecovery || history.size === 0) return true
+  try {
+    await session.parts.permissions.check('history', subscription.channel, session.subscriptions, token)
+    return true
+  } catch (error) {
+    if (asHoldfastError(error).code === 'NOT_PERMITTED') return false
     throw error
   }
 }
