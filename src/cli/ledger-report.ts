@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connectRedis, type Sql } from '../platform/index.ts'
 
 export interface LedgerReport {
@@ -25,6 +26,8 @@ export interface MirrorReport {
   /** Partitions whose mirror knows more than the ledger: the ledger has lost events. */
   readonly ahead: number
 }
+
+const connectWithinMs = 3_000
 
 /** Reads what `holdfast ledger status` shows; costs an index look-up per partition and per channel. */
 export async function ledgerReport(
@@ -80,8 +83,10 @@ async function mirrorReport(
   epoch: string,
   heads: ReadonlyMap<number, number>,
 ): Promise<NonNullable<LedgerReport['mirror']>> {
-  const redis = connectRedis(url, 'subscriber', 'holdfast-ledger-status')
+  const redis = connectRedis(url, 'command', 'holdfast-ledger-status')
   try {
+    // It connects in the background and for ever; here the first failure is an answer.
+    await once(redis, 'ready', { signal: AbortSignal.timeout(connectWithinMs) })
     const used = [...heads].filter(([, head]) => head > 0)
     const lasts = await Promise.all(
       used.map(([partition]) => redis.hget(`{${epoch}.${partition}}:meta`, 'last')),

@@ -116,7 +116,7 @@ describe.runIf(process.platform === 'linux')('a fresh clone in a folder that nob
     try {
       const running = start()
       expect(await running.ended()).toBe(1)
-      expect(running.output()).toMatch(new RegExp(`port ${basePort + 1} is in use[^]*HOLDFAST_PORT=`))
+      expect(running.output()).toMatch(new RegExp(`port ${basePort + 1} is in use[\\s\\S]*HOLDFAST_PORT=`))
       expect(running.output()).not.toMatch(/^\s+at /m)
     } finally {
       await new Promise(resolve => taken.close(resolve))

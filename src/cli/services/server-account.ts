@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { CliError } from '../cli-error.ts'
 
@@ -32,6 +32,9 @@ export function postgresAccount(): Account | undefined {
 }
 
 function lookUp(): Account | undefined {
+  const local = readFileSync('/etc/passwd', 'utf8').match(/^postgres:[^:]*:(\d+):(\d+):/m)
+  if (local) return { uid: Number(local[1]), gid: Number(local[2]) }
+  // Accounts may come from elsewhere (LDAP, NIS).
   const id = (flag: string) =>
     Number.parseInt(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout, 10)
   const [uid, gid] = [id('-u'), id('-g')]
