@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { append } from './parts/append.ts'
 import { manyRooms, oneRoom } from './parts/fan-out.ts'
+import { ledger } from './parts/ledger.ts'
 import { memory } from './parts/memory.ts'
 import type { Bench, PartDefinition } from './parts/part.ts'
 import { replay } from './parts/replay.ts'
@@ -16,7 +17,7 @@ import { machineFacts } from './stage/machine.ts'
 import { Stage } from './stage/stage.ts'
 import { serviceVersions } from './stage/versions.ts'
 
-const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, replay, memory]
+const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, ledger, replay, memory]
 const recordedFile = new URL('./results/recorded.json', import.meta.url)
 
 const usage = `npm run bench -- [options]

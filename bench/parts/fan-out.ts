@@ -44,7 +44,7 @@ function fanOutPart(scenario: Scenario): PartDefinition {
       const contestants = await Promise.all([holdfast(bench.stage), naive(bench.stage)])
       const [_ours, _theirs] = contestants
       for (const contestant of contestants) await open(contestant, scenario.shape)
-      await bench.stage.spinners()
+      const stopSpinners = await bench.stage.spinners()
       const common = await atCommonRate(bench, scenario, contestants)
       const ramps = []
       for (const contestant of contestants) {
@@ -55,6 +55,7 @@ function fanOutPart(scenario: Scenario): PartDefinition {
         await contestant.load.call('close', undefined)
         await contestant.load.stop()
       }
+      await stopSpinners()
       const best = ramps.map(result => result.best)
       const deliveries = scenario.commonRate * scenario.shape.perRoom
       return {

@@ -20,7 +20,7 @@ export const turn: PartDefinition = {
   async measure({ stage, seconds, say }) {
     const contestants = await Promise.all([oneNode(stage), bareServer(stage)])
     for (const contestant of contestants) await open(contestant, shape)
-    await stage.spinners()
+    const stopSpinners = await stage.spinners()
     const rows: Row[] = []
     const details: Record<string, StepResult[][]> = {}
     for (const { key, what, rate, together, goal, atMost } of loads) {
@@ -56,6 +56,7 @@ export const turn: PartDefinition = {
         others: { bare: middle(results[1]?.map(result => result.local.p50) ?? []) },
       })
     }
+    await stopSpinners()
     for (const contestant of contestants) await contestant.load.stop()
     return { rows, details, notes: [] }
   },

@@ -87,12 +87,13 @@ export class Stage implements AsyncDisposable {
     )
   }
 
-  /** One process per core that keeps it awake. */
-  async spinners(): Promise<void> {
-    await this.#only('spinners', async () => {
-      const all = await Promise.all(cpus().map(() => this.remote<SpinnerHandlers>('stage/spinner.ts')))
-      await Promise.all(all.map(spinner => spinner.call('spin', undefined)))
-    })
+  /** One process per core that keeps it awake; returns how to end them. */
+  async spinners(): Promise<() => Promise<void>> {
+    const all = await Promise.all(cpus().map(() => this.remote<SpinnerHandlers>('stage/spinner.ts')))
+    await Promise.all(all.map(spinner => spinner.call('spin', undefined)))
+    return async () => {
+      await Promise.all(all.map(spinner => spinner.stop()))
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
