@@ -23,7 +23,7 @@ export const oneRoom = fanOutPart({
   title: 'Fan-out: one room of 500 subscribers on two nodes',
   shape: { rooms: 1, perRoom: 500, sampleEvery: 20 },
   commonRate: 50,
-  highestRate: 3_200,
+  highestRate: 6_400,
   goals: { cpu: 2, rate: 4, p99Ms: 10 },
 })
 
