@@ -50,11 +50,7 @@ function forwardSignals(child) {
     process.on(signal, handler)
     return [signal, handler]
   })
-  // npm killed outright sends nothing: its place as our parent is then taken by another process.
-  const parent = process.ppid
-  const watch = setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 1_000)
   return () => {
-    clearInterval(watch)
     for (const [signal, handler] of handlers) process.off(signal, handler)
   }
 }
