@@ -80,6 +80,10 @@ BEGIN
   IF v_epoch <> p_epoch THEN
     RAISE EXCEPTION 'the ledger has another epoch' USING ERRCODE = 'HF001', DETAIL = v_epoch;
   END IF;
+  -- Nothing was there to be removed; what is committed meanwhile belongs to the next call.
+  IF v_offset IS NULL THEN
+    RETURN 0;
+  END IF;
   PERFORM set_config('holdfast.acting', 'remove_events', true);
   WITH removed AS (
     DELETE FROM holdfast.events AS gone
