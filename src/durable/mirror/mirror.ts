@@ -19,7 +19,7 @@ interface Lane {
   bytes: number
   busy: boolean
   /** The mirror's last position as it was told to this node; what lies at or below it is not sent. */
-  last: number
+  told: { readonly epoch: string; readonly last: number }
 }
 
 /**
@@ -77,7 +77,7 @@ export class Mirror {
   #lane(partition: number): Lane {
     let lane = this.#lanes.get(partition)
     if (!lane) {
-      lane = { partition, waiting: [], bytes: 0, busy: false, last: 0 }
+      lane = { partition, waiting: [], bytes: 0, busy: false, told: { epoch: '', last: 0 } }
       this.#lanes.set(partition, lane)
     }
     return lane
@@ -112,7 +112,7 @@ export class Mirror {
   /** One range after the other: behind a refused one all are refused, and would have been sent in vain. */
   async #mirror(lane: Lane, entries: readonly Entry[]): Promise<void> {
     for (const range of contiguousRanges(entries)) {
-      if (range.to <= lane.last || (await this.#apply(lane, range))) continue
+      if (this.#isThere(lane, range) || (await this.#apply(lane, range))) continue
       await delay(earlierCommitMs)
       if (await this.#apply(lane, range)) continue
       // The first fill may be one that was running already, and has looked at the ledger before this commit.
@@ -125,8 +125,14 @@ export class Mirror {
   }
 
   async #apply(lane: Lane, range: Range): Promise<boolean> {
+    const { epoch } = this.#mirrors
     const { code, last } = await this.#mirrors.apply(lane.partition, range, 'lines')
-    lane.last = last
+    lane.told = { epoch, last }
     return code === 'applied'
+  }
+
+  /** Another epoch has another mirror, and its positions may be lower. */
+  #isThere({ told }: Lane, range: Range): boolean {
+    return told.epoch === this.#mirrors.epoch && range.to <= told.last
   }
 }

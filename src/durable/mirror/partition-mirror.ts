@@ -47,6 +47,11 @@ export class PartitionMirrors {
     return this.#redis.reachable
   }
 
+  /** The ledger's epoch, which the names of all keys begin with. */
+  get epoch(): string {
+    return this.#epoch()
+  }
+
   get logSize(): number {
     return this.#options.logSize
   }
