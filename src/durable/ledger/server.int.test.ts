@@ -77,7 +77,10 @@ test('a ledger survives that Postgres goes away and comes back', async () => {
   const outcome = await ledger.append(lost)
   // A duplicate where the first answer came too late and the batch was sent again.
   expect(outcome.kind === 'stored' ? outcome.event.offset : 'offset' in outcome && outcome.offset).toBe(2)
-  expect(await ledger.readChannel('order:1', { limit: 9 })).toMatchObject({ head: 2, events: { length: 2 } })
+  const { events } = await ledger.readChannel('order:1', { limit: 9 })
+  // The last attempt of the batch that was given up may have reached the server when it came back.
+  expect(events.map(({ data }) => data)).toEqual(['1', '2', '3'].slice(0, events.length))
+  expect(events.length).toBeGreaterThan(1)
   await ledger.ping()
   await ledger.close()
 })
