@@ -66,6 +66,11 @@ export class PubSub {
     return this.#ready
   }
 
+  /** Another number than before: the connection was lost in between, and messages may be missing. */
+  get connection(): number {
+    return this.#connection
+  }
+
   /** Called each time a connection is up, the first included, and all channels wanted by then are subscribed on it. */
   onReconnect(listener: () => void): () => void {
     this.#reconnected.add(listener)

@@ -1,7 +1,7 @@
-import type { Logger, PubSub } from '../../platform/index.ts'
+import type { Logger } from '../../platform/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Feed } from './feed.ts'
-import type { Feeds } from './feeds.ts'
+import type { Bus, Feeds } from './feeds.ts'
 
 /** How often the ledger is asked where announcements can't be relied on; this is also delivery without Redis. */
 const tailMs = 200
@@ -28,7 +28,7 @@ export interface Announcements {
 export class Comparison {
   readonly #feeds: Feeds
   readonly #ledger: Ledger
-  readonly #bus: PubSub | undefined
+  readonly #bus: Bus | undefined
   readonly #announcements: Announcements
   readonly #logger: Logger
   /** Heads of tailed partitions up to which all their channels have been compared. */
@@ -37,11 +37,12 @@ export class Comparison {
   readonly #tidy: NodeJS.Timeout
   readonly #stopListening: () => void
   #tailing = false
+  #assuring = false
 
   constructor(
     feeds: Feeds,
     ledger: Ledger,
-    bus: PubSub | undefined,
+    bus: Bus | undefined,
     announcements: Announcements,
     logger: Logger,
   ) {
@@ -54,23 +55,14 @@ export class Comparison {
     this.#tidy = setInterval(() => this.#tidyTick(), tidyMs)
     this.#tail.unref()
     this.#tidy.unref()
-    this.#stopListening = bus?.onReconnect(() => this.#reconnected()) ?? (() => undefined)
+    const assureAll = () => void feeds.assure([...feeds]).catch(() => undefined)
+    this.#stopListening = bus?.onReconnect(assureAll) ?? (() => undefined)
   }
 
   close(): void {
     clearInterval(this.#tail)
     clearInterval(this.#tidy)
     this.#stopListening()
-  }
-
-  /** Until the comparison has succeeded the tail goes on, because nobody knows what was missed. */
-  #reconnected(): void {
-    const feeds = [...this.#feeds]
-    for (const feed of feeds) feed.confirmed = false
-    const done = () => {
-      for (const feed of feeds) feed.confirmed = true
-    }
-    this.#feeds.compare(feeds).then(done, () => undefined)
   }
 
   /** One at a time: a ledger that is slow is not asked again meanwhile. */
@@ -96,25 +88,33 @@ export class Comparison {
 
   /** Partitions with subscribed channels whose announcements may be missed. */
   #unreliable(): Set<number> {
-    const all = !this.#bus?.ready || !this.#announcements.reachable()
+    const all = !this.#announcements.reachable()
     const partitions = new Set<number>()
     for (const partition of this.#feeds.partitions()) {
       if (all || this.#announcements.behind(partition)) partitions.add(partition)
     }
-    if (!all) for (const feed of this.#feeds) if (!feed.confirmed) partitions.add(feed.partition)
+    if (!all) for (const feed of this.#feeds) if (!this.#feeds.assured(feed)) partitions.add(feed.partition)
     return partitions
   }
 
   #tidyTick(): void {
-    const now = Date.now()
+    const now = performance.now()
     this.#feeds.closeIdle(now)
     const quiet: Feed[] = []
     for (const feed of this.#feeds) {
-      if (!feed.confirmed && this.#bus?.ready) this.#feeds.confirmLate(feed).catch(() => undefined)
       if (now - feed.provenAt < quietMs) continue
       feed.dropClosed()
       quiet.push(feed)
     }
     this.#feeds.compare(quiet.slice(0, maxQuiet)).catch(() => undefined)
+    if (this.#bus?.ready && !this.#assuring) void this.#assureDoubtful()
+  }
+
+  /** All of them together, one round at a time: after a trouble there may be very many. */
+  async #assureDoubtful(): Promise<void> {
+    this.#assuring = true
+    const doubtful = [...this.#feeds].filter(feed => !this.#feeds.assured(feed))
+    await this.#feeds.assure(doubtful).catch(() => undefined)
+    this.#assuring = false
   }
 }

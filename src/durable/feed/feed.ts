@@ -31,11 +31,14 @@ export class Feed {
   #filling = false
   /** The last offset that retention is known to have removed. */
   floor = 0
-  /** Whether the bus has confirmed the channel; until then the ledger is asked often. */
-  confirmed = false
-  /** Milliseconds of the clock when the position was last known to be right. */
-  provenAt = Date.now()
-  emptySince = Date.now()
+  /**
+   * The connection of the bus on which nothing that is announced can have been missed; undefined, or another one than
+   * the present, where that is not known.
+   */
+  assuredOn: number | undefined
+  /** When the position was last known to be right. All times are those of `performance.now()`. */
+  provenAt = performance.now()
+  emptySince = performance.now()
   ended = false
 
   constructor(at: { channel: string; epoch: string; partition: number }, pages: Pages) {
@@ -73,7 +76,7 @@ export class Feed {
 
   /** Hears of the channel's head and floor in the ledger. */
   hear(head: number, floor: number): void {
-    this.provenAt = Date.now()
+    this.provenAt = performance.now()
     this.floor = Math.max(this.floor, floor)
     this.#sequence.hear(head)
     this.#deliver()
@@ -152,7 +155,7 @@ export class Feed {
     if (member.state === 'live') this.#live.remove(member.outlet.client)
     else this.#caughtUp()
     member.state = 'gone'
-    if (this.#members.size === 0) this.emptySince = Date.now()
+    if (this.#members.size === 0) this.emptySince = performance.now()
     return true
   }
 
@@ -163,7 +166,7 @@ export class Feed {
   #deliver(): void {
     let run = this.#sequence.take()
     if (run) {
-      this.provenAt = Date.now()
+      this.provenAt = performance.now()
       for (; run; run = this.#sequence.take()) {
         this.#live.publish(run.text, run.count)
         if (this.#catchingUp > 0) this.#recent.keep(run)
@@ -183,7 +186,7 @@ export class Feed {
   async #fill(): Promise<void> {
     this.#filling = true
     let page: Page | undefined
-    let openSince = Date.now()
+    let openSince = performance.now()
     for (let hole = this.#sequence.hole(); hole && !this.ended; hole = this.#sequence.hole()) {
       const before = this.position
       const read = await this.#pages.read(this.channel, hole.after, limitAfter(page)).catch(() => undefined)
@@ -193,10 +196,10 @@ export class Feed {
         this.offer(page.run)
       }
       if (this.position > before) {
-        openSince = Date.now()
+        openSince = performance.now()
         continue
       }
-      if (Date.now() - openSince > holePatienceMs) this.end()
+      if (performance.now() - openSince > holePatienceMs) this.end()
       else await new Promise(resolve => setTimeout(resolve, retryMs))
     }
     this.#filling = false

@@ -15,10 +15,12 @@ const lingerMs = 5_000
 /** Notices come in flocks after a wipe. */
 const noticeDelayMs = 20
 
+export type Bus = Pick<PubSub, 'ready' | 'connection' | 'subscribe' | 'unsubscribe' | 'onReconnect'>
+
 /** The durable channels with subscribers on this node. */
 export class Feeds {
   readonly #ledger: Ledger
-  readonly #bus: PubSub | undefined
+  readonly #bus: Bus | undefined
   readonly #heads: Heads
   readonly #pages: Pages
   readonly #logger: Logger
@@ -27,7 +29,7 @@ export class Feeds {
   readonly #byPartition = new Map<number, Set<Feed>>()
   readonly #notices = new Map<number, { heard(): void; timer: NodeJS.Timeout | undefined }>()
 
-  constructor(ledger: Ledger, bus: PubSub | undefined, heads: Heads, pages: Pages, logger: Logger) {
+  constructor(ledger: Ledger, bus: Bus | undefined, heads: Heads, pages: Pages, logger: Logger) {
     this.#ledger = ledger
     this.#bus = bus
     this.#heads = heads
@@ -84,19 +86,25 @@ export class Feeds {
     }
   }
 
-  /**
-   * Asks the bus for a channel again, and compares it with its head: a late confirmation proves nothing about what
-   * was published before it.
-   */
-  async confirmLate(feed: Feed): Promise<void> {
-    if (await this.#subscribe(feed)) {
-      await this.compare([feed])
-      feed.confirmed = true
-    }
+  /** Whether all that is announced reaches the feed; where not, the ledger has to be asked often. */
+  assured(feed: Feed): boolean {
+    return this.#bus?.ready === true && feed.assuredOn === this.#bus.connection
   }
 
-  async #subscribe(feed: Feed): Promise<boolean> {
-    if (!this.#bus) return false
+  /**
+   * Asks the bus for the feeds' channels again, and compares the feeds: a confirmation proves nothing about what was
+   * published before it.
+   */
+  async assure(feeds: readonly Feed[]): Promise<void> {
+    const connections = await Promise.all(feeds.map(feed => this.#subscribe(feed)))
+    await this.compare(feeds.filter((_, i) => connections[i] !== undefined))
+    for (const [i, feed] of feeds.entries()) feed.assuredOn = connections[i]
+  }
+
+  /** The connection of the bus that has confirmed the feed's channels; undefined where it can't now. */
+  async #subscribe(feed: Feed): Promise<number | undefined> {
+    if (!this.#bus) return undefined
+    const { connection } = this.#bus
     const { epoch, partition, channel } = feed
     const take = (message: Buffer) => {
       const run = parseRun(message)
@@ -108,18 +116,27 @@ export class Feeds {
         this.#bus.subscribe(busChannel(epoch, partition, channel), take),
         this.#bus.subscribe(partitionKeys(epoch, partition).notice, this.#notice(partition)),
       ])
-      return true
+      return connection
     } catch {
-      return false
+      return undefined
     }
   }
 
-  /** Compares positions with the ledger; what is behind reads on by itself. */
+  /**
+   * Compares positions with the ledger; what is behind reads on by itself. One that is just being opened hears of
+   * its head too: it may have asked for it before what this comparison is about.
+   */
   async compare(feeds: Iterable<Feed>): Promise<void> {
-    const asked = [...feeds].filter(feed => !feed.ended && feed.position >= 0)
+    const asked = [...feeds].filter(feed => !feed.ended)
     if (asked.length === 0) return
-    for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
-      for (const [channel, { head, floor }] of heads) this.#feeds.get(channel)?.hear(head, floor)
+    try {
+      for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
+        for (const [channel, { head, floor }] of heads) this.#feeds.get(channel)?.hear(head, floor)
+      }
+    } catch (error) {
+      // What gave rise to it does not come again.
+      for (const feed of asked) feed.assuredOn = undefined
+      throw error
     }
   }
 
@@ -141,8 +158,8 @@ export class Feeds {
   async #open(feed: Feed): Promise<void> {
     const confirming = this.#subscribe(feed)
     try {
-      feed.confirmed = await within(confirming, confirmWaitMs, 'the bus').catch(() => false)
-      const { head, floor } = await this.#head(feed.channel)
+      feed.assuredOn = await within(confirming, confirmWaitMs, 'the bus').catch(() => undefined)
+      const { head, floor } = await this.#head(feed)
       feed.open(head, floor)
     } catch (error) {
       this.#forget(feed)
@@ -155,13 +172,15 @@ export class Feeds {
    * Where the ledger can't answer, the history's top serves: a feed may begin at any place that exists, since what
    * lies above it comes as + 1 or is found missing by the comparison.
    */
-  async #head(channel: string): Promise<{ head: number; floor: number }> {
+  async #head(feed: Feed): Promise<{ head: number; floor: number }> {
+    const { channel } = feed
     try {
       return await this.#heads.read(channel)
     } catch (error) {
       const hot = await this.#pages.hot(channel, { since: 0, limit: 1 })
       if (!hot || hot.top === 0) throw error
       this.#logger.debug({ channel }, 'the ledger is away; a channel opens at its history’s top')
+      feed.assuredOn = undefined
       return { head: hot.top, floor: 0 }
     }
   }

@@ -83,12 +83,12 @@ export class Subscribing {
   /** Reads on from the member's place for as long as a reply may take. */
   async #read(feed: Feed, member: Member): Promise<string[] | undefined> {
     const publications: string[] = []
-    const end = Date.now() + replyMs
+    const end = performance.now() + replyMs
     let page: Page | undefined
     let bytes = 0
     while (member.at < feed.position && bytes < replyBytes) {
       const reading = this.#pages.read(feed.channel, member.at, limitAfter(page))
-      const read = await within(reading, end - Date.now(), 'the first page').catch(error => {
+      const read = await within(reading, end - performance.now(), 'the first page').catch(error => {
         // The rest of a long replay follows as pushes; a failure at the start is the client's to know.
         if (publications.length > 0 || error.code === 'DEPENDENCY_TIMEOUT') return undefined
         throw error

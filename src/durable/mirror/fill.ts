@@ -98,8 +98,8 @@ export class PartitionFill {
   }
 
   async #awaitOther(partition: number, head: number): Promise<void> {
-    const end = Date.now() + leaseMs
-    while (Date.now() < end) {
+    const end = performance.now() + leaseMs
+    while (performance.now() < end) {
       await delay(lookAgainMs)
       const state = await this.#mirrors.state(partition)
       if (state && state.last >= head) return
