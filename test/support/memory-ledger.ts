@@ -3,7 +3,7 @@ import type { Ledger, Outcome } from '../../src/durable/ledger/ledger.ts'
 
 /** The ledger's port in memory, for what has no protocol with Postgres in it. Every read takes a turn or more. */
 export class MemoryLedger implements Ledger {
-  readonly epoch = 'memory'
+  epoch = 'memory'
   readonly partitions = 1
   readonly events: StoredEvent[] = []
   readonly floors = new Map<string, number>()

@@ -33,18 +33,17 @@ export class History {
 
   /** @throws HoldfastError POSITION_LOST for another epoch, DEPENDENCY_* for a passing inability */
   async read({ channel, since, limit, reverse }: HistoryRequest): Promise<HistoryPage> {
+    const known = await this.#heads.read(channel).catch((error: HoldfastError) => error)
+    // Only now: the answer may have told of a new epoch.
     const { epoch } = this.#ledger
     if (since && since.epoch !== '' && since.epoch !== epoch) {
       throw new HoldfastError('POSITION_LOST', `${channel} has another epoch than ${since.epoch}`, {
         details: { epoch },
       })
     }
-    let known: ChannelHead
-    try {
-      known = await this.#heads.read(channel)
-    } catch (error) {
+    if (known instanceof Error) {
       const hot = await this.#withoutLedger(channel, { since: since?.offset ?? -1, limit, reverse })
-      if (!hot) throw error
+      if (!hot) throw known
       return { ...hot, epoch }
     }
     const { head, floor } = known

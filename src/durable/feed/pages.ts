@@ -50,7 +50,8 @@ export class Pages {
    * @throws HoldfastError DEPENDENCY_* when neither Redis nor the ledger can answer at this moment
    */
   read(channel: string, since: number, limit: number): Promise<PageRead> {
-    const key = `${since} ${limit} ${channel}`
+    // What was asked in another epoch may be about other events.
+    const key = `${this.#ledger.epoch} ${since} ${limit} ${channel}`
     let flight = this.#flights.get(key)
     if (!flight) {
       flight = this.#read(channel, since, limit).finally(() => this.#flights.delete(key))

@@ -12,7 +12,8 @@ export interface AppenderOptions {
   /** One pool of one connection per lane. */
   readonly pools: readonly AnsweringPool[]
   readonly epoch: () => string
-  readonly onEpochFound: (epoch: string) => void
+  /** Returns whether it is the present epoch. */
+  readonly onEpochFound: (epoch: string) => boolean
   readonly onStored: (events: readonly StoredEvent[]) => void
   readonly limits?: Partial<AppenderLimits>
   readonly logger?: Logger

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
+import { tcpProxy } from '../../../test/support/tcp-proxy.ts'
+import { until } from '../../../test/support/until.ts'
 import { newEventId } from '../../domain/index.ts'
 
 let db: TestLedger
@@ -50,6 +52,22 @@ test('an offset expected in the old epoch is void', async () => {
   expect(await ledger.append(event(1))).toMatchObject({ kind: 'stored', event: { offset: 2 } })
 })
 
+test('an append with an expected offset whose answer was lost is found in the new epoch', async () => {
+  const proxy = await tcpProxy(db.url)
+  const ledger = await db.open({ url: proxy.through(db.url), limits: { deadlineMs: 20_000 } })
+  // Twice, so that the statement is prepared: from now on the server speaks only after the commit.
+  await ledger.append(event(0))
+  await ledger.append(event(1))
+  proxy.loseAnswers()
+  const pending = ledger.append(event(2))
+  await until('an answer is lost', () => proxy.lost() > 0)
+  await newEpoch()
+  proxy.answerAgain()
+  expect(await pending).toMatchObject({ kind: 'duplicate', offset: 3 })
+  await ledger.close()
+  await proxy.close()
+})
+
 test('a node that only reads notices a new epoch by the heads', async () => {
   const [ledger] = db.ledgers
   const epoch = await newEpoch()
@@ -70,4 +88,19 @@ test('a new epoch waits for the batches in flight and comes between two', async 
   await Promise.all(db.ledgers.map(ledger => ledger.append(event())))
   expect(db.ledgers.map(({ epoch }) => epoch)).toEqual([epochs[2], epochs[2]])
   for (const epoch of heard) expect(epochs).toContain(epoch)
+})
+
+test('an answer of a past epoch is no answer', async () => {
+  const [ledger] = db.ledgers
+  const past = ledger.epoch
+  const epoch = await newEpoch()
+  await ledger.partitionHeads([0])
+  // As a primary does that has been replaced and does not know it yet.
+  await db.sql.begin(async sql => {
+    await sql`select set_config('holdfast.acting', 'new_epoch', true)`
+    await sql`update holdfast.ledger set epoch = ${past}`
+  })
+  await expect(ledger.partitionHeads([0])).rejects.toMatchObject({ remedy: 'retry_later' })
+  await expect(ledger.channelHeads(['order:1'])).rejects.toMatchObject({ remedy: 'retry_later' })
+  expect(ledger.epoch).toBe(epoch)
 })

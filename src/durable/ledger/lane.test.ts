@@ -17,6 +17,7 @@ function entry(n: number, change: { expectedOffset?: number; data?: string } = {
 function laneOver(
   answer: (batch: readonly Entry[], attempt: number) => Promise<void>,
   over: Partial<LaneLimits> = {},
+  pastEpochs: readonly string[] = [],
 ) {
   const batches: string[][] = []
   const stored: string[] = []
@@ -30,6 +31,8 @@ function laneOver(
         return entries.map((one): Outcome => {
           const known = stored.indexOf(one.data) + 1
           if (known > 0) return { kind: 'duplicate', offset: known, time: 1 }
+          if (one.expectedOffset !== null && one.expectedOffset !== stored.length)
+            return { kind: 'conflict', head: stored.length }
           const offset = stored.push(one.data)
           const { channel, id, type, data, meta, partition } = one
           return {
@@ -38,7 +41,7 @@ function laneOver(
           }
         })
       },
-      epochFound: epoch => epochs.push(epoch),
+      epochFound: epoch => epochs.push(epoch) > 0 && !pastEpochs.includes(epoch),
       released: bytes => {
         released += bytes
       },
@@ -140,6 +143,13 @@ test('under another epoch plain events go on, and expected offsets are void', as
   expect(plain).toMatchObject({ status: 'fulfilled', value: { kind: 'stored' } })
   expect(expecting).toMatchObject({ status: 'rejected', reason: { code: 'EPOCH_CHANGED' } })
   expect(stored).toEqual(['1'])
+})
+
+test('a server with a past epoch makes no offset void: the append fails for now', async () => {
+  const { lane, batches } = laneOver(() => Promise.reject(sqlError('HF001', 'past')), {}, ['past'])
+  const error = await lane.append(entry(1, { expectedOffset: 0 })).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code: 'DEPENDENCY_FAILED', remedy: 'retry_later' })
+  expect(batches).toHaveLength(1)
 })
 
 test('a refusal of the statement itself is not repeated', async () => {

@@ -16,14 +16,20 @@ export interface LaneLimits {
 export interface LaneWork {
   /** Sends one batch as one statement. `repeated`: an earlier attempt may have stored these events already. */
   readonly send: (entries: readonly Entry[], repeated: boolean) => Promise<readonly Outcome[]>
-  readonly epochFound: (epoch: string) => void
+  /** The database has this epoch. Returns whether it is the present one; a past one is that of a wrong server. */
+  readonly epochFound: (epoch: string) => boolean
   /** An event has got its end: so many bytes wait no longer. */
   readonly released: (bytes: number) => void
   readonly attemptFailed: (error: HoldfastError, attempt: number) => void
 }
 
+/** No channel's head: with it an event is only looked for by its id. */
+const noOffset = -1
+
 interface Pending {
-  readonly entry: Entry
+  entry: Entry
+  /** The epoch in which the offset that it expected means nothing. */
+  voidIn?: string
   readonly deadline: number
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (error: HoldfastError) => void
@@ -100,8 +106,8 @@ export class Lane {
       } catch (thrown) {
         const error = postgresError(thrown)
         const epoch = otherEpoch(error)
-        if (epoch !== undefined) {
-          this.#changeEpoch(open, epoch)
+        if (epoch !== undefined && this.#work.epochFound(epoch)) {
+          for (const pending of open) voidExpectation(pending, epoch)
         } else if (isAboutContent(error)) {
           return this.#isolate(open, error, attempt > 1)
         } else if (isFinal(error)) {
@@ -113,15 +119,6 @@ export class Lane {
           await delay(Math.min(20 * 2 ** attempt, 500) * (0.5 + Math.random()))
         }
       }
-    }
-  }
-
-  /** Offsets of another life of the numbering mean nothing; everything else goes into the new one. */
-  #changeEpoch(open: readonly Pending[], epoch: string): void {
-    this.#work.epochFound(epoch)
-    for (const pending of open) {
-      if (pending.entry.expectedOffset === null) continue
-      this.#reject(pending, new HoldfastError('EPOCH_CHANGED', `the ledger's epoch is now ${epoch}`))
     }
   }
 
@@ -156,7 +153,10 @@ export class Lane {
   }
 
   #resolve(pending: Pending | undefined, outcome: Outcome): void {
-    if (pending && this.#end(pending)) pending.resolve(outcome)
+    if (!pending) return
+    if (pending.voidIn !== undefined && outcome.kind === 'conflict') {
+      this.#reject(pending, new HoldfastError('EPOCH_CHANGED', `the ledger's epoch is now ${pending.voidIn}`))
+    } else if (this.#end(pending)) pending.resolve(outcome)
   }
 
   #reject(pending: Pending, error: HoldfastError): void {
@@ -169,4 +169,14 @@ export class Lane {
     this.#work.released(pending.entry.bytes)
     return true
   }
+}
+
+/**
+ * Offsets of another life of the numbering mean nothing. But an earlier attempt may have stored the event, so it is
+ * sent once more, and can only be found; everything else goes into the new epoch.
+ */
+function voidExpectation(pending: Pending, epoch: string): void {
+  if (pending.entry.expectedOffset === null) return
+  pending.entry = { ...pending.entry, expectedOffset: noOffset }
+  pending.voidIn = epoch
 }

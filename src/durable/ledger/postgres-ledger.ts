@@ -136,14 +136,14 @@ class PostgresLedger implements Ledger {
     if (channels.length === 0) return new Map()
     const partitions = channels.map(channel => this.partitionOf(channel))
     const { epoch, heads } = await this.#reads.run(sql => channelHeads(sql, channels, partitions))
-    this.#foundEpoch(epoch)
+    this.#checkEpoch(epoch)
     return heads
   }
 
   async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     if (partitions.length === 0) return new Map()
     const { epoch, heads } = await this.#reads.run(sql => partitionHeads(sql, partitions))
-    this.#foundEpoch(epoch)
+    this.#checkEpoch(epoch)
     return heads
   }
 
@@ -156,13 +156,25 @@ class PostgresLedger implements Ledger {
     await Promise.all([...this.#appends, this.#reads].map(pool => pool.close()))
   }
 
-  #foundEpoch(epoch: string | undefined): void {
-    if (epoch === undefined || epoch === this.#epoch || this.#pastEpochs.has(epoch)) return
+  /** @throws HoldfastError DEPENDENCY_FAILED for an answer of a past epoch: its numbers mean nothing any more */
+  #checkEpoch(epoch: string | undefined): void {
+    if (epoch === undefined || this.#foundEpoch(epoch)) return
+    throw new HoldfastError(
+      'DEPENDENCY_FAILED',
+      `Postgres has answered for ${epoch}, a past epoch of the ledger`,
+    )
+  }
+
+  /** Whether it is the present epoch, which it may have become by this. */
+  #foundEpoch(epoch: string): boolean {
+    if (epoch === this.#epoch) return true
+    if (this.#pastEpochs.has(epoch)) return false
     this.#logger?.warn({ from: this.#epoch, to: epoch }, 'the ledger has a new epoch')
     this.#pastEpochs.add(this.#epoch)
     this.#epoch = epoch
     this.#appender.forgetHeads()
     this.#tell(this.#epochListeners, epoch)
+    return true
   }
 
   #tell<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
