@@ -62,6 +62,32 @@ describe('a mailbox', () => {
     expect(sink.writes).toEqual([['reply 1\nreply 2', 'realtime 1', 'realtime 2', 'durable', 'replay']])
   })
 
+  it('joins replies to frames that clients take, and a reply that is larger alone', async () => {
+    const { sink, mailbox } = given()
+    const lines = ['a', 'b'.repeat(200_000), 'c'.repeat(100_000), 'd', 'e'.repeat(2_000_000), 'f', 'g']
+    for (const line of lines) mailbox.reply(line)
+    await turn()
+    expect(sink.writes).toHaveLength(1)
+    expect(sink.writes[0]?.map(text => text.split('\n').map(line => line[0]))).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+      ['e'],
+      ['f', 'g'],
+    ])
+    expect(sink.writes[0]?.join('\n').split('\n')).toEqual(lines)
+  })
+
+  it('says that there is room when more replies than the bound have gone at once', async () => {
+    const { mailbox, events } = given(100)
+    mailbox.reply('x'.repeat(100))
+    await turn()
+    expect(events).toEqual([])
+    mailbox.reply('x'.repeat(101))
+    await turn()
+    expect(events).toEqual(['room'])
+    expect(mailbox.replyBytes).toBe(0)
+  })
+
   it('keeps what it has while the kernel is behind, and lets replies overtake what waits', async () => {
     const { sink, mailbox, events } = given()
     sink.stuck = true

@@ -10,12 +10,18 @@ export interface MailboxOptions {
   readonly maxBytes: number
   /** The bound is passed: the receiver is too slow. Called once; the mailbox is closed already. */
   readonly onOverflow: () => void
-  /** The kernel has caught up after it had lagged behind. */
+  /** The kernel has caught up after it had lagged behind, or has taken more than `maxBytes` of replies. */
   readonly onRoom: () => void
 }
 
 /** Replay handed to the socket at once; what is written can not be overtaken by a cursor any more. */
 const replayChunkBytes = 262_144
+
+/**
+ * Replies joined into one frame, unless a single one is larger: many clients refuse frames above a limit of theirs
+ * (Python's usual library above 1 MiB).
+ */
+const frameCharacters = 262_144
 
 /**
  * The bounded queue before one socket, in lanes: replies, live realtime, live durable, replay. It is written at
@@ -100,8 +106,10 @@ export class Mailbox implements Flushable {
   flush(): void {
     this.#scheduled = false
     if (this.#closed || this.#lagging) return
+    const crowded = this.#replyBytes > this.#options.maxBytes
     this.#write(replayChunkBytes)
     if (!this.#replay.isEmpty) this.#schedule()
+    if (crowded && !this.#lagging) this.#options.onRoom()
   }
 
   /** Writes replies and live pushes whatever the kernel has taken, then takes no more. For an orderly end. */
@@ -150,7 +158,7 @@ export class Mailbox implements Flushable {
   #takeAll(replayBytes: number): Packet[] {
     const packets: Packet[] = []
     if (this.#replies.length > 0) {
-      packets.push(Packet.of(this.#replies))
+      for (const lines of portionsOf(this.#replies)) packets.push(Packet.of(lines))
       this.#replies = []
     }
     for (const queue of [this.#realtime, this.#durable]) {
@@ -192,4 +200,19 @@ export class Mailbox implements Flushable {
     while (readers[0] && readers[0].behind <= this.#replayWritten) readers.shift()?.resolve()
     if (readers.length === 0) this.#replayReaders = undefined
   }
+}
+
+/** The lines in their order, in portions of at most a frame. */
+function* portionsOf(lines: readonly string[]): Generator<readonly string[]> {
+  let from = 0
+  let characters = 0
+  for (const [i, { length }] of lines.entries()) {
+    if (i > from && characters + length > frameCharacters) {
+      yield lines.slice(from, i)
+      from = i
+      characters = 0
+    }
+    characters += length
+  }
+  yield from === 0 ? lines : lines.slice(from)
 }

@@ -31,6 +31,20 @@ describe('pending replies', () => {
     expect(replies.size).toBe(0)
   })
 
+  it('count what waits for its turn, until it has been sent', () => {
+    const { sent, replies } = given()
+    const [slow, fast, faster] = [replies.open(1), replies.open(2), replies.open(3)]
+    fast.finish('12345')
+    faster.finish('678')
+    expect(replies.heldCharacters).toBe(8)
+    faster.overtake()
+    expect(replies.heldCharacters).toBe(5)
+    vi.advanceTimersByTime(200)
+    expect([replies.heldCharacters, sent]).toEqual([0, ['678', '12345']])
+    slow.finish('9')
+    expect(replies.heldCharacters).toBe(0)
+  })
+
   it('say when they have been sent', () => {
     const { sent, replies } = given()
     const [a, b] = [replies.open(1), replies.open(2)]

@@ -38,6 +38,7 @@ export class PendingReplies {
   readonly #queue: Entry[] = []
   /** Those that have lost their place; almost always none. */
   #late: Entry[] = []
+  #heldCharacters = 0
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -48,6 +49,11 @@ export class PendingReplies {
   /** Commands without an answer. */
   get size(): number {
     return this.#queue.length + this.#late.length
+  }
+
+  /** Characters of answers that wait for those of earlier commands. */
+  get heldCharacters(): number {
+    return this.#heldCharacters
   }
 
   open(id: number): Pending {
@@ -69,6 +75,7 @@ export class PendingReplies {
   readonly #settle = (entry: Entry, now: boolean): void => {
     if (this.#closed) return
     if (now) this.#loseTurn(entry)
+    else this.#heldCharacters += entry.answer?.length ?? 0
     if (this.#late.includes(entry)) {
       if (entry.answer === undefined) return
       this.#late = this.#late.filter(each => each !== entry)
@@ -92,7 +99,10 @@ export class PendingReplies {
   }
 
   #send(entry: Entry): void {
-    if (entry.answer !== undefined) this.#options.send(entry.answer)
+    if (entry.answer !== undefined) {
+      this.#heldCharacters -= entry.answer.length
+      this.#options.send(entry.answer)
+    }
     entry.sent?.()
   }
 

@@ -2,6 +2,7 @@ import type { ClientInfo } from '../domain/index.ts'
 import type { Disconnect } from '../protocol/index.ts'
 import type { ChannelOrder } from './channel-order.ts'
 import type { GatewayParts } from './parts.ts'
+import type { ReadTurns } from './read-turns.ts'
 import type { SessionSubscriptions } from './session-subscriptions.ts'
 import type { Credentials } from './types.ts'
 
@@ -21,6 +22,7 @@ export interface SessionContext {
   readonly closed: boolean
   readonly subscriptions: SessionSubscriptions
   readonly order: ChannelOrder
+  readonly reads: ReadTurns
   /** The client as others see it in this channel. */
   infoIn(channel: string): ClientInfo
   /** Sends a line beside the replies, ahead of all publications. */

@@ -21,24 +21,13 @@ import { Heartbeat } from './heartbeat.ts'
 import { Mailbox } from './mailbox.ts'
 import type { GatewayParts } from './parts.ts'
 import { type Pending, PendingReplies } from './pending-replies.ts'
+import { ReadTurns } from './read-turns.ts'
 import { Reading } from './reading.ts'
 import type { Opening, SessionContext } from './session-context.ts'
+import { isPerformable, type Performable, type SessionState } from './session-state.ts'
 import { SessionSubscriptions } from './session-subscriptions.ts'
 import type { Transport } from './transport.ts'
 import type { Credentials, SessionHandle } from './types.ts'
-
-type Performable = Exclude<Command, { kind: 'pong' | 'send' | 'connect' }>
-
-/**
- *   opened ── connect ─► connecting ── reply ─► connected ─► closed
- *                            └─ error reply ─► refused ─────┘
- */
-type State =
-  | { readonly kind: 'opened'; readonly staleAtMs: number }
-  | { readonly kind: 'connecting'; readonly staleAtMs: number; readonly waiting: Performable[] }
-  | { readonly kind: 'refused'; readonly staleAtMs: number }
-  | { readonly kind: 'connected'; readonly heartbeat: Heartbeat }
-  | { readonly kind: 'closed' }
 
 /** A command that is slower than this no longer holds back the replies of later ones. */
 const overtakeMs = 250
@@ -51,6 +40,7 @@ export class Session implements SessionHandle, SessionContext {
   readonly client = randomUUID() as string
   readonly parts: GatewayParts
   readonly order = new ChannelOrder()
+  readonly reads: ReadTurns
   readonly subscriptions: SessionSubscriptions
   readonly mailbox: Mailbox
   info: ClientInfo = { user: '', client: this.client }
@@ -59,7 +49,7 @@ export class Session implements SessionHandle, SessionContext {
   readonly #transport: Transport
   readonly #replies: PendingReplies
   readonly #reading: Reading
-  #state: State
+  #state: SessionState
   #draining = false
 
   constructor(parts: GatewayParts, transport: Transport, handshake: Opening) {
@@ -82,6 +72,7 @@ export class Session implements SessionHandle, SessionContext {
       onSettled: () => this.#afterCommands(),
     })
     this.#reading = new Reading(transport, limits.maxMailboxBytes)
+    this.reads = new ReadTurns(() => this.#replyBytes < limits.maxMailboxBytes)
     this.subscriptions = new SessionSubscriptions(this, parts)
   }
 
@@ -271,10 +262,16 @@ export class Session implements SessionHandle, SessionContext {
     else this.#adjustReading()
   }
 
+  /** Of answers that the client has not taken, or that wait for their turn. */
+  get #replyBytes(): number {
+    return this.mailbox.replyBytes + this.#replies.heldCharacters
+  }
+
   #adjustReading(): void {
     const state = this.#state
     const waiting = state.kind === 'connecting' ? state.waiting.length : 0
-    this.#reading.adjust({ commands: this.#replies.size + waiting, replyBytes: this.mailbox.replyBytes })
+    this.#reading.adjust({ commands: this.#replies.size + waiting, replyBytes: this.#replyBytes })
+    this.reads.look()
   }
 
   #endBad(detail: string): void {
@@ -288,8 +285,4 @@ export class Session implements SessionHandle, SessionContext {
     this.parts.registry.remove(this)
     this.subscriptions.closeAll()
   }
-}
-
-function isPerformable(command: Command): command is Performable {
-  return command.kind !== 'pong' && command.kind !== 'send' && command.kind !== 'connect'
 }

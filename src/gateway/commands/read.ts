@@ -43,7 +43,10 @@ export function history(session: SessionContext, command: HistoryCommand, pendin
   })
 }
 
-/** Reads start in the order of the channel's commands and do not hold up what comes after them. */
+/**
+ * Reads start in the order of the channel's commands and do not hold up what comes after them. What has been answered
+ * with a temporary error, because its turn came too late, is not read any more.
+ */
 function read(
   session: SessionContext,
   action: 'presence' | 'history',
@@ -53,8 +56,12 @@ function read(
 ): Promise<string> {
   return session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check(action, channel, session.subscriptions))
-    const answer = act()
-    letGo()
-    return answer
+    const turn = session.reads.run(() => {
+      if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the command took too long')
+      const answer = act()
+      letGo()
+      return answer
+    })
+    return pending.within(turn)
   })
 }
