@@ -136,6 +136,15 @@ export class FrameClient {
     return this.#lines
   }
 
+  /** Takes everything that has come, whatever it is. */
+  takeAll(): string[] {
+    return this.#lines.splice(0)
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended !== undefined
+  }
+
   close(): void {
     this.#socket.terminate()
   }
