@@ -169,6 +169,28 @@ describe('continuing', () => {
   })
 })
 
+describe('a cold past of large events', () => {
+  it('comes in pieces that a slow socket can take, in replies and in pages of history', async () => {
+    const channel = channelName()
+    const data = JSON.stringify('x'.repeat(60_000))
+    await append(nodes.a, channel, 60, { data })
+    await nodes.redis.flushall()
+    const bytes = (publications: readonly string[]) => publications.join('').length
+    const outlet = new RecordingOutlet()
+    const recover = { offset: 0, epoch: '' }
+    const subscription = await nodes.b.subscribe({ channel, outlet, options: durable, recover })
+    subscription.join()
+    expect(bytes(subscription.publications)).toBeLessThan(1_000_000)
+    const expected = 60 - subscription.publications.length
+    await until('the rest has come', () => outlet.lines.length >= expected)
+    expect(outlet.offsets()).toEqual(dense(subscription.publications.length + 1, 60))
+    for (const { packet } of outlet.packets) expect(packet.payload.length).toBeLessThan(1_100_000)
+    const page = await nodes.b.history({ channel, limit: 300, reverse: false })
+    expect(page.publications.length).toBeGreaterThan(0)
+    expect(bytes(page.publications)).toBeLessThan(1_000_000)
+  })
+})
+
 describe('history', () => {
   const offsets = (page: { publications: readonly string[] }) =>
     page.publications.map(text => (JSON.parse(text) as { offset: number }).offset)

@@ -5,7 +5,7 @@ import type { ChannelHead, Ledger } from '../ledger/ledger.ts'
 import { within } from '../mirror/deadline.ts'
 import { eventLine } from '../mirror/entry.ts'
 import type { Heads } from './heads.ts'
-import type { Pages } from './pages.ts'
+import { type Pages, pageBytes } from './pages.ts'
 
 const deadlineMs = 4_000
 
@@ -67,7 +67,7 @@ export class History {
   }
 
   async #cold(channel: string, slice: Slice, epoch: string): Promise<HistoryPage> {
-    const read = this.#ledger.readChannel(channel, slice)
+    const read = this.#ledger.readChannel(channel, { ...slice, maxBytes: pageBytes })
     const { events, head, floor } = await within(read, deadlineMs, 'reading history from the ledger')
     const publications = events.map(event => publicationOf(channel, eventLine(event)))
     return { publications, offset: head, epoch, floor }

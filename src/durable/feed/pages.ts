@@ -11,7 +11,7 @@ const deadlineMs = 5_000
 /** Entries of a page, unless they are large. */
 export const pageLimit = 1_000
 const firstPageLimit = 256
-const pageBytes = 512 * 1_024
+export const pageBytes = 512 * 1_024
 
 /** A piece of a channel's past, ready for sockets; shared between all that want it. */
 export interface Page {
@@ -27,7 +27,10 @@ export type PageRead =
   /** The ledger has nothing after the asked offset. */
   | { readonly kind: 'end'; readonly head: number }
 
-/** How many entries the page after this one should have at most, so that pages stay below half a megabyte. */
+/**
+ * How many entries the page after this one should have at most, so that pages stay below half a megabyte. Only where
+ * events are known to be small the read itself is not bounded in bytes.
+ */
 export function limitAfter(page: Page | undefined): number {
   if (!page) return firstPageLimit
   const average = page.packet.payload.length / page.run.count
@@ -77,7 +80,7 @@ export class Pages {
     const hot = await this.hot(channel, { since, limit })
     if (hot && hot.count > 0) return { kind: 'page', page: pageOf(since, [hot.text], hot.count) }
     const { events, head, floor } = await within(
-      this.#ledger.readChannel(channel, { since, limit }),
+      this.#ledger.readChannel(channel, { since, limit, ...(limit < pageLimit && { maxBytes: pageBytes }) }),
       deadlineMs,
       'reading a page of the ledger',
     )

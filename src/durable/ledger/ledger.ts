@@ -26,6 +26,15 @@ export interface PartitionPage {
   readonly through: number
 }
 
+export interface ChannelRequest {
+  /** Exclusive. */
+  readonly since?: number
+  readonly limit: number
+  /** Bytes of data, behind the first of which no further event begins. Finding that end costs a third of a read. */
+  readonly maxBytes?: number
+  readonly reverse?: boolean
+}
+
 export interface ChannelPage extends ChannelHead {
   /** In ascending order, dense; with `reverse` in descending order. */
   readonly events: readonly StoredEvent[]
@@ -48,10 +57,7 @@ export interface Ledger {
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void
   /** Called when the ledger's epoch has been found to be another one (`ledger new-epoch`). */
   onEpoch(listener: (epoch: string) => void): () => void
-  readChannel(
-    channel: string,
-    request: { since?: number; limit: number; reverse?: boolean },
-  ): Promise<ChannelPage>
+  readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage>
   /** Events with positions from … (inclusive), at most `limit` of them. `through` ≥ from − 1 says how far it looked. */
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage>
   channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>>

@@ -4,7 +4,7 @@ import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { entryOf } from './entry.ts'
-import type { ChannelHead, ChannelPage, Ledger, Outcome, PartitionPage } from './ledger.ts'
+import type { ChannelHead, ChannelPage, ChannelRequest, Ledger, Outcome, PartitionPage } from './ledger.ts'
 import { partitionOf } from './partition-of.ts'
 import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
 import { checkServer, type LedgerIdentity } from './start-check.ts'
@@ -121,10 +121,7 @@ class PostgresLedger implements Ledger {
     return () => this.#epochListeners.delete(listener)
   }
 
-  readChannel(
-    channel: string,
-    request: { since?: number; limit: number; reverse?: boolean },
-  ): Promise<ChannelPage> {
+  readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage> {
     return this.#reads.run(sql => readChannel(sql, this.partitionOf(channel), channel, request))
   }
 

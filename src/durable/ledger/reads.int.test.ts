@@ -66,3 +66,17 @@ test('heads are told for everything that was asked, also where there is nothing'
   )
   expect(await ledger.channelHeads([])).toEqual(new Map())
 })
+
+test('a page ends behind the event that fills its bytes, and has one event at least', async () => {
+  const large = 'large:1'
+  const data = JSON.stringify('x'.repeat(998))
+  for (let n = 0; n < 9; n++) await ledger.append({ channel: large, type: 'T', data, id: newEventId() })
+  const read = async (request: Parameters<typeof ledger.readChannel>[1]) =>
+    offsets(await ledger.readChannel(large, request))
+  expect(await read({ limit: 9, maxBytes: 1 })).toEqual([1])
+  expect(await read({ limit: 9, maxBytes: 3_000 })).toEqual([1, 2, 3])
+  expect(await read({ limit: 2, maxBytes: 3_000 })).toEqual([1, 2])
+  expect(await read({ since: 7, limit: 9, maxBytes: 3_000 })).toEqual([8, 9])
+  expect(await read({ since: 8, limit: 9, maxBytes: 2_500, reverse: true })).toEqual([7, 6, 5])
+  expect(await read({ since: 9, limit: 9, maxBytes: 2_500 })).toEqual([])
+})

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { intArray, textArray } from './array-literal.ts'
-import type { ChannelHead, ChannelPage, PartitionPage } from './ledger.ts'
+import type { ChannelHead, ChannelPage, ChannelRequest, PartitionPage } from './ledger.ts'
 
 /** An answer together with the epoch it belongs to. */
 export interface Heads<K, V> {
@@ -17,9 +17,10 @@ export async function readChannel(
   sql: Sql,
   partition: number,
   channel: string,
-  request: { since?: number; limit: number; reverse?: boolean },
+  request: ChannelRequest,
 ): Promise<ChannelPage> {
-  const page = request.reverse
+  const order = request.reverse ? sql`desc` : sql``
+  const rowsWanted = request.reverse
     ? sql`select * from holdfast.events
           where partition = ${partition} and channel = ${channel}
             and "offset" < ${request.since ?? Number.MAX_SAFE_INTEGER}
@@ -27,6 +28,14 @@ export async function readChannel(
     : sql`select * from holdfast.events
           where partition = ${partition} and channel = ${channel} and "offset" > ${request.since ?? 0}
           order by "offset" limit ${request.limit}`
+  const page =
+    request.maxBytes === undefined
+      ? rowsWanted
+      : sql`select * from (
+              select w.*, sum(octet_length(w.data)) over (order by w."offset" ${order} rows unbounded preceding)
+                          - octet_length(w.data) as bytes_before
+              from (${rowsWanted}) as w
+            ) as measured where bytes_before < ${request.maxBytes}`
   const rows = await sql<ChannelRow[]>`
     select b.head, b.floor, e.position, e."offset", e.id, e.type, e.data, e.meta, e.time
     from (
@@ -39,7 +48,7 @@ export async function readChannel(
                 where f.partition = ${partition} and f.channel = ${channel}), 0) as floor
     ) as b
     left join (${page}) as e on true
-    order by e."offset" ${request.reverse ? sql`desc` : sql``}`
+    order by e."offset" ${order}`
   const { head = 0, floor = 0 } = rows[0] ?? {}
   const events = rows.flatMap(({ offset, position, id, type, data, meta, time }) =>
     offset === null ? [] : [{ channel, offset, position, partition, id, type, data, meta, time }],
