@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import type { Centrifuge } from 'centrifuge'
@@ -67,10 +68,7 @@ describe('a node that is sent nonsense', () => {
 
   const opened = () => RawSocket.open(attacked.port)
   const client = async () => FrameClient.connected(attacked.url, await token('mallory'))
-  const memoryMiB = () => {
-    const status = readFileSync(`/proc/${attacked.process.pid}/status`, 'utf8')
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024
-  }
+  const memoryMiB = () => residentMiB(attacked.process.pid ?? 0)
 
   const connectCommand = frameBytes('{"id":1,"connect":{}}')
   it.each([
@@ -389,6 +387,15 @@ describe('a node that is sent nonsense', () => {
     expect(answer.slice(9, 9 + status.length)).toBe(status)
   })
 })
+
+/** The memory of a process that is not swapped out. */
+function residentMiB(pid: number): number {
+  const kibibytes =
+    process.platform === 'linux'
+      ? /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+      : execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
+  return Number(kibibytes) / 1_024
+}
 
 function longParts(): Buffer[] {
   const first = frameBytes(`"${'x'.repeat(40_000)}`, { fin: false })
