@@ -84,7 +84,7 @@ export function openChannel<C extends Contract, Name extends string>(
         channel: name,
         type,
         data: copied(data),
-        id: id ?? newEventId(clock.now()),
+        id: id ?? newEventId(),
         ...(expectedOffset !== undefined && { expectedOffset }),
       }
       return appender.append(command, signal)

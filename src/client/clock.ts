@@ -1,6 +1,6 @@
 /** Time as the client needs it; tests bring their own. */
 export interface Clock {
-  /** Milliseconds. */
+  /** Milliseconds since some moment; never set back, so that nothing waits for an hour to come again. */
   now(): number
   /** Runs `task` once, at the earliest after `ms` milliseconds; returns how to call that off. */
   after(ms: number, task: () => void): () => void
@@ -9,7 +9,7 @@ export interface Clock {
 }
 
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => performance.now(),
   after(ms, task) {
     const timer = setTimeout(task, ms)
     return () => clearTimeout(timer)
