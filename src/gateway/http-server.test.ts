@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type RawData, WebSocket, WebSocketServer } from 'ws'
 import { ControlRoom, MemoryRouter, RecordedSessions } from '../../test/support/gateway.ts'
+import { until } from '../../test/support/until.ts'
 import { HoldfastError } from '../domain/index.ts'
 import { createLogger, parseConfig } from '../platform/index.ts'
 import { createHttpApi } from './api/http-api.ts'
@@ -102,6 +103,25 @@ describe('a server of our own', () => {
   it('names the host when this machine does not have it', async () => {
     const error = await faultOf(ours().listen('192.0.2.1', 0))
     expect(error.message).toContain('HOLDFAST_HOST')
+  })
+
+  it('answers the request in hand when it closes, and ends its connection with that', async () => {
+    const server = ours()
+    const { port } = await server.listen('127.0.0.1', 0)
+    const socket = connect(port, '127.0.0.1')
+    let answer = ''
+    socket.on('data', chunk => {
+      answer += chunk.toString()
+    })
+    socket.write('POST /api/info HTTP/1.1\r\nHost: a\r\nX-API-Key: k\r\nContent-Length: 2\r\n\r\n{')
+    await until('the request has begun', async () => (await get(port, '/health/live'))[0] === 200)
+    const ended = once(socket, 'close')
+    const closed = server.close(600_000)
+    socket.write('}')
+    await Promise.all([ended, closed])
+    expect(answer).toContain('HTTP/1.1 200 OK')
+    expect(answer.toLowerCase()).toContain('connection: close')
+    expect(answer).toContain('"nodes"')
   })
 
   it('stops accepting at once and cuts what stays open', async () => {

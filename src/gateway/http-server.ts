@@ -39,6 +39,11 @@ const keepAliveTimeout = 65_000
 export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): HttpServer {
   const undo: (() => void)[] = []
   let own: { server: Server; sockets: Set<Socket> } | undefined
+  let ending = false
+  // Else a busy connection would be kept for its next request until it is cut, perhaps in the middle of one.
+  api.app.addHook('onSend', async (_, reply) => {
+    if (ending) reply.header('connection', 'close')
+  })
 
   return {
     async listen(host, port) {
@@ -64,6 +69,7 @@ export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): Htt
     },
 
     async close(graceMs) {
+      ending = true
       for (const each of undo.splice(0)) each()
       if (own) await closing(own.server, own.sockets, graceMs)
       await api.app.close()
