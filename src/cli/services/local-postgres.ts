@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connectPostgres } from '../../platform/index.ts'
 import { type ChildServer, startChildServer } from './child-server.ts'
 import { freePort } from './free-port.ts'
@@ -39,7 +40,7 @@ export async function startLocalPostgres(options: {
   prepareData(directory, binaries, account)
   await clearLeftover(directory, tell)
   const port = options.port ?? (await freePort())
-  const server = await startServer(binaries, directory, account, port, options)
+  const server = await onceDeserted(() => startServer(binaries, directory, account, port, options))
   try {
     await createDatabase(port)
   } catch (error) {
@@ -89,6 +90,23 @@ function startServer(
     spawn: { cwd: '/', env: { ...process.env, LC_ALL: 'C' }, ...account },
     log: options.log,
   })
+}
+
+/**
+ * The sessions of a killed server go on for a moment, and while one does, a new server refuses the data: two at once
+ * would destroy it.
+ */
+async function onceDeserted(start: () => Promise<ChildServer>, limitMs = 10_000): Promise<ChildServer> {
+  const end = performance.now() + limitMs
+  for (;;) {
+    try {
+      return await start()
+    } catch (error) {
+      if (!/shared memory block .* is still in use/.test(String(error)) || performance.now() > end)
+        throw error
+      await delay(50)
+    }
+  }
 }
 
 async function createDatabase(port: number): Promise<void> {

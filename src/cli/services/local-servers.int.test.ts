@@ -84,6 +84,27 @@ describe('a Postgres of our own', () => {
     expect(processMark(pid)).toBeUndefined()
   })
 
+  it('waits for the sessions of a killed one before it takes up their data', async () => {
+    const first = await startLocalPostgres({ directory })
+    const sql = connectPostgres(first.url, { max: 1, applicationName: 'test' })
+    await sql`create table busy ()`
+    const busy = sql`do $$ declare started timestamptz := clock_timestamp();
+      begin while clock_timestamp() < started + interval '700 ms' loop null; end loop; end $$`.catch(
+      () => undefined,
+    )
+    const looking = connectPostgres(first.url, { max: 1, applicationName: 'test' })
+    await until('it is busy', async () => {
+      const rows =
+        await looking`select 1 from pg_stat_activity where state = 'active' and query like 'do $$%'`
+      return rows.length > 0
+    })
+    first.process.kill('SIGKILL')
+    const second = await startLocalPostgres({ directory: first.directory })
+    await busy
+    await Promise.all([sql, looking].map(each => each.end({ timeout: 1 })))
+    await second.stop()
+  })
+
   it('leaves the data of another major version alone and says so', async () => {
     const first = await startLocalPostgres({ directory })
     await first.stop()
