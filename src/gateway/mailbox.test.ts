@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Lane, Packet } from '../hub/index.ts'
-import { FlushTurn } from './flush-turn.ts'
+import { Lane, Packet, Turn } from '../hub/index.ts'
 import { Mailbox } from './mailbox.ts'
 import type { Sink } from './sink.ts'
 
@@ -40,7 +39,7 @@ function given(maxBytes = 1_000) {
   const events: string[] = []
   const mailbox = new Mailbox({
     sink,
-    turn: new FlushTurn(),
+    turn: new Turn(),
     maxBytes,
     onOverflow: () => events.push('overflow'),
     onRoom: () => events.push('room'),
@@ -86,6 +85,23 @@ describe('a mailbox', () => {
     await turn()
     expect(events).toEqual(['room'])
     expect(mailbox.replyBytes).toBe(0)
+  })
+
+  it('gives a lone push its place when something else comes, and drops it when its subscription has ended', async () => {
+    const { sink, mailbox } = given()
+    mailbox.push(Lane.durable, packet('durable'))
+    await turn()
+    mailbox.push(Lane.durable, packet('durable'))
+    mailbox.push(Lane.realtime, packet('realtime'))
+    await turn()
+    mailbox.push(Lane.realtime, packet('realtime'))
+    mailbox.reply('reply')
+    await turn()
+    mailbox.push(Lane.realtime, packet('of an ended one'), { ended: true })
+    await turn()
+    mailbox.push(Lane.realtime, packet('last'))
+    mailbox.finish()
+    expect(sink.writes).toEqual([['durable'], ['realtime', 'durable'], ['reply', 'realtime'], ['last']])
   })
 
   it('keeps what it has while the kernel is behind, and lets replies overtake what waits', async () => {

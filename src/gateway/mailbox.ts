@@ -1,11 +1,10 @@
-import { Lane, Packet } from '../hub/index.ts'
-import type { Flushable, FlushTurn } from './flush-turn.ts'
+import { type Flushable, Lane, Packet, type Turn } from '../hub/index.ts'
 import { type PacketOwner, PacketQueue } from './packet-queue.ts'
 import type { Sink } from './sink.ts'
 
 export interface MailboxOptions {
   readonly sink: Sink
-  readonly turn: FlushTurn
+  readonly turn: Turn
   /** Bytes of pushes (live ones, not replies or replay) that may wait before the session is cut. */
   readonly maxBytes: number
   /** The bound is passed: the receiver is too slow. Called once; the mailbox is closed already. */
@@ -33,17 +32,25 @@ const frameCharacters = 262_144
  * by the session, which takes no more commands while `replyBytes` is high.
  */
 export class Mailbox implements Flushable {
+  readonly turn: Turn
   readonly #sink: Sink
-  readonly #turn: FlushTurn
   readonly #options: MailboxOptions
+  readonly #maxBytes: number
+  /**
+   * A live push while nothing else waits: nearly always so, and then a delivery makes nothing and looks at nothing but
+   * this object. With hundreds of sockets per message each object more is a miss of the processor's cache.
+   */
+  #alone: Packet | undefined
+  #aloneOwner: PacketOwner | undefined
+  #aloneLane: Lane = Lane.realtime
+  /** Whether anything waits in the lanes below; a lone push goes there before something else does. */
+  #inLanes = false
   #replies: string[] = []
   readonly #realtime = new PacketQueue()
   readonly #durable = new PacketQueue()
   readonly #replay = new PacketQueue()
   #replyBytes = 0
   #pushBytes = 0
-  /** Live pushes that wait. */
-  #pushes = 0
   /** What earlier writes carried of replies and pushes, while the kernel has not taken all of it. */
   #laggingReplyBytes = 0
   #laggingPushBytes = 0
@@ -56,8 +63,9 @@ export class Mailbox implements Flushable {
 
   constructor(options: MailboxOptions) {
     this.#options = options
+    this.#maxBytes = options.maxBytes
     this.#sink = options.sink
-    this.#turn = options.turn
+    this.turn = options.turn
   }
 
   /** Bytes of replies that the kernel has not taken. */
@@ -73,6 +81,7 @@ export class Mailbox implements Flushable {
   /** A reply, ping or other line of the session itself; those of one turn leave as one packet. */
   reply(line: string): void {
     if (this.#closed) return
+    this.#useLanes()
     this.#replies.push(line)
     this.#replyBytes += line.length
     this.#schedule()
@@ -82,14 +91,20 @@ export class Mailbox implements Flushable {
   push(lane: Lane, packet: Packet, owner?: PacketOwner): void {
     if (this.#closed) return
     if (lane === Lane.replay) {
+      this.#useLanes()
       this.#replay.push(packet, owner)
       this.#replayAdded++
     } else {
-      const queue = lane === Lane.durable ? this.#durable : this.#realtime
-      queue.push(packet, owner)
-      this.#pushes++
       this.#pushBytes += packet.frame.length
-      if (this.pushBytes > this.#options.maxBytes) this.#relieve(packet.frame.length)
+      if (this.#alone === undefined && !this.#inLanes) {
+        this.#alone = packet
+        this.#aloneOwner = owner
+        this.#aloneLane = lane
+      } else {
+        this.#useLanes()
+        this.#laneOf(lane).push(packet, owner)
+      }
+      if (this.pushBytes > this.#maxBytes) this.#relieve(packet.frame.length)
     }
     this.#schedule()
   }
@@ -106,9 +121,9 @@ export class Mailbox implements Flushable {
   flush(): void {
     this.#scheduled = false
     if (this.#closed || this.#lagging) return
-    const crowded = this.#replyBytes > this.#options.maxBytes
+    const crowded = this.#replyBytes > this.#maxBytes
     this.#write(replayChunkBytes)
-    if (!this.#replay.isEmpty) this.#schedule()
+    if (this.#inLanes) this.#schedule()
     if (crowded && !this.#lagging) this.#options.onRoom()
   }
 
@@ -122,6 +137,8 @@ export class Mailbox implements Flushable {
   /** Drops what waits and takes no more. */
   close(): void {
     this.#closed = true
+    this.#alone = undefined
+    this.#aloneOwner = undefined
     this.#replies = []
     for (const queue of [this.#realtime, this.#durable, this.#replay]) queue.clear()
     const readers = this.#replayReaders ?? []
@@ -132,7 +149,7 @@ export class Mailbox implements Flushable {
   /** A burst within one turn is no sign of a slow receiver: the kernel may take it at once. */
   #relieve(newest: number): void {
     this.flush()
-    if (this.#closed || this.pushBytes <= Math.max(this.#options.maxBytes, newest)) return
+    if (this.#closed || this.pushBytes <= Math.max(this.#maxBytes, newest)) return
     this.close()
     this.#options.onOverflow()
   }
@@ -140,19 +157,36 @@ export class Mailbox implements Flushable {
   #schedule(): void {
     if (this.#scheduled || this.#lagging || this.#closed) return
     this.#scheduled = true
-    this.#turn.add(this)
+    this.turn.write(this)
   }
 
   #write(replayBytes: number): void {
-    if (this.#pushes === 1 && this.#replies.length === 0 && this.#replay.isEmpty) {
-      const packet = this.#realtime.take() ?? this.#durable.take()
-      if (packet && packet !== 'dropped') this.#sink.write(packet)
-    } else this.#sink.writeAll(this.#takeAll(replayBytes))
+    const alone = this.#alone
+    if (alone) {
+      const owner = this.#aloneOwner
+      this.#alone = undefined
+      this.#aloneOwner = undefined
+      if (!owner?.ended) this.#sink.write(alone)
+    } else if (this.#inLanes) {
+      this.#sink.writeAll(this.#takeAll(replayBytes))
+      this.#inLanes = !this.#replay.isEmpty
+    }
     if (this.#sink.untaken > 0) this.#lag()
-    this.#pushes = 0
     this.#replyBytes = 0
     this.#pushBytes = 0
     if (this.#replayReaders) this.#tellReplayReaders(this.#replayReaders)
+  }
+
+  #useLanes(): void {
+    this.#inLanes = true
+    if (this.#alone === undefined) return
+    this.#laneOf(this.#aloneLane).push(this.#alone, this.#aloneOwner)
+    this.#alone = undefined
+    this.#aloneOwner = undefined
+  }
+
+  #laneOf(lane: Lane): PacketQueue {
+    return lane === Lane.durable ? this.#durable : this.#realtime
   }
 
   #takeAll(replayBytes: number): Packet[] {

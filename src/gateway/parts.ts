@@ -1,7 +1,7 @@
 import type { DurableTier } from '../durable/index.ts'
+import type { Turn } from '../hub/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
-import type { FlushTurn } from './flush-turn.ts'
 import type { SessionRegistry } from './session-registry.ts'
 import type { Authenticator, Hooks, Permissions, Router } from './types.ts'
 
@@ -19,5 +19,5 @@ export interface GatewayParts {
   /** Told to clients in the connect reply. */
   readonly version: string
   readonly registry: SessionRegistry
-  readonly turn: FlushTurn
+  readonly turn: Turn
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Lane, Packet } from '../hub/index.ts'
+import { Lane, Packet, Turn } from '../hub/index.ts'
 import { parseConfig } from '../platform/index.ts'
-import { FlushTurn } from './flush-turn.ts'
 import { Mailbox } from './mailbox.ts'
 import { SessionSubscription } from './session-subscription.ts'
 
@@ -16,7 +15,7 @@ function given() {
   }
   const mailbox = new Mailbox({
     sink: { untaken: 0, write: packet => write([packet]), writeAll: write, whenTaken: () => undefined },
-    turn: new FlushTurn(),
+    turn: new Turn(),
     maxBytes: 10_000,
     onOverflow: () => undefined,
     onRoom: () => undefined,

@@ -1,5 +1,5 @@
 import type { ClientInfo, NamespaceOptions } from '../domain/index.ts'
-import { Lane, type Outlet, type Packet } from '../hub/index.ts'
+import { Lane, type Outlet, type Packet, type Turn } from '../hub/index.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { PacketOwner } from './packet-queue.ts'
 import type { ChannelGrant } from './types.ts'
@@ -63,6 +63,10 @@ export class SessionSubscription implements Outlet, PacketOwner {
 
   get closed(): boolean {
     return this.ended
+  }
+
+  get turn(): Turn {
+    return this.#mailbox.turn
   }
 
   /** The client as others in this channel see it. */

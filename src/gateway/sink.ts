@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { WebSocket } from 'ws'
 import type { Packet } from '../hub/index.ts'
 
 /** Where a mailbox empties into: one connection's way to the kernel. */
@@ -27,12 +28,11 @@ const nothing = Buffer.alloc(0)
  */
 export class WebSocketSink implements Sink {
   readonly #socket: Duplex
-  readonly #isOpen: () => boolean
+  readonly #webSocket: Pick<WebSocket, 'readyState'>
 
-  /** `isOpen` turns false before a close frame is written: nothing may follow one. */
-  constructor(socket: Duplex, isOpen: () => boolean) {
+  constructor(socket: Duplex, webSocket: Pick<WebSocket, 'readyState'>) {
     this.#socket = socket
-    this.#isOpen = isOpen
+    this.#webSocket = webSocket
   }
 
   get untaken(): number {
@@ -40,11 +40,11 @@ export class WebSocketSink implements Sink {
   }
 
   write(packet: Packet): void {
-    if (this.#isOpen()) this.#socket.write(packet.frame)
+    if (this.#isOpen) this.#socket.write(packet.frame)
   }
 
   writeAll(packets: readonly Packet[]): void {
-    if (packets.length === 0 || !this.#isOpen()) return
+    if (packets.length === 0 || !this.#isOpen) return
     if (sizeOf(packets) <= copyBelowBytes) this.#socket.write(joinFrames(packets))
     else this.#writeGathered(packets)
   }
@@ -58,6 +58,11 @@ export class WebSocketSink implements Sink {
     this.#socket.write(nothing, error => {
       if (!error) callback()
     })
+  }
+
+  /** Turns false before a close frame is written: nothing may follow one. */
+  get #isOpen(): boolean {
+    return this.#webSocket.readyState === WebSocket.OPEN
   }
 
   #writeGathered(packets: readonly Packet[]): void {

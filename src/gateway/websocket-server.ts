@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import { Turn } from '../hub/index.ts'
 import { disconnects, withDetail } from '../protocol/index.ts'
-import { FlushTurn } from './flush-turn.ts'
 import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf } from './handshake.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
@@ -46,7 +46,7 @@ class SessionServer implements SocketServer {
   #closing = false
 
   constructor(options: SocketServerOptions) {
-    this.#parts = { ...options, registry: this.sessions, turn: new FlushTurn() }
+    this.#parts = { ...options, registry: this.sessions, turn: new Turn() }
     const { limits } = options.config
     const settings: ServerOptions & { closeTimeout: number } = {
       noServer: true,

@@ -11,7 +11,7 @@ export class WebSocketTransport implements Transport {
 
   constructor(webSocket: WebSocket, socket: Duplex) {
     this.#webSocket = webSocket
-    this.sink = new WebSocketSink(socket, () => webSocket.readyState === WebSocket.OPEN)
+    this.sink = new WebSocketSink(socket, webSocket)
   }
 
   close({ code, reason }: Disconnect): void {

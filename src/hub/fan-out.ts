@@ -1,5 +1,6 @@
 import type { Lane, Outlet } from './outlet.ts'
 import { Packet } from './packet.ts'
+import type { Flushable, Turn } from './turn.ts'
 
 type Line = string | Buffer
 
@@ -7,7 +8,7 @@ type Line = string | Buffer
  * The subscribers of one channel on this node. Lines published within one turn of the event loop leave as one
  * packet: built once, the same bytes to everyone. Order of `publish` is kept for every subscriber.
  */
-export class FanOut {
+export class FanOut implements Flushable {
   readonly #outlets = new Map<string, Outlet>()
   readonly #lane: Lane
   #pending: Line[] = []
@@ -15,6 +16,8 @@ export class FanOut {
   /** By client, which of the pending lines (by index, with their number of messages) it does not get. */
   #excluded: Map<string, Map<number, number>> | undefined
   #scheduled = false
+  /** That of its outlets. */
+  #turn: Turn | undefined
 
   constructor(lane: Lane) {
     this.#lane = lane
@@ -38,14 +41,15 @@ export class FanOut {
 
   /** The outlet gets everything published after this call and nothing published before it. */
   add(outlet: Outlet): void {
-    this.flush()
+    this.#handOver()
     this.#outlets.set(outlet.client, outlet)
+    this.#turn = outlet.turn
   }
 
   /** Returns whether it was there. What was published before still reaches it. */
   remove(client: string): boolean {
     if (!this.#outlets.has(client)) return false
-    this.flush()
+    this.#handOver()
     return this.#outlets.delete(client)
   }
 
@@ -60,15 +64,12 @@ export class FanOut {
     this.#messages += messages
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(() => {
-      this.#scheduled = false
-      this.flush()
-    })
+    this.#turn?.handOver(this)
   }
 
   /** Sends a line to some of the subscribers, after everything published before. */
   publishTo(line: Line, chosen: (outlet: Outlet) => boolean): void {
-    this.flush()
+    this.#handOver()
     const packet = Packet.of([line])
     for (const outlet of this.#outlets.values()) if (chosen(outlet)) outlet.push(this.#lane, packet)
   }
@@ -77,13 +78,18 @@ export class FanOut {
   publishToClient(line: Line, client: string): boolean {
     const outlet = this.#outlets.get(client)
     if (!outlet) return false
-    this.flush()
+    this.#handOver()
     outlet.push(this.#lane, Packet.of([line]))
     return true
   }
 
-  /** Hands over what is pending now instead of at the end of the turn. */
+  /** Called at the end of the turn. */
   flush(): void {
+    this.#scheduled = false
+    this.#handOver()
+  }
+
+  #handOver(): void {
     if (this.#pending.length === 0) return
     const pending = this.#pending
     const messages = this.#messages

@@ -1,4 +1,5 @@
 import type { Packet } from './packet.ts'
+import type { Turn } from './turn.ts'
 
 /**
  * The order in which a session's mailbox empties. A packet of a lower lane never waits for a higher one;
@@ -20,6 +21,8 @@ export interface Outlet {
   /** The user's id; the empty string for an anonymous client. */
   readonly user: string
   readonly closed: boolean
+  /** At whose end it is written; the same one for all sessions of a node. */
+  readonly turn: Turn
   push(lane: Lane, packet: Packet): void
   /**
    * Resolves when everything put into the replay lane before this call has been handed to the socket (at once

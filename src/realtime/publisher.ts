@@ -72,8 +72,9 @@ export class Publisher {
   }
 
   #toAll(channel: string, line: string): void {
-    this.#channels.get(channel)?.publish(line)
+    // First to the bus: its call to Redis then leaves before this node's own writes to hundreds of sockets.
     this.#bus.send(channel, 'all', line)
+    this.#channels.get(channel)?.publish(line)
   }
 
   async #number(publication: RealtimePublish): Promise<Position | undefined> {

@@ -1,4 +1,4 @@
-import type { Lane, Outlet, Packet } from '../../src/hub/index.ts'
+import { type Lane, type Outlet, type Packet, Turn } from '../../src/hub/index.ts'
 
 let made = 0
 
@@ -6,6 +6,7 @@ let made = 0
 export class RecordingOutlet implements Outlet {
   readonly client: string
   readonly user: string
+  readonly turn = new Turn()
   closed = false
   readonly lines: string[] = []
   readonly packets: { lane: Lane; packet: Packet }[] = []

@@ -1,4 +1,4 @@
-import { Lane, type Outlet, type Packet } from '../../src/hub/index.ts'
+import { Lane, type Outlet, type Packet, Turn } from '../../src/hub/index.ts'
 
 /**
  * A session that keeps what reaches its socket. Like a mailbox it writes the durable lane first and replay last,
@@ -7,6 +7,7 @@ import { Lane, type Outlet, type Packet } from '../../src/hub/index.ts'
 export class SlowOutlet implements Outlet {
   readonly client: string
   readonly user = ''
+  readonly turn = new Turn()
   closed = false
   /** Lines in the order in which they reached the socket. */
   readonly lines: string[] = []
