@@ -117,6 +117,32 @@ describe('a guard', () => {
     expect(probe).toHaveBeenCalledTimes(1)
   })
 
+  it('probes at once when a late answer shows that the dependency was only slow', async () => {
+    let answer: (value: number) => void = () => undefined
+    make({ restMs: { first: 60_000, most: 60_000 } })
+    const call = codeOf(guard.run(() => new Promise(resolve => (answer = resolve))))
+    await vi.advanceTimersByTimeAsync(1_001)
+    expect(await call).toBe('DEPENDENCY_TIMEOUT')
+    expect(guard.state).toBe('rejecting')
+    answer(1)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(states).toEqual(['rejecting', 'probing', 'passing'])
+  })
+
+  it('does not take a late failure for a sign of life, but a late refusal of a wrong request', async () => {
+    make({ restMs: { first: 60_000, most: 60_000 }, blames: error => !(error instanceof TypeError) })
+    const fails: ((error: Error) => void)[] = []
+    const calls = [0, 1].map(() => codeOf(guard.run(() => new Promise((_, fail) => fails.push(fail)))))
+    await vi.advanceTimersByTimeAsync(1_001)
+    await Promise.all(calls)
+    fails[0]?.(new Error('the connection is gone'))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(guard.state).toBe('rejecting')
+    fails[1]?.(new TypeError('wrong'))
+    await vi.advanceTimersByTimeAsync(0)
+    expect(guard.state).toBe('passing')
+  })
+
   it('stays rejecting when it is tripped again while a probe succeeds', async () => {
     let answer: () => void = () => undefined
     probe.mockImplementation(() => new Promise(resolve => (answer = resolve)))

@@ -25,7 +25,9 @@ export interface GuardOptions {
  *
  * passing → rejecting (a deadline missed, failures in a row, or `trip`) → probing → passing, or rejecting again.
  *
- * A refused call was never started. One that missed its deadline may still take effect.
+ * A refused call was never started. One that missed its deadline may still take effect; its late answer is a sign of
+ * life, upon which it probes at once: on a machine that was short of time for a moment, a healthy dependency is
+ * given up for no longer than that.
  */
 export class Guard {
   readonly #options: Required<GuardOptions>
@@ -38,7 +40,7 @@ export class Guard {
   constructor(options: GuardOptions) {
     this.#options = {
       maxFailures: 5,
-      restMs: { first: 250, most: 5_000 },
+      restMs: { first: 100, most: 5_000 },
       blames: () => true,
       onChange: () => undefined,
       ...options,
@@ -145,9 +147,11 @@ export class Guard {
   #withDeadline<T>(act: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const { name, deadlineMs } = this.#options
+      let late = false
       const timer = setTimeout(() => {
         // After a long turn timers fire before sockets are read: an answer that lies there is still in time.
         setImmediate(() => {
+          late = true
           reject(new HoldfastError('DEPENDENCY_TIMEOUT', `${name} did not answer within ${deadlineMs} ms`))
         })
       }, deadlineMs)
@@ -155,10 +159,12 @@ export class Guard {
         value => {
           clearTimeout(timer)
           resolve(value)
+          if (late) this.probeSoon()
         },
         error => {
           clearTimeout(timer)
           reject(error)
+          if (late && !this.#options.blames(error)) this.probeSoon()
         },
       )
     })
