@@ -1,0 +1,81 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inject } from 'vitest'
+import { startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
+import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { family } from '../bootstrap/processes.ts'
+
+/** A server of a test's own, at an address that stays, to which everything may be done. */
+export interface OwnServer {
+  readonly url: string
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>
+  /** After `kill`. A Redis comes back empty, a Postgres with its data. */
+  startAgain(): Promise<void>
+  /** SIGSTOP to it and to its sessions: it answers nothing, and no connection ends. */
+  hang(): void
+  goOn(): void
+  stop(): Promise<void>
+}
+
+export function ownRedis(): Promise<OwnServer> {
+  const server = inject('redisServer')
+  return own(port => startLocalRedis({ server, ...(port !== undefined && { port }) }))
+}
+
+export async function ownPostgres(): Promise<OwnServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
+  let directory = join(folder, 'data')
+  const postgres = await own(async port => {
+    const started = await startLocalPostgres({ directory, ...(port !== undefined && { port }) })
+    directory = started.directory
+    return started
+  })
+  return {
+    ...postgres,
+    async stop() {
+      await postgres.stop()
+      for (const each of [folder, directory]) await rm(each, { recursive: true, force: true })
+    },
+  }
+}
+
+type Started = Awaited<ReturnType<typeof startLocalRedis>>
+
+async function own(start: (port?: number) => Promise<Started>): Promise<OwnServer> {
+  let server = await start()
+  let hung: readonly number[] = []
+  const goOn = () => {
+    for (const pid of hung) {
+      try {
+        process.kill(pid, 'SIGCONT')
+      } catch {
+        // It has ended.
+      }
+    }
+    hung = []
+  }
+  return {
+    url: server.url,
+    async kill() {
+      const ended = once(server.process, 'exit')
+      server.process.kill('SIGKILL')
+      await ended
+    },
+    async startAgain() {
+      server = await start(Number(new URL(server.url).port))
+    },
+    hang() {
+      const pid = server.process.pid ?? 0
+      hung = process.platform === 'linux' ? family(pid).map(each => each.pid) : [pid]
+      for (const pid of hung) process.kill(pid, 'SIGSTOP')
+    },
+    goOn,
+    async stop() {
+      goOn()
+      await server.stop()
+    },
+  }
+}
