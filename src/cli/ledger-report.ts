@@ -37,9 +37,11 @@ export async function ledgerReport(
   const [row] = await sql<{ epoch: string; partitions: number; created: Date; bytes: string }[]>`
     select epoch, partitions, created, pg_total_relation_size('holdfast.events') as bytes from holdfast.ledger`
   if (!row) throw new Error('the ledger has no row: was its migration applied?')
-  // The mirror's place is read after the heads, so that a lag below zero means that the ledger has lost events.
+  // The mirror's places before the heads: what is committed in between makes a lag, and never looks like a loss.
+  const places = options.redisUrl
+    ? await mirrorPlaces(options.redisUrl, row.epoch, row.partitions)
+    : undefined
   const heads = await partitionHeads(sql)
-  const mirror = options.redisUrl ? await mirrorReport(options.redisUrl, row.epoch, heads) : undefined
   return {
     epoch: row.epoch,
     partitions: row.partitions,
@@ -47,7 +49,7 @@ export async function ledgerReport(
     events: [...heads.values()].reduce((sum, head) => sum + head, 0),
     bytes: Number(row.bytes),
     channels: await longestChannels(sql, options.channels),
-    ...(mirror && { mirror }),
+    ...(places && { mirror: Array.isArray(places) ? mirrorReport(places, heads) : places }),
   }
 }
 
@@ -78,29 +80,36 @@ async function longestChannels(sql: Sql, limit: number): Promise<LedgerReport['c
   return rows.map(({ channel, partition, head }) => ({ channel, head: Number(head), partition }))
 }
 
-async function mirrorReport(
+/** The last position that each partition's mirror has; null where there is no mirror. */
+async function mirrorPlaces(
   url: string,
   epoch: string,
-  heads: ReadonlyMap<number, number>,
-): Promise<NonNullable<LedgerReport['mirror']>> {
+  partitions: number,
+): Promise<(number | null)[] | { unreachable: string }> {
   const redis = connectRedis(url, 'command', 'holdfast-ledger-status')
   try {
     // It connects in the background and for ever; here the first failure is an answer.
     await once(redis, 'ready', { signal: AbortSignal.timeout(connectWithinMs) })
-    const used = [...heads].filter(([, head]) => head > 0)
     const lasts = await Promise.all(
-      used.map(([partition]) => redis.hget(`{${epoch}.${partition}}:meta`, 'last')),
+      Array.from({ length: partitions }, (_, partition) =>
+        redis.hget(`{${epoch}.${partition}}:meta`, 'last'),
+      ),
     )
-    const behind = used.flatMap(([, head], i) => (lasts[i] === null ? [] : head - Number(lasts[i])))
-    return {
-      mirrored: behind.length,
-      withoutMirror: used.length - behind.length,
-      lag: behind.reduce((sum, lag) => sum + Math.max(0, lag), 0),
-      ahead: behind.filter(lag => lag < 0).length,
-    }
+    return lasts.map(last => (last === null ? null : Number(last)))
   } catch (error) {
     return { unreachable: error instanceof Error ? error.message : String(error) }
   } finally {
     redis.disconnect()
+  }
+}
+
+function mirrorReport(places: readonly (number | null)[], heads: ReadonlyMap<number, number>): MirrorReport {
+  const lags = places.flatMap((last, partition) => (last === null ? [] : (heads.get(partition) ?? 0) - last))
+  const used = [...heads].filter(([, head]) => head > 0)
+  return {
+    mirrored: lags.length,
+    withoutMirror: used.filter(([partition]) => (places[partition] ?? null) === null).length,
+    lag: lags.reduce((sum, lag) => sum + Math.max(0, lag), 0),
+    ahead: lags.filter(lag => lag < 0).length,
   }
 }
