@@ -105,6 +105,7 @@ export interface Holdfast<C extends Contract = Contract> {
     data: EventDataOf<C, Channel, Type>,
     options?: AppendOptions,
   ): Promise<Appended>
+  /** A page: at most `limit` events, fewer where they are large; go on until the head that it names. */
   history(
     channel: ChannelOf<C>,
     request?: { since?: Position; limit?: number; reverse?: boolean },
