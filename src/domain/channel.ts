@@ -41,14 +41,24 @@ export interface ChannelPattern {
 
 /**
  * Compiles a pattern: `room:{room}`, `order:{id}:lines`, `quakes:*` (a final `*` takes all the rest).
- * @throws HoldfastError CONFIG_INVALID for an unnamed or repeated parameter
+ * @throws HoldfastError CONFIG_INVALID for an unnamed or repeated parameter, and for a brace or star elsewhere: taken
+ *   literally it would match nothing, and nobody would miss the hook that never runs
  */
 export function channelPattern(source: string): ChannelPattern {
   const names: string[] = []
   const parts = source.split(/(\{[^{}]*\}|\*$)/)
-  const body = parts.map(part => {
-    if (part === '*') return '.*'
-    if (!part.startsWith('{') || !part.endsWith('}')) return part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  const body = parts.map((part, i) => {
+    // Behind the separator that a final star is, `split` leaves an empty part.
+    if (part === '*' && i === parts.length - 2) return '.*'
+    if (!part.startsWith('{') || !part.endsWith('}')) {
+      if (/[{}*]/.test(part)) {
+        throw new HoldfastError(
+          'CONFIG_INVALID',
+          `channel pattern ${source}: expected braces around names, and * at the end only`,
+        )
+      }
+      return part.replace(/[\\^$.+?()[\]|]/g, '\\$&')
+    }
     const name = part.slice(1, -1)
     if (!/^[A-Za-z_]\w*$/.test(name) || names.includes(name)) {
       throw new HoldfastError(

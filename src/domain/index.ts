@@ -1,4 +1,11 @@
-export { checkChannel, type ChannelPattern, channelPattern, isPrivate, maxChannelLength, namespaceOf } from './channel.ts'
+export {
+  type ChannelPattern,
+  channelPattern,
+  checkChannel,
+  isPrivate,
+  maxChannelLength,
+  namespaceOf,
+} from './channel.ts'
 export { asHoldfastError, type ErrorCode, HoldfastError, type Remedy } from './errors.ts'
 export { eventIdFrom, newEventId, normalizeEventId } from './event-id.ts'
 export type { Action, Grantee, NamespaceOptions, Tier } from './namespace.ts'
