@@ -37,6 +37,16 @@ export async function createHoldfast<const C extends Contract = Contract>(
   const hooks = new HookRegistry()
   let authenticate: AuthenticateHook | undefined
 
+  // What the configuration can get wrong comes before anything that would have to be let go of.
+  const hookTimeoutMs = config.limits.hookTimeoutMs
+  const authenticator = createAuthenticator({
+    auth: config.auth,
+    hook: () => authenticate,
+    hookTimeoutMs,
+    logger,
+  })
+  const check = contract && contractCheck(contract)
+
   const durable = await openDurable(config, node.id, logger)
   const busUrl = config.redis.bus?.url ?? config.redis.url
   const realtime = await createRealtimeTier({
@@ -48,14 +58,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
 
   const { namespaces } = config
   const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
-  const router = contract ? withContract(plain, contractCheck(contract)) : plain
-  const hookTimeoutMs = config.limits.hookTimeoutMs
-  const authenticator = createAuthenticator({
-    auth: config.auth,
-    hook: () => authenticate,
-    hookTimeoutMs,
-    logger,
-  })
+  const router = check ? withContract(plain, check) : plain
   const permissions = createPermissions({
     namespaces,
     insecure: config.auth.insecure,

@@ -98,7 +98,7 @@ export const configSchema = z.strictObject({
         .strictObject({
           hmacSecret: z.string().min(1).optional(),
           publicKey: z.string().min(1).optional(),
-          jwksUrl: z.url().optional(),
+          jwksUrl: z.url({ protocol: /^https?$/, error: 'expected an http or https URL' }).optional(),
           audience: z.string().optional(),
           issuer: z.string().optional(),
         })

@@ -38,7 +38,11 @@ async function serve(options: { migrate?: boolean; json?: boolean }): Promise<vo
   const postgres = options.migrate ? { ...input.postgres, migrate: true } : input.postgres
   const hf = await createHoldfast({ ...input, ...(postgres && { postgres }) })
   stopOnSignals(hf)
-  const { host, port } = await hf.listen()
+  const { host, port } = await hf.listen().catch(async (error: unknown) => {
+    // Its connections to Redis and Postgres would keep the process, which a supervisor would take for a node.
+    await hf.close()
+    throw error
+  })
   if (options.json)
     console.log(JSON.stringify({ event: 'listening', host, port, node: hf.node.name, pid: process.pid }))
   else console.log(`holdfast: ${hf.node.name} is listening on ${host}:${port}`)
