@@ -2,26 +2,48 @@ import type { ContractCheck } from '../contract/index.ts'
 import type { Router } from '../gateway/index.ts'
 
 /**
- * A router that refuses what does not match the contract, whoever sends it: a client's append, the HTTP API, or the
- * application itself. The data is parsed for the check only; what is carried on is the text that came.
+ * A router that refuses what does not match the contract, whoever sends it: a client's append or signal (which is a
+ * publication to some), the HTTP API, or the application itself. The data is parsed for the check only; what is
+ * carried on is the text that came.
  */
 export function withContract(router: Router, check: ContractCheck): Router {
+  const checks = new ChecksInOrder(check)
   return {
     ...router,
-    async publish(publication) {
-      const checked = check(
-        publication.channel,
-        publication.type ?? 'publication',
-        JSON.parse(publication.data),
-      )
-      // Only where the schema is asynchronous: else two messages of one sender could change places.
-      if (checked) await checked
-      return router.publish(publication)
-    },
-    async append(event) {
-      const checked = check(event.channel, event.type, JSON.parse(event.data))
-      if (checked) await checked
-      return router.append(event)
-    },
+    publish: async publication =>
+      checks.pass({ type: 'publication', ...publication }, () => router.publish(publication)),
+    append: async event => checks.pass(event, () => router.append(event)),
+    signal: async signal => checks.pass({ ...signal, type: 'publication' }, () => router.signal(signal)),
+  }
+}
+
+/**
+ * Where a schema is synchronous nothing waits. Asynchronous checks of one channel run side by side, and what passes
+ * them goes on in the order in which it came: else two messages of one sender could change places.
+ */
+class ChecksInOrder {
+  readonly #check: ContractCheck
+  /** By channel, the last message that waits for its check or for its turn. */
+  readonly #last = new Map<string, Promise<unknown>>()
+
+  constructor(check: ContractCheck) {
+    this.#check = check
+  }
+
+  /** @throws HoldfastError PAYLOAD_INVALID, and what `act` throws */
+  pass<T>(
+    { channel, type, data }: { channel: string; type: string; data: string },
+    act: () => Promise<T>,
+  ): Promise<T> {
+    const checked = this.#check(channel, type, JSON.parse(data))
+    const before = this.#last.get(channel)
+    if (!checked && !before) return act()
+    const turn = Promise.allSettled([checked, before]).then(([{ status }]) => {
+      if (this.#last.get(channel) === turn) this.#last.delete(channel)
+      // In an object, so that the next one waits for the beginning of the act and not for its end.
+      return { outcome: status === 'fulfilled' ? act() : (checked as Promise<never>) }
+    })
+    this.#last.set(channel, turn)
+    return turn.then(({ outcome }) => outcome)
   }
 }

@@ -8,7 +8,13 @@ import type {
   PublishDataOf,
 } from '../contract/index.ts'
 import type { Appended, ClientInfo, Position } from '../domain/index.ts'
-import type { AuthenticateHook, Authorization, AuthorizeCall, RpcCall } from '../gateway/index.ts'
+import type {
+  AuthenticateHook,
+  Authorization,
+  AuthorizeCall,
+  PublishCall,
+  RpcCall,
+} from '../gateway/index.ts'
 import type { Config, ConfigInput, Logger } from '../platform/index.ts'
 
 export interface HoldfastOptions<C extends Contract> extends ConfigInput {
@@ -40,12 +46,9 @@ export type PatternAuthorizeCall<Pattern extends string> = Omit<AuthorizeCall, '
   readonly params: Readonly<ParamsOf<Pattern>>
 }
 
-export interface PatternPublishCall<Pattern extends string> {
-  readonly user: string
-  readonly client: string
-  readonly channel: string
+/** What a client wants to say, with the pattern's own parameters. */
+export type PatternPublishCall<Pattern extends string> = Omit<PublishCall, 'params'> & {
   readonly params: Readonly<ParamsOf<Pattern>>
-  readonly data: unknown
 }
 
 /** A page of a channel's past as values. */
@@ -76,7 +79,7 @@ export interface Holdfast<C extends Contract = Contract> {
   /** Answers an `rpc` command of this name; what it returns is sent as JSON. Throw a `HoldfastError` to refuse. */
   rpc(method: string, hook: (call: RpcCall) => unknown): void
   /**
-   * Sees what a client publishes or appends before it is accepted: return nothing to accept it untouched, a value to
+   * Sees what a client publishes, appends (`type` is then set) or signals before it is accepted: return nothing to accept it untouched, a value to
    * put in its place, or throw a `HoldfastError` to refuse it.
    */
   onPublish<Pattern extends string>(

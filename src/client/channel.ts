@@ -52,7 +52,7 @@ export interface Channel<C extends Contract, Name extends string> {
   /** Publishes: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
   publish(data: PublishDataOf<C, Name>): Promise<void>
   /** Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. */
-  signal(data: unknown, options?: SignalOptions): Promise<void>
+  signal(data: PublishDataOf<C, Name>, options?: SignalOptions): Promise<void>
   /**
    * Subscribes; a function is short for `{ onEvent }`. One subscription a channel.
    * @throws HoldfastClientError `codes.alreadySubscribed`

@@ -56,7 +56,7 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
       if (isDurable(event.channel)) return ledger().append(event)
       throw new HoldfastError('NOT_AVAILABLE', `${event.channel} is not durable`)
     },
-    signal(signal) {
+    async signal(signal) {
       if (isDurable(signal.channel)) {
         throw new HoldfastError(
           'NOT_AVAILABLE',

@@ -105,7 +105,8 @@ export interface Router {
   }): Promise<Position | undefined>
   /** @throws HoldfastError NOT_AVAILABLE on a realtime channel, and what the tier throws */
   append(event: NewEvent): Promise<Appended>
-  signal(signal: Signal): void
+  /** Resolves when the node has accepted it. @throws HoldfastError NOT_AVAILABLE on a durable channel */
+  signal(signal: Signal): Promise<void>
   history(request: HistoryRequest): Promise<HistoryPage>
   presence(channel: string): Promise<ReadonlyMap<string, ClientInfo>>
   presenceStats(channel: string): Promise<PresenceStats>

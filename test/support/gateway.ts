@@ -130,7 +130,7 @@ export class MemoryRouter implements Router {
     return { offset, epoch: 'e1', id, time: 5, duplicate: found >= 0 }
   }
 
-  signal(): void {}
+  async signal(): Promise<void> {}
 
   async history(request: Parameters<Router['history']>[0]) {
     this.options(request.channel)

@@ -52,7 +52,7 @@ export function signal(session: SessionContext, command: RpcCommand, pending: Pe
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
     const data = await acceptData(session, { channel, data: sent })
     stillWanted(pending)
-    session.parts.router.signal({
+    await session.parts.router.signal({
       channel,
       data,
       info: session.infoIn(channel),
