@@ -7,8 +7,10 @@ import type { RedisLink } from './redis-link.ts'
 /**
  * The least time from one call to the next. A call costs the node and Redis a system call and a wake-up each,
  * which is ten times what a message in it costs; so under load a message may wait this long, a lone one never.
+ * With 8,000 messages a second over 200 rooms, nodes used 0.87 of the CPU that they used at 2 ms
+ * (`npm run bench -- --only rooms`).
  */
-const paceMs = 2
+const paceMs = 5
 
 /** Messages in one call: Redis does nothing else meanwhile. */
 const maxAtOnce = 1_000
@@ -104,7 +106,8 @@ export class Bus {
       this.#scheduled = false
       this.#send()
     }
-    if (performance.now() - this.#sentAt < paceMs) setTimeout(send, paceMs)
+    const wait = this.#sentAt + paceMs - performance.now()
+    if (wait > 0) setTimeout(send, Math.ceil(wait))
     else setImmediate(send)
   }
 
