@@ -37,7 +37,7 @@ export class Comparison {
   readonly #tidy: NodeJS.Timeout
   readonly #stopListening: () => void
   #tailing = false
-  #assuring = false
+  #assuring = 0
 
   constructor(
     feeds: Feeds,
@@ -55,8 +55,7 @@ export class Comparison {
     this.#tidy = setInterval(() => this.#tidyTick(), tidyMs)
     this.#tail.unref()
     this.#tidy.unref()
-    const assureAll = () => void feeds.assure([...feeds]).catch(() => undefined)
-    this.#stopListening = bus?.onReconnect(assureAll) ?? (() => undefined)
+    this.#stopListening = bus?.onReconnect(() => void this.#assure([...feeds])) ?? (() => undefined)
   }
 
   close(): void {
@@ -107,14 +106,14 @@ export class Comparison {
       quiet.push(feed)
     }
     this.#feeds.compare(quiet.slice(0, maxQuiet)).catch(() => undefined)
-    if (this.#bus?.ready && !this.#assuring) void this.#assureDoubtful()
+    // After a trouble there may be very many: all of them together, one round at a time.
+    if (this.#bus?.ready && this.#assuring === 0)
+      void this.#assure([...this.#feeds].filter(feed => !this.#feeds.assured(feed)))
   }
 
-  /** All of them together, one round at a time: after a trouble there may be very many. */
-  async #assureDoubtful(): Promise<void> {
-    this.#assuring = true
-    const doubtful = [...this.#feeds].filter(feed => !this.#feeds.assured(feed))
-    await this.#feeds.assure(doubtful).catch(() => undefined)
-    this.#assuring = false
+  async #assure(feeds: readonly Feed[]): Promise<void> {
+    this.#assuring++
+    await this.#feeds.assure(feeds).catch(() => undefined)
+    this.#assuring--
   }
 }
