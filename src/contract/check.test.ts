@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { HoldfastError } from '../domain/index.ts'
-import { checkEvent, contractCheck, defineContract, type StandardSchemaV1 } from './index.ts'
+import { contractCheck, defineContract, type StandardSchemaV1 } from './index.ts'
 
 const contract = defineContract({
   'order:special': { Anything: z.unknown() },
@@ -40,7 +40,7 @@ describe('an event is checked against the contract', () => {
   })
 
   it('and is refused where the channel does not carry its type', () => {
-    const error = refusal(() => checkEvent(contract, 'order:7', 'OrderShipped', {}))
+    const error = refusal(() => check('order:7', 'OrderShipped', {}))
     expect(error.details).toEqual({
       path: '',
       reason: 'order:{id} carries OrderPlaced, toString, not "OrderShipped"',
@@ -78,8 +78,11 @@ describe('an event is checked against the contract', () => {
       },
     }
     const own = defineContract({ 'n:{n}': { N: schema } })
-    expect(checkEvent(own, 'n:1', 'N', 1)).toBeUndefined()
-    expect(refusal(() => checkEvent(own, 'n:1', 'N', 'x')).details).toEqual({ path: 'a.b.0', reason: 'no' })
+    expect(contractCheck(own)('n:1', 'N', 1)).toBeUndefined()
+    expect(refusal(() => contractCheck(own)('n:1', 'N', 'x')).details).toEqual({
+      path: 'a.b.0',
+      reason: 'no',
+    })
   })
 })
 

@@ -25,16 +25,6 @@ export function contractCheck(contract: Contract): ContractCheck {
   }
 }
 
-/** One check. Where there are many, `contractCheck` compiles the contract once. */
-export function checkEvent(
-  contract: Contract,
-  channel: string,
-  type: string,
-  value: unknown,
-): void | Promise<void> {
-  return contractCheck(contract)(channel, type, value)
-}
-
 function schemaFor(
   pattern: ChannelPattern,
   schemas: ChannelSchemas,

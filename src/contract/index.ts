@@ -1,4 +1,4 @@
-export { type ContractCheck, checkEvent, contractCheck } from './check.ts'
+export { type ContractCheck, contractCheck } from './check.ts'
 export { defineContract } from './define.ts'
 export type {
   ChannelNameOf,

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Opening } from './session-context.ts'
 
+export const webSocketPath = '/connection/websocket'
+
 /**
  * Whether a browser's page may connect. Browsers send cookies along from any page, so a foreign page could act as
  * the user. Programs send no Origin; they are let in, for they could send any.

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { HoldfastError } from '../domain/index.ts'
 import type { HttpApi } from './api/http-api.ts'
+import { webSocketPath } from './handshake.ts'
 
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
@@ -30,7 +31,6 @@ export interface HttpServer {
   close(graceMs: number): Promise<void>
 }
 
-const upgradePath = '/connection/websocket'
 /** Against clients that hold a connection by sending slowly. */
 const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }
 /** Longer than the idle time of usual balancers (60 s), so that they and not we end a connection. */
@@ -55,7 +55,7 @@ export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): Htt
         socket.once('close', () => sockets.delete(socket))
       })
       server.on('upgrade', (request, socket, head) => {
-        if (pathOf(request) === upgradePath) handleUpgrade(request, socket, head)
+        if (pathOf(request) === webSocketPath) handleUpgrade(request, socket, head)
         else refuseUpgrade(socket)
       })
       await listening(server, host, port)
@@ -147,7 +147,7 @@ function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): 
       serve(request as IncomingMessage, response as ServerResponse)
       return true
     }
-    if (event === 'upgrade' && pathOf(request as IncomingMessage) === upgradePath) {
+    if (event === 'upgrade' && pathOf(request as IncomingMessage) === webSocketPath) {
       handleUpgrade(request as IncomingMessage, response as Duplex, head as Buffer)
       return true
     }

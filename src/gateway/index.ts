@@ -38,5 +38,4 @@ export {
   createSocketServer,
   type SocketServer,
   type SocketServerOptions,
-  webSocketPath,
 } from './websocket-server.ts'

@@ -3,14 +3,12 @@ import type { Duplex } from 'node:stream'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import { Turn } from '../hub/index.ts'
 import { disconnects, withDetail } from '../protocol/index.ts'
-import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf } from './handshake.ts'
+import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf, webSocketPath } from './handshake.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
 import type { Sessions } from './types.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
-
-export const webSocketPath = '/connection/websocket'
 
 export type SocketServerOptions = Omit<GatewayParts, 'registry' | 'turn'>
 
