@@ -79,8 +79,9 @@ export interface Holdfast<C extends Contract = Contract> {
   /** Answers an `rpc` command of this name; what it returns is sent as JSON. Throw a `HoldfastError` to refuse. */
   rpc(method: string, hook: (call: RpcCall) => unknown): void
   /**
-   * Sees what a client publishes, appends (`type` is then set) or signals before it is accepted: return nothing to accept it untouched, a value to
-   * put in its place, or throw a `HoldfastError` to refuse it.
+   * Sees what a client publishes, appends (`type` is then set) or signals before it is accepted: return nothing to
+   * accept it untouched, a value to put in its place, or throw a `HoldfastError` to refuse it. The same data must get
+   * the same value: a client that has lost an answer repeats its append, which is recognised by its id *and* data.
    */
   onPublish<Pattern extends string>(
     pattern: Pattern,
