@@ -1,5 +1,6 @@
+import type postgres from 'postgres'
 import { afterEach, describe, expect, it } from 'vitest'
-import { append, type DurableNodes, durableNodes } from '../../test/support/durable-nodes.ts'
+import { append, type DurableNodes, durableNodes, listen } from '../../test/support/durable-nodes.ts'
 import { until } from '../../test/support/until.ts'
 
 let nodes: DurableNodes
@@ -8,16 +9,38 @@ afterEach(() => nodes.close())
 
 const channel = 'order:1'
 
+/** As a failover does that loses commits. */
+async function loseEvents(sql: postgres.TransactionSql, after: number): Promise<void> {
+  await sql`select set_config('holdfast.acting', 'remove_events', true)`
+  await sql`delete from holdfast.events where position > ${after}`
+}
+
+describe('a ledger that has lost events', () => {
+  it('is told to those who had them, also where no mirror remembers', async () => {
+    nodes = await durableNodes()
+    const node = await nodes.node({ redisUrl: undefined })
+    const reader = await listen(node, channel, 0)
+    const quiet = await listen(node, 'order:2', 0)
+    await append(nodes.a, channel, 20)
+    await until('they are delivered', () => reader.offsets().length === 20)
+    await nodes.database.sql.begin(sql => loseEvents(sql, 5))
+    await until('the reader is ended', () => reader.outlet.ended.length > 0)
+    expect(reader.outlet.ended).toEqual([{ channel, code: 2500 }])
+    const back = await listen(node, channel, { offset: 20, epoch: nodes.epoch })
+    expect([back.recovered, back.position.offset]).toEqual([false, 5])
+    expect(quiet.outlet.ended).toEqual([])
+  })
+})
+
 describe('another epoch', () => {
   it('begins with positions below those of the one before: what is committed in it is mirrored at once', async () => {
     nodes = await durableNodes()
-    await append(nodes.a, channel, 3)
-    // A failover has lost commits, and this node knows from the mirror that there was more.
-    const meta = await until('it is mirrored', async () => (await nodes.redis.keys('*:meta'))[0])
-    await nodes.redis.hset(meta, 'last', 1_000)
-    await append(nodes.a, channel, 1)
-    const [{ epoch } = { epoch: '' }] = await nodes.database.sql<{ epoch: string }[]>`
-      select holdfast.new_epoch() as epoch`
+    await append(nodes.a, channel, 50)
+    const epoch = await nodes.database.sql.begin(async sql => {
+      await loseEvents(sql, 4)
+      const [row] = await sql<{ epoch: string }[]>`select holdfast.new_epoch() as epoch`
+      return row?.epoch ?? ''
+    })
     await nodes.b.close()
     await until('the node goes on', () => {
       const status = nodes.a.status()

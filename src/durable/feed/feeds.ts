@@ -128,16 +128,28 @@ export class Feeds {
    */
   async compare(feeds: Iterable<Feed>): Promise<void> {
     const asked = [...feeds].filter(feed => !feed.ended)
+    const positions = new Map(asked.map(feed => [feed, feed.position]))
     if (asked.length === 0) return
     try {
       for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
-        for (const [channel, { head, floor }] of heads) this.#feeds.get(channel)?.hear(head, floor)
+        for (const [channel, { head, floor }] of heads) {
+          const feed = this.#feeds.get(channel)
+          if (feed && head < (positions.get(feed) ?? 0)) this.#endLost(feed, head)
+          else feed?.hear(head, floor)
+        }
       }
     } catch (error) {
       // What gave rise to it does not come again.
       for (const feed of asked) feed.assuredOn = undefined
       throw error
     }
+  }
+
+  /** The ledger lacks what was delivered: those who come back are told so. */
+  #endLost(feed: Feed, head: number): void {
+    const { channel, position } = feed
+    this.#logger.error({ channel, head, position }, 'the ledger has lost events that were delivered')
+    feed.end()
   }
 
   /** Closes feeds that nobody has used for a while. */
