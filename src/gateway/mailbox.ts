@@ -1,4 +1,4 @@
-import { type Flushable, Lane, Packet, type Turn } from '../hub/index.ts'
+import { type Flushable, Lane, maxJoinedCharacters, Packet, type Turn } from '../hub/index.ts'
 import { type PacketOwner, PacketQueue } from './packet-queue.ts'
 import type { Sink } from './sink.ts'
 
@@ -15,12 +15,6 @@ export interface MailboxOptions {
 
 /** Replay handed to the socket at once; what is written can not be overtaken by a cursor any more. */
 const replayChunkBytes = 262_144
-
-/**
- * Replies joined into one frame, unless a single one is larger: many clients refuse frames above a limit of theirs
- * (Python's usual library above 1 MiB).
- */
-const frameCharacters = 262_144
 
 /**
  * The bounded queue before one socket, in lanes: replies, live realtime, live durable, replay. It is written at
@@ -241,7 +235,7 @@ function* portionsOf(lines: readonly string[]): Generator<readonly string[]> {
   let from = 0
   let characters = 0
   for (const [i, { length }] of lines.entries()) {
-    if (i > from && characters + length > frameCharacters) {
+    if (i > from && characters + length > maxJoinedCharacters) {
       yield lines.slice(from, i)
       from = i
       characters = 0

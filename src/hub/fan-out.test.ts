@@ -32,6 +32,19 @@ describe('a fan-out', () => {
     expect(members[2]?.lines).toEqual(['1', '2', '3', '4'])
   })
 
+  it('makes more than one packet of lines that are too long for one frame, a longer one alone', async () => {
+    const members = outlets(2)
+    const fan = fanOutOf(members)
+    const lines = ['a', 'b'.repeat(200_000), 'c'.repeat(100_000), 'd'.repeat(600_000), 'e', 'f']
+    for (const line of lines) fan.publish(line, 1, line === 'e' ? 'c0' : undefined)
+    await turn()
+    const shape = (i: number) =>
+      members[i]?.packets.map(({ packet }) => packet.payload.toString().replace(/(.)\1+/g, '$1'))
+    expect(shape(0)).toEqual(['a\nb', 'c', 'd', 'f'])
+    expect(shape(1)).toEqual(['a\nb', 'c', 'd', 'e\nf'])
+    expect(members[1]?.lines).toEqual(lines)
+  })
+
   it('gives a new outlet nothing from before, and one that leaves everything up to then', async () => {
     const [first, late] = outlets(2)
     const fan = fanOutOf(first ? [first] : [])

@@ -1,18 +1,19 @@
 import type { Lane, Outlet } from './outlet.ts'
-import { Packet } from './packet.ts'
+import { maxJoinedCharacters, Packet } from './packet.ts'
 import type { Flushable, Turn } from './turn.ts'
 
 type Line = string | Buffer
 
 /**
  * The subscribers of one channel on this node. Lines published within one turn of the event loop leave as one
- * packet: built once, the same bytes to everyone. Order of `publish` is kept for every subscriber.
+ * packet, or as few where they are long: built once, the same bytes to everyone. Order of `publish` is kept for every subscriber.
  */
 export class FanOut implements Flushable {
   readonly #outlets = new Map<string, Outlet>()
   readonly #lane: Lane
   #pending: Line[] = []
   #messages = 0
+  #characters = 0
   /** By client, which of the pending lines (by index, with their number of messages) it does not get. */
   #excluded: Map<string, Map<number, number>> | undefined
   #scheduled = false
@@ -25,10 +26,6 @@ export class FanOut implements Flushable {
 
   get size(): number {
     return this.#outlets.size
-  }
-
-  outlets(): IterableIterator<Outlet> {
-    return this.#outlets.values()
   }
 
   has(client: string): boolean {
@@ -59,6 +56,8 @@ export class FanOut implements Flushable {
    */
   publish(line: Line, messages = 1, exclude?: string): void {
     if (this.#outlets.size === 0) return
+    if (this.#characters + line.length > maxJoinedCharacters) this.#handOver()
+    this.#characters += line.length
     if (exclude !== undefined && this.#outlets.has(exclude)) this.#exclude(exclude, messages)
     this.#pending.push(line)
     this.#messages += messages
@@ -96,6 +95,7 @@ export class FanOut implements Flushable {
     const excluded = this.#excluded
     this.#pending = []
     this.#messages = 0
+    this.#characters = 0
     this.#excluded = undefined
     const packet = Packet.of(pending, messages)
     if (!excluded) {

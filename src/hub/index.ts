@@ -1,5 +1,5 @@
 export { FanOut } from './fan-out.ts'
 export { Lane, type Outlet } from './outlet.ts'
-export { Packet } from './packet.ts'
+export { maxJoinedCharacters, Packet } from './packet.ts'
 export type { HistoryPage, HistoryRequest, RecoverRequest, Subscription } from './subscription.ts'
 export { type Flushable, Turn } from './turn.ts'

@@ -2,6 +2,12 @@
 const maxHeader = 10
 
 /**
+ * Lines are joined into one frame up to about this many characters; a longer one goes alone. Many clients refuse
+ * frames above a limit of theirs (Python's usual library above 1 MiB), which joining must not bring about.
+ */
+export const maxJoinedCharacters = 262_144
+
+/**
  * Bytes ready for many sockets: one or more protocol lines joined by newlines, with the WebSocket text frame's
  * header in front. Built once, written to every subscriber; nobody may change the bytes afterwards.
  */

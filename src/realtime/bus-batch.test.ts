@@ -18,6 +18,21 @@ describe('what waits for the bus', () => {
     expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
   })
 
+  it('travels as several where one would be too long for the frame that it becomes', () => {
+    const batch = new BusBatch()
+    const [short, long] = ['s'.repeat(100_000), 'l'.repeat(500_000)]
+    for (const line of [short, short, short, long, short]) batch.add('x', 'all', line)
+    const { pairs, count } = batch.take('n', 10)
+    expect(count).toBe(5)
+    expect(pairs.filter((_, i) => i % 2 === 1)).toEqual([
+      `1 n all 2\n${short}\n${short}`,
+      `1 n all 1\n${short}`,
+      `1 n all 1\n${long}`,
+      `1 n all 1\n${short}`,
+    ])
+    expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
+  })
+
   it('keeps the order of each channel whatever the addresses, and loses nothing', () => {
     const entry = fc.record({ channel: fc.constantFrom('x', 'y'), to: fc.constantFrom('all', 'c1', 'c2') })
     fc.assert(

@@ -1,3 +1,4 @@
+import { maxJoinedCharacters } from '../hub/index.ts'
 import { type Address, encodeMessage } from './envelope.ts'
 
 interface Entry {
@@ -8,8 +9,8 @@ interface Entry {
 }
 
 /**
- * What waits to be published: one message per channel for a run of lines with the same address, in the order in
- * which the runs began. Within a channel the order of lines is kept.
+ * What waits to be published: one message per channel for a run of lines with the same address (or a few, where they
+ * are long), in the order in which the runs began. Within a channel the order of lines is kept.
  */
 export class BusBatch {
   #entries: Entry[] = []
@@ -35,7 +36,8 @@ export class BusBatch {
     this.#count++
     this.#characters += line.length
     const last = this.#last.get(channel)
-    if (last && last.address === address && address === 'all') {
+    const joins = address === 'all' && last?.address === 'all'
+    if (joins && last.lines.length + line.length <= maxJoinedCharacters) {
       last.lines += `\n${line}`
       last.count++
       this.#characters++
