@@ -7,10 +7,9 @@ import type { RedisLink } from './redis-link.ts'
 /**
  * The least time from one call to the next. A call costs the node and Redis a system call and a wake-up each,
  * which is ten times what a message in it costs; so under load a message may wait this long, a lone one never.
- * With 8,000 messages a second over 200 rooms, nodes used 0.87 of the CPU that they used at 2 ms
- * (`npm run bench -- --only rooms`).
+ * Longer waits were tried: 5 ms saved no CPU that could be measured over 200 rooms, and cost their latency.
  */
-const paceMs = 5
+const paceMs = 2
 
 /** Messages in one call: Redis does nothing else meanwhile. */
 const maxAtOnce = 1_000
