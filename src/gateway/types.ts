@@ -30,6 +30,10 @@ export interface ChannelGrant {
 export interface Handshake {
   readonly token: string
   readonly data: unknown
+  /**
+   * By names in lower case: those of the request that opened the connection, and beneath them what the client says
+   * in its connect command, since browsers can set none. So only what a proxy of yours sets on every request is proof.
+   */
   readonly headers: Readonly<Record<string, string>>
   readonly cookies: Readonly<Record<string, string>>
   readonly client: string

@@ -42,6 +42,13 @@ describe('a configuration', () => {
     )
   })
 
+  it('has a personal namespace only where that is declared', () => {
+    const auth = { personalNamespace: 'personal' }
+    expect(() => parseConfig({ auth })).toThrow(/auth\.personalNamespace: .*declared/)
+    expect(() => parseConfig({ auth: { personalNamespace: 'toString' } })).toThrow(/declared/)
+    expect(parseConfig({ auth, namespaces: { personal: {} } }).auth).toMatchObject(auth)
+  })
+
   it('cannot be changed afterwards', () => {
     const config = parseConfig({ namespaces: { room: {} } })
     expect(() => Object.assign(config.http, { port: 1 })).toThrow(TypeError)

@@ -137,6 +137,13 @@ export const configSchema = z.strictObject({
     .default({}),
 })
 
+/** A subscription of the server's that cannot be made refuses the connection: here, of everyone who signs in. */
+const checkedSchema = configSchema.refine(
+  ({ auth: { personalNamespace }, namespaces }) =>
+    personalNamespace === undefined || Object.hasOwn(namespaces, personalNamespace),
+  { path: ['auth', 'personalNamespace'], error: 'expected the name of a declared namespace' },
+)
+
 export type ConfigInput = z.input<typeof configSchema>
 type Parsed = z.output<typeof configSchema>
 export type NamespaceConfig = z.output<z.ZodObject<typeof namespaceFields>>
@@ -151,7 +158,7 @@ export type Config = Omit<Parsed, 'defaults' | 'namespaces'> & {
  * @throws HoldfastError CONFIG_INVALID
  */
 export function parseConfig(input: unknown): Config {
-  const result = configSchema.safeParse(input)
+  const result = checkedSchema.safeParse(input)
   if (!result.success) {
     const lines = result.error.issues.map(issue => `  ${issue.path.join('.') || '(root)'}: ${issue.message}`)
     throw new HoldfastError('CONFIG_INVALID', `the configuration is not valid:\n${lines.join('\n')}`)

@@ -19,7 +19,7 @@ const now = () => Math.floor(Date.now() / 1000)
 
 function authenticator(auth: AuthInput, hook?: AuthenticateHook, hookTimeoutMs = 1_000) {
   return createAuthenticator({
-    auth: parseConfig({ auth }).auth,
+    auth: parseConfig({ auth, namespaces: { personal: {} } }).auth,
     hookTimeoutMs,
     logger: createLogger('silent'),
     ...(hook ? { hook: () => hook } : {}),
