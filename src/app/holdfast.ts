@@ -86,7 +86,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   })
   let closing: Promise<void> | undefined
   const health = createHealth({ router, namespaces, draining: () => closing !== undefined })
-  const api = createHttpApi({ config, router, cluster, health, logger })
+  const api = createHttpApi({ config, router, cluster, operations: durable?.operations, health, logger })
   const server = createHttpServer({
     api,
     handleUpgrade: (request, socket, head) => sockets.handleUpgrade(request, socket, head),

@@ -1,13 +1,24 @@
 import { HoldfastError } from '../domain/index.ts'
 import {
   createDurableTier,
+  createOperations,
   createPostgresLedger,
-  type DurableTier,
   migrate,
+  type OpenTier,
+  type Operations,
   pendingMigrations,
   startRetention,
 } from '../durable/index.ts'
-import type { Config, Logger } from '../platform/index.ts'
+import { type Config, connectPostgres, type Logger } from '../platform/index.ts'
+
+export interface OpenDurable {
+  readonly tier: OpenTier
+  readonly operations: Operations
+  close(): Promise<void>
+}
+
+/** Connections for what operators ask. */
+const operationsPoolSize = 2
 
 /**
  * The durable tier over a database with the right schema; undefined where no Postgres is configured.
@@ -17,7 +28,7 @@ export async function openDurable(
   config: Config,
   nodeId: string,
   logger: Logger,
-): Promise<{ tier: DurableTier; close(): Promise<void> } | undefined> {
+): Promise<OpenDurable | undefined> {
   const { url, poolSize, lanes, allowUnsafeFsync, retentionIntervalMs } = config.postgres
   if (url === undefined) return undefined
   if (config.postgres.migrate) await migrate(url, logger)
@@ -30,6 +41,11 @@ export async function openDurable(
     nodeId,
     logger,
   })
+  const sql = connectPostgres(url, {
+    max: operationsPoolSize,
+    applicationName: 'holdfast-operations',
+    logger,
+  })
   const retention = startRetention({
     url,
     namespaces: config.namespaces,
@@ -38,7 +54,9 @@ export async function openDurable(
   })
   return {
     tier,
+    operations: createOperations(sql),
     async close() {
+      await sql.end({ timeout: 1 })
       await retention.stop()
       await tier.close()
     },

@@ -19,5 +19,7 @@ export interface NamespaceOptions {
   readonly replay: { readonly maxPushed: number }
   /** Durable tier only; 0 means: for ever. */
   readonly retention: { readonly maxAgeSeconds: number; readonly maxEvents: number }
+  /** Durable tier only: which cursors' names retention waits for, and for how long after their last ack (0: for ever). */
+  readonly cursors: { readonly hold: readonly string[]; readonly holdSeconds: number }
   readonly allow: Readonly<Record<Action, readonly Grantee[]>>
 }

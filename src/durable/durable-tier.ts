@@ -8,6 +8,7 @@ import { History } from './feed/history.ts'
 import { Pages } from './feed/pages.ts'
 import { Subscribing } from './feed/subscribe.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import type { OpenTier } from './log-access.ts'
 import { within } from './mirror/deadline.ts'
 import { entryOf } from './mirror/entry.ts'
 import { PartitionFill } from './mirror/fill.ts'
@@ -15,7 +16,7 @@ import { LogRedis } from './mirror/log-redis.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { type MirrorOptions, PartitionMirrors } from './mirror/partition-mirror.ts'
 import { Sweeper } from './mirror/sweeper.ts'
-import type { DurableStatus, DurableTier } from './tier.ts'
+import type { DurableStatus } from './tier.ts'
 
 export interface DurableTierOptions {
   readonly ledger: Ledger
@@ -37,7 +38,7 @@ const mirrorDefaults: MirrorOptions = {
 const redisPatienceMs = 1_000
 
 /** Joins ledger, mirror and feeds. Owns the ledger from here on: closing the tier closes it. */
-export async function createDurableTier(options: DurableTierOptions): Promise<DurableTier> {
+export async function createDurableTier(options: DurableTierOptions): Promise<OpenTier> {
   const { ledger, redisUrl, logger } = options
   const node = options.nodeId ?? randomUUID()
   const redis = redisUrl === undefined ? undefined : new LogRedis(redisUrl, `holdfast-log-${node}`, logger)
@@ -73,6 +74,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Du
   await sweeper.start()
 
   return {
+    log: { ledger, redis: redis && mirrors && bus && { log: redis, mirrors, bus }, nodeId: node, logger },
     async append(event: NewEvent): Promise<Appended> {
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
       if (sweeper.ledgerBehind) {

@@ -1,6 +1,18 @@
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
+export { done, type Outcome, park, retry } from './groups/outcome.ts'
+export type {
+  Group,
+  GroupOptions,
+  GroupStatus,
+  Groups,
+  Handler,
+  HandlerContext,
+  HandlerEvent,
+} from './groups/types.ts'
 export { createPostgresLedger, type PostgresLedgerOptions } from './ledger/postgres-ledger.ts'
 export { type RetentionOptions, startRetention } from './ledger/retention.ts'
+export type { LogAccess, OpenTier } from './log-access.ts'
 export { migrate, pendingMigrations } from './migrate.ts'
 export type { MirrorOptions } from './mirror/partition-mirror.ts'
+export { createOperations, type Operations } from './operations/operations.ts'
 export type { DurableStatus, DurableSubscribe, DurableTier } from './tier.ts'

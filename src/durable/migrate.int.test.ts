@@ -3,9 +3,14 @@ import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { connectPostgres } from '../platform/index.ts'
+import * as cursorTables from './cursors/tables.ts'
+import * as groupTables from './groups/tables.ts'
+import * as jobTables from './jobs/tables.ts'
 import { createPostgresLedger } from './ledger/postgres-ledger.ts'
-import * as tables from './ledger/tables.ts'
+import * as ledgerTables from './ledger/tables.ts'
 import { migrate, pendingMigrations } from './migrate.ts'
+import * as operationTables from './operations/tables.ts'
+import * as outboxTables from './outbox/tables.ts'
 
 const journal = JSON.parse(
   readFileSync(new URL('../../migrations/meta/_journal.json', import.meta.url), 'utf8'),
@@ -100,6 +105,14 @@ test('the migrations make what the tables declare', async () => {
   const snapshot = JSON.parse(
     readFileSync(new URL(`../../migrations/meta/${last}_snapshot.json`, import.meta.url), 'utf8'),
   )
+  const tables = {
+    ...ledgerTables,
+    ...cursorTables,
+    ...groupTables,
+    ...jobTables,
+    ...operationTables,
+    ...outboxTables,
+  }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])
 })

@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { HoldfastError } from '../domain/index.ts'
+import { jobsConfig } from './config-jobs.ts'
+import { outboxConfig } from './config-outbox.ts'
 
 const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
 
@@ -22,6 +24,15 @@ const namespaceFields = {
     maxAgeSeconds: z.int().min(0).default(0),
     maxEvents: z.int().min(0).default(0),
   }),
+  cursors: z.strictObject({
+    /** Names of cursors that retention waits for. */
+    hold: z.array(z.string()).default([]),
+    /** A cursor that has not moved for so long is waited for no more; 0: for ever. */
+    holdSeconds: z
+      .int()
+      .min(0)
+      .default(30 * 86_400),
+  }),
   allow: z.strictObject({
     subscribe: z.array(grantee).default([]),
     publish: z.array(grantee).default([]),
@@ -41,6 +52,7 @@ const namespaceDefaults = {
   forcePositioning: false,
   replay: { maxPushed: 10_000 },
   retention: { maxAgeSeconds: 0, maxEvents: 0 },
+  cursors: { hold: [], holdSeconds: 2_592_000 },
   allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
 }
 
@@ -48,6 +60,21 @@ const redisNode = z.strictObject({ url: z.string().regex(/^rediss?:\/\//, 'expec
 
 /** The configuration as a file or the library's caller gives it; everything has a default. */
 export const configSchema = z.strictObject({
+  /**
+   * What this process does: `gateway` serves clients, `worker` does the work behind the log (groups, jobs, the outbox,
+   * retention), `all` both.
+   */
+  role: z.enum(['all', 'gateway', 'worker']).default('all'),
+  workers: z
+    .strictObject({
+      /** How long a worker that is not heard of keeps its partitions. */
+      leaseMs: z.int().min(1_000).max(60_000).default(5_000),
+      /** Connections to Postgres for handlers: so many of them are at work at a time in this process. */
+      poolSize: z.int().min(1).max(100).default(4),
+    })
+    .prefault({}),
+  outbox: outboxConfig.prefault({}),
+  jobs: jobsConfig.prefault({}),
   http: z
     .strictObject({
       host: z.string().default('0.0.0.0'),
@@ -114,6 +141,8 @@ export const configSchema = z.strictObject({
       maxMailboxBytes: z.int().min(4_096).default(1_048_576),
       /** Subscriptions of one connection. */
       maxChannelsPerConnection: z.int().min(1).default(128),
+      /** Cursors of one user, over all channels. */
+      maxCursorsPerUser: z.int().min(1).default(1_000),
       /** Entries of one history reply. */
       maxHistoryLimit: z.int().min(1).max(10_000).default(300),
       pingIntervalMs: z.int().min(1_000).default(25_000),

@@ -1,6 +1,6 @@
 export { type Config, type ConfigInput, configSchema, type NamespaceConfig, parseConfig } from './config.ts'
 export { applyEnvironment } from './environment.ts'
 export { createLogger, type Logger } from './logger.ts'
-export { connectPostgres, type PostgresOptions, type Sql } from './postgres.ts'
+export { connectPostgres, type PostgresOptions, type Sql, type Transaction } from './postgres.ts'
 export { type MessageHandler, PubSub, type PubSubTimings } from './pubsub.ts'
 export { connectRedis, type Redis, type RedisRole } from './redis.ts'

@@ -2,6 +2,8 @@ import postgres from 'postgres'
 import type { Logger } from './logger.ts'
 
 export type Sql = postgres.Sql
+/** A transaction under way: queries as with `Sql`. */
+export type Transaction = postgres.TransactionSql
 
 export interface PostgresOptions {
   /** Connections in the pool. */

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { inject } from 'vitest'
 import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
 import type { NamespaceOptions } from '../../src/domain/index.ts'
-import { createDurableTier, type DurableTier, type MirrorOptions } from '../../src/durable/index.ts'
+import { createDurableTier, type MirrorOptions, type OpenTier } from '../../src/durable/index.ts'
 import type { Ledger } from '../../src/durable/ledger/ledger.ts'
 import { createLogger } from '../../src/platform/index.ts'
 import { type TestLedger, testLedger } from './ledger.ts'
@@ -10,15 +10,15 @@ import { RecordingOutlet } from './recording-outlet.ts'
 
 /** Two durable tiers over one database and one Redis, as two nodes would have them. */
 export interface DurableNodes {
-  readonly a: DurableTier
-  readonly b: DurableTier
+  readonly a: OpenTier
+  readonly b: OpenTier
   readonly database: TestLedger
   /** A ledger without a mirror: what is appended to it looks like a node that died right after its commit. */
   readonly bare: Ledger
   readonly redis: Redis
   readonly epoch: string
   /** Another node, with a Redis of its own choice. */
-  node(options?: { redisUrl?: string | undefined; mirror?: Partial<MirrorOptions> }): Promise<DurableTier>
+  node(options?: { redisUrl?: string | undefined; mirror?: Partial<MirrorOptions> }): Promise<OpenTier>
   /** Kills Redis; it comes back empty on the same port with `startRedis`. */
   killRedis(): Promise<void>
   startRedis(): Promise<void>
@@ -34,7 +34,7 @@ export async function durableNodes(mirror: Partial<MirrorOptions> = {}): Promise
   const port = Number(new URL(url).port)
   const redis = new Redis(url)
   redis.on('error', () => undefined)
-  const tiers: DurableTier[] = []
+  const tiers: OpenTier[] = []
   const node: DurableNodes['node'] = async (options = {}) => {
     const redisUrl = 'redisUrl' in options ? options.redisUrl : url
     const ledger = await database.open()
@@ -85,6 +85,7 @@ export const durable: NamespaceOptions = {
   forcePositioning: false,
   replay: { maxPushed: 10_000 },
   retention: { maxAgeSeconds: 0, maxEvents: 0 },
+  cursors: { hold: [], holdSeconds: 0 },
   allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
 }
 
@@ -99,7 +100,7 @@ export interface Subscriber {
 
 /** Subscribes as the gateway does: the reply, and in the same turn `join`. */
 export async function listen(
-  tier: DurableTier,
+  tier: OpenTier,
   channel: string,
   since?: number | { offset: number; epoch: string },
   options: NamespaceOptions = durable,
@@ -119,7 +120,7 @@ export async function listen(
 
 /** Appends `count` events one after the other or, with `atOnce`, together. Returns their offsets. */
 export async function append(
-  tier: DurableTier,
+  tier: OpenTier,
   channel: string,
   count: number,
   options: { atOnce?: boolean; data?: string } = {},

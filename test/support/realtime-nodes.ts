@@ -39,6 +39,7 @@ const plain: NamespaceOptions = {
   forcePositioning: false,
   replay: { maxPushed: 0 },
   retention: { maxAgeSeconds: 0, maxEvents: 0 },
+  cursors: { hold: [], holdSeconds: 0 },
   allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
 }
 

@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
-import { connectPostgres, type Sql } from '../../platform/index.ts'
 import { CliError } from '../cli-error.ts'
-import { loadConfig, required } from '../config-file.ts'
+import { loadConfig } from '../config-file.ts'
 import { examples } from '../examples.ts'
 import { type LedgerReport, ledgerReport } from '../ledger-report.ts'
+import { onDatabase } from '../on-database.ts'
 import { wholeNumber } from '../whole-number.ts'
 
 export function ledgerCommand(): Command {
@@ -26,7 +26,7 @@ function statusCommand(): Command {
     .action(async (options: { channels: number; json?: boolean }) => {
       const input = await loadConfig(process.env)
       const redisUrl = input.redis?.log?.url ?? input.redis?.url
-      const report = await onLedger(input.postgres?.url, 'ledger status', sql =>
+      const report = await onDatabase('ledger status', sql =>
         ledgerReport(sql, { channels: options.channels, redisUrl }),
       )
       console.log(options.json ? JSON.stringify(report) : readable(report))
@@ -51,8 +51,7 @@ function newEpochCommand(): Command {
 }
 
 async function newEpoch(options: { yes?: boolean; json?: boolean }): Promise<void> {
-  const url = (await loadConfig(process.env)).postgres?.url
-  await onLedger(url, 'ledger new-epoch', async sql => {
+  await onDatabase('ledger new-epoch', async sql => {
     const [before] = await sql<{ epoch: string }[]>`select epoch from holdfast.ledger`
     const previous = before?.epoch ?? ''
     if (!options.yes && !(await confirmed(previous)))
@@ -80,37 +79,6 @@ async function confirmed(epoch: string): Promise<boolean> {
   } finally {
     lines.close()
   }
-}
-
-async function onLedger<T>(
-  url: string | undefined,
-  command: string,
-  work: (sql: Sql) => Promise<T>,
-): Promise<T> {
-  required([['DATABASE_URL', url]], command)
-  const sql = connectPostgres(url ?? '', {
-    max: 1,
-    applicationName: `holdfast ${command}`,
-    statementTimeoutMs: 60_000,
-  })
-  try {
-    return await work(sql)
-  } catch (error) {
-    throw understood(error)
-  } finally {
-    await sql.end({ timeout: 1 })
-  }
-}
-
-/** SQLSTATEs that a person can do something about. */
-function understood(error: unknown): unknown {
-  const { code, message } = error as { code?: string; message: string }
-  if (code === '42P01' || code === '3F000')
-    return new CliError('this database has no ledger yet', 'run "holdfast migrate"')
-  if (code === '42501')
-    return new CliError(`this role may not do that: ${message}`, 'use the role that owns the schema')
-  if (code === '3D000' || code?.startsWith('28')) return new CliError(message, 'look at DATABASE_URL')
-  return error
 }
 
 function readable(report: LedgerReport): string {

@@ -3,20 +3,16 @@ import {
   bigint,
   boolean,
   check,
-  customType,
   integer,
-  pgSchema,
   primaryKey,
   text,
   timestamp,
   unique,
   uuid,
 } from 'drizzle-orm/pg-core'
+import { byteText, holdfast } from './columns.ts'
 
-/** Text compared byte by byte: the same order on every server, and cheaper in an index than a locale's. */
-const byteText = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
-
-export const holdfast = pgSchema('holdfast')
+export { holdfast }
 
 /** One row: what was decided when the database was created, and the name of this life of the numbering. */
 export const ledger = holdfast.table(

@@ -1,3 +1,5 @@
+import { HoldfastError } from '../../domain/index.ts'
+import type { Operations } from '../../durable/index.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Router } from '../types.ts'
 import type { ApiRequest } from './request.ts'
@@ -5,7 +7,15 @@ import type { ApiRequest } from './request.ts'
 export interface ApiParts {
   readonly router: Router
   readonly cluster: Cluster
+  /** Undefined where no Postgres is configured. */
+  readonly operations?: Operations | undefined
 }
 
 /** One method of the API; gives the JSON text of its result. */
 export type ApiMethod = (request: ApiRequest, parts: ApiParts) => Promise<string>
+
+/** @throws HoldfastError NOT_AVAILABLE where there is no ledger */
+export function operationsOf({ operations }: ApiParts): Operations {
+  if (operations) return operations
+  throw new HoldfastError('NOT_AVAILABLE', 'this needs Postgres, and none is configured')
+}

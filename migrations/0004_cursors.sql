@@ -1,0 +1,2 @@
+-- Moves cursors forward.
+SELECT 1;

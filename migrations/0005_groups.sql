@@ -1,0 +1,197 @@
+-- The last position that a partition's numbering has reached; 0 where it never had an event.
+CREATE FUNCTION holdfast.partition_head(p_partition int) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT greatest(
+    (SELECT l.position FROM holdfast.events AS l WHERE l.partition = p_partition ORDER BY l.position DESC LIMIT 1),
+    (SELECT f.head FROM holdfast.partition_floor AS f WHERE f.partition = p_partition), 0)
+$$;
+--> statement-breakpoint
+-- Takes a group's places over into the ledger's present epoch. What was settled above the head has been lost with the
+-- old numbering; events that get those positions now are others.
+CREATE FUNCTION holdfast.adopt_epoch(p_group text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  DELETE FROM holdfast.group_settled AS s
+  USING holdfast.group_partitions AS g, holdfast.ledger AS l
+  WHERE g."group" = p_group AND g.epoch <> l.epoch AND s."group" = p_group AND s.partition = g.partition
+    AND s.position > holdfast.partition_head(g.partition);
+  UPDATE holdfast.group_partitions AS g
+  SET epoch = l.epoch, position = least(g.position, holdfast.partition_head(g.partition)), fence = g.fence + 1
+  FROM holdfast.ledger AS l
+  WHERE g."group" = p_group AND g.epoch <> l.epoch;
+END
+$$;
+--> statement-breakpoint
+-- Makes a group known, with a place in every partition. Calling it again changes the namespaces only.
+--   p_start  'beginning': everything the ledger has; 'now': what is recorded after this
+-- Raises HF004 where the group is there in the other mode.
+CREATE FUNCTION holdfast.declare_group(p_group text, p_mode text, p_namespaces text[], p_start text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_mode text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
+  INSERT INTO holdfast.groups AS g (name, mode, namespaces) VALUES (p_group, p_mode, p_namespaces)
+  ON CONFLICT (name) DO UPDATE SET namespaces = excluded.namespaces
+  RETURNING g.mode INTO v_mode;
+  IF v_mode <> p_mode THEN
+    RAISE EXCEPTION 'the group % is %', p_group, v_mode USING ERRCODE = 'HF004', DETAIL = v_mode;
+  END IF;
+  INSERT INTO holdfast.group_partitions ("group", partition, epoch, position, moved)
+  SELECT p_group, p, l.epoch, CASE WHEN p_start = 'now' THEN holdfast.partition_head(p) ELSE 0 END,
+         floor(extract(epoch FROM clock_timestamp()) * 1000)
+  FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p
+  ON CONFLICT ("group", partition) DO NOTHING;
+END
+$$;
+--> statement-breakpoint
+-- A member's sign of life, to be given several times within a lease: renews its leases, takes free partitions up to
+-- its fair share, and says which it should let go of because another has too few.
+--   p_lease_ms  how long a member that is not heard of keeps its partitions
+--   p_let_go    partitions it has finished with
+-- Returns a row per partition it holds now: `position` and `fence` as they are, `surplus` where it should finish what is in
+-- hand and let go. Raises HF005 where the group is not there (any more).
+CREATE FUNCTION holdfast.tick_group(p_group text, p_member text, p_node text, p_lease_ms int, p_let_go int[])
+RETURNS TABLE ("partition" int, epoch text, "position" bigint, fence bigint, surplus boolean, paused boolean)
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now timestamptz;
+  v_lease interval := make_interval(secs => p_lease_ms / 1000.0);
+  v_paused boolean;
+  v_share int;
+  v_held int;
+BEGIN
+  -- One member of a group after the other, in a statement of its own: the next one's snapshot has to be younger.
+  PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
+  SELECT g.paused INTO v_paused FROM holdfast.groups AS g WHERE g.name = p_group;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no group %', p_group USING ERRCODE = 'HF005';
+  END IF;
+  v_now := clock_timestamp();
+  INSERT INTO holdfast.group_members AS m ("group", member, node, seen) VALUES (p_group, p_member, p_node, v_now)
+  ON CONFLICT ("group", member) DO UPDATE SET seen = excluded.seen;
+  DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.seen < v_now - v_lease;
+  IF EXISTS (SELECT FROM holdfast.group_partitions AS g, holdfast.ledger AS l
+             WHERE g."group" = p_group AND g.epoch <> l.epoch) THEN
+    PERFORM holdfast.adopt_epoch(p_group);
+  END IF;
+  UPDATE holdfast.group_partitions AS g SET holder = NULL, expires = NULL
+  WHERE g."group" = p_group AND g.holder IS NOT NULL
+    AND (g.expires < v_now
+         OR g.holder = p_member AND g.partition = ANY (p_let_go)
+         OR NOT EXISTS (SELECT FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = g.holder));
+  UPDATE holdfast.group_partitions AS g SET expires = v_now + v_lease
+  WHERE g."group" = p_group AND g.holder = p_member;
+  GET DIAGNOSTICS v_held = ROW_COUNT;
+  SELECT ceil((SELECT count(*) FROM holdfast.group_partitions AS g WHERE g."group" = p_group)::numeric / count(*))
+  INTO v_share FROM holdfast.group_members AS m WHERE m."group" = p_group;
+  UPDATE holdfast.group_partitions AS g SET holder = p_member, fence = g.fence + 1, expires = v_now + v_lease
+  WHERE g."group" = p_group AND g.partition IN (
+    SELECT f.partition FROM holdfast.group_partitions AS f
+    WHERE f."group" = p_group AND f.holder IS NULL AND NOT f.partition = ANY (p_let_go)
+    ORDER BY f.partition LIMIT greatest(0, v_share - v_held));
+  RETURN QUERY
+    SELECT g.partition, g.epoch, g.position, g.fence, row_number() OVER (ORDER BY g.partition) > v_share, v_paused
+    FROM holdfast.group_partitions AS g
+    WHERE g."group" = p_group AND g.holder = p_member
+    ORDER BY g.partition;
+END
+$$;
+--> statement-breakpoint
+-- A member's farewell: its partitions are free at once.
+CREATE FUNCTION holdfast.leave_group(p_group text, p_member text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
+  UPDATE holdfast.group_partitions AS g SET holder = NULL, expires = NULL
+  WHERE g."group" = p_group AND g.holder = p_member;
+  DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = p_member;
+END
+$$;
+--> statement-breakpoint
+-- Settles positions of a competing group, in the transaction of their effects and before them: who comes second
+-- waits here until the first one's fate is known. Returns those that nobody has settled before. HF001 as
+-- holdfast.append.
+CREATE FUNCTION holdfast.take_positions(p_group text, p_epoch text, p_partition int, p_positions bigint[])
+RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_taken bigint[];
+  v_floor bigint;
+  v_epoch text;
+BEGIN
+  WITH taken AS (
+    INSERT INTO holdfast.group_settled ("group", partition, position)
+    SELECT p_group, p_partition, p FROM unnest(p_positions) AS p ORDER BY p
+    ON CONFLICT ("group", partition, position) DO NOTHING
+    RETURNING position
+  )
+  SELECT array_agg(t.position ORDER BY t.position) INTO v_taken FROM taken AS t;
+  -- Only now, in a younger snapshot: the floor may just have risen over a row that was here a moment ago.
+  SELECT g.position, g.epoch INTO v_floor, v_epoch FROM holdfast.group_partitions AS g
+  WHERE g."group" = p_group AND g.partition = p_partition;
+  IF v_epoch IS DISTINCT FROM p_epoch THEN
+    RAISE EXCEPTION 'the group % is in another epoch', p_group USING ERRCODE = 'HF001', DETAIL = v_epoch;
+  END IF;
+  DELETE FROM holdfast.group_settled AS s
+  WHERE s."group" = p_group AND s.partition = p_partition AND s.position = ANY (v_taken) AND s.position <= v_floor;
+  RETURN ARRAY(SELECT p FROM unnest(v_taken) AS p WHERE p > v_floor ORDER BY p);
+END
+$$;
+--> statement-breakpoint
+-- Raises a competing group's floor over what is settled directly above it. Returns the floor, or null where the fence
+-- is another member's.
+CREATE FUNCTION holdfast.raise_floor(p_group text, p_partition int, p_fence bigint) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_floor bigint;
+  v_raised bigint;
+BEGIN
+  SELECT g.position INTO v_floor FROM holdfast.group_partitions AS g
+  WHERE g."group" = p_group AND g.partition = p_partition AND g.fence = p_fence
+  FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  SELECT max(run.position) INTO v_raised FROM (
+    SELECT s.position, row_number() OVER (ORDER BY s.position) AS n FROM holdfast.group_settled AS s
+    WHERE s."group" = p_group AND s.partition = p_partition AND s.position > v_floor
+    ORDER BY s.position LIMIT 10000
+  ) AS run WHERE run.position = v_floor + run.n;
+  IF v_raised IS NULL THEN
+    RETURN v_floor;
+  END IF;
+  UPDATE holdfast.group_partitions AS g
+  SET position = v_raised, moved = floor(extract(epoch FROM clock_timestamp()) * 1000)
+  WHERE g."group" = p_group AND g.partition = p_partition;
+  DELETE FROM holdfast.group_settled AS s
+  WHERE s."group" = p_group AND s.partition = p_partition AND s.position <= v_raised;
+  RETURN v_raised;
+END
+$$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION
+  holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
+  holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
+  holdfast.take_positions(text, text, int, bigint[]), holdfast.raise_floor(text, int, bigint)
+FROM PUBLIC;

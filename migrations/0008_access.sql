@@ -1,0 +1,18 @@
+-- The work behind the ledger: a serving node keeps these tables, and still cannot change the ledger.
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'holdfast_runtime') THEN
+    RETURN;
+  END IF;
+  GRANT SELECT, INSERT, UPDATE, DELETE ON
+    holdfast.cursors, holdfast.deliveries, holdfast.groups, holdfast.group_members, holdfast.group_partitions,
+    holdfast.group_settled, holdfast.job_rules, holdfast.webhook_endpoints, holdfast.schedules, holdfast.outbox
+  TO holdfast_runtime;
+  GRANT SELECT, INSERT ON holdfast.acts TO holdfast_runtime;
+  GRANT EXECUTE ON FUNCTION
+    holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
+    holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
+    holdfast.take_positions(text, text, int, bigint[]), holdfast.raise_floor(text, int, bigint)
+  TO holdfast_runtime;
+END
+$$;

@@ -1,0 +1,21 @@
+import type { Logger, PubSub } from '../platform/index.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { LogRedis } from './mirror/log-redis.ts'
+import type { PartitionMirrors } from './mirror/partition-mirror.ts'
+import type { DurableTier } from './tier.ts'
+
+/** Ledger, mirror and bus of a node, for those who read the log beside the tier. The tier owns and closes them. */
+export interface LogAccess {
+  readonly ledger: Ledger
+  /** Undefined where no Redis is configured: the ledger alone is read. */
+  readonly redis:
+    | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: PubSub }
+    | undefined
+  readonly nodeId: string
+  readonly logger: Logger
+}
+
+/** The tier of a node that also works behind the log. */
+export interface OpenTier extends DurableTier {
+  readonly log: LogAccess
+}

@@ -1,0 +1,31 @@
+import type { Sql } from '../../platform/index.ts'
+import { type CursorOperations, cursorOperations } from '../cursors/cursor-operations.ts'
+import { type GroupOperations, groupOperations } from '../groups/group-operations.ts'
+import { type JobOperations, jobOperations } from '../jobs/job-operations.ts'
+import { type OutboxOperations, outboxOperations } from '../outbox/outbox-operations.ts'
+import { type DeliveryOperations, deliveryOperations } from './delivery-operations.ts'
+import { type ErasureOperations, erasureOperations } from './erasure-operations.ts'
+
+/**
+ * What an operator can see and do, over the API or the command line. All of it is Postgres alone, so it works while Redis
+ * is away and no node runs.
+ */
+export interface Operations {
+  readonly cursors: CursorOperations
+  readonly groups: GroupOperations
+  readonly deliveries: DeliveryOperations
+  readonly erasure: ErasureOperations
+  readonly outbox: OutboxOperations
+  readonly jobs: JobOperations
+}
+
+export function createOperations(sql: Sql): Operations {
+  return {
+    cursors: cursorOperations(sql),
+    groups: groupOperations(sql),
+    deliveries: deliveryOperations(sql),
+    erasure: erasureOperations(sql),
+    outbox: outboxOperations(sql),
+    jobs: jobOperations(sql),
+  }
+}
