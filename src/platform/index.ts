@@ -1,4 +1,11 @@
 export { type Config, type ConfigInput, configSchema, type NamespaceConfig, parseConfig } from './config.ts'
+export {
+  type WebhookConfig,
+  type WebhookInput,
+  type WebhookSecrets,
+  webhookConfig,
+  webhookSecrets,
+} from './config-webhook.ts'
 export { applyEnvironment } from './environment.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { connectPostgres, type PostgresOptions, type Sql, type Transaction } from './postgres.ts'
