@@ -124,12 +124,19 @@ END
 $$;
 --> statement-breakpoint
 -- Settles positions of a competing group, in the transaction of their effects and before them: who comes second
--- waits here until the first one's fate is known. Returns those that nobody has settled before. HF001 as
--- holdfast.append.
+-- waits here until the first one's fate is known. Returns those that nobody has settled before. Positions above the
+-- ledger's head are never settled: a mirror that is ahead of the ledger tells of events that are none.
+-- Raises HF001 as holdfast.append, HF002 where the transaction would not see who was first, HF005 where the group is
+-- not there (any more).
 CREATE FUNCTION holdfast.take_positions(p_group text, p_epoch text, p_partition int, p_positions bigint[])
 RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+-- Plans are made once and kept. Made on an empty table they would scan it, when it has grown too.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -137,9 +144,18 @@ DECLARE
   v_floor bigint;
   v_epoch text;
 BEGIN
+  -- With one snapshot for the whole transaction, a row that a raised floor has replaced would be neither seen nor in
+  -- the way.
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'taking positions needs read committed, got %', current_setting('transaction_isolation')
+      USING ERRCODE = 'HF002';
+  END IF;
   WITH taken AS (
     INSERT INTO holdfast.group_settled ("group", partition, position)
-    SELECT p_group, p_partition, p FROM unnest(p_positions) AS p ORDER BY p
+    SELECT p_group, p_partition, p FROM unnest(p_positions) AS p
+    WHERE p <= (SELECT holdfast.partition_head(p_partition))
+    -- In one order for all: two that want the same ones can't wait for each other.
+    ORDER BY p
     ON CONFLICT ("group", partition, position) DO NOTHING
     RETURNING position
   )
@@ -147,7 +163,10 @@ BEGIN
   -- Only now, in a younger snapshot: the floor may just have risen over a row that was here a moment ago.
   SELECT g.position, g.epoch INTO v_floor, v_epoch FROM holdfast.group_partitions AS g
   WHERE g."group" = p_group AND g.partition = p_partition;
-  IF v_epoch IS DISTINCT FROM p_epoch THEN
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'there is no group %', p_group USING ERRCODE = 'HF005';
+  END IF;
+  IF v_epoch <> p_epoch THEN
     RAISE EXCEPTION 'the group % is in another epoch', p_group USING ERRCODE = 'HF001', DETAIL = v_epoch;
   END IF;
   DELETE FROM holdfast.group_settled AS s
@@ -156,11 +175,16 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Raises a competing group's floor over what is settled directly above it. Returns the floor, or null where the fence
--- is another member's.
+-- Raises a competing group's floor over what is settled directly above it. Returns the floor; null where the fence is
+-- another member's, or the row is being written at the moment. It waits for nobody, so that one call may raise several
+-- partitions while ticks go over the same rows.
 CREATE FUNCTION holdfast.raise_floor(p_group text, p_partition int, p_fence bigint) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -169,23 +193,25 @@ DECLARE
 BEGIN
   SELECT g.position INTO v_floor FROM holdfast.group_partitions AS g
   WHERE g."group" = p_group AND g.partition = p_partition AND g.fence = p_fence
-  FOR UPDATE;
+  FOR NO KEY UPDATE SKIP LOCKED;
   IF NOT FOUND THEN
     RETURN NULL;
+  END IF;
+  IF NOT EXISTS (SELECT FROM holdfast.group_settled AS s
+                 WHERE s."group" = p_group AND s.partition = p_partition AND s.position = v_floor + 1) THEN
+    RETURN v_floor;
   END IF;
   SELECT max(run.position) INTO v_raised FROM (
     SELECT s.position, row_number() OVER (ORDER BY s.position) AS n FROM holdfast.group_settled AS s
     WHERE s."group" = p_group AND s.partition = p_partition AND s.position > v_floor
     ORDER BY s.position LIMIT 10000
   ) AS run WHERE run.position = v_floor + run.n;
-  IF v_raised IS NULL THEN
-    RETURN v_floor;
-  END IF;
   UPDATE holdfast.group_partitions AS g
   SET position = v_raised, moved = floor(extract(epoch FROM clock_timestamp()) * 1000)
   WHERE g."group" = p_group AND g.partition = p_partition;
+  -- From the old floor on: below it lie only rows that are dead and perhaps not yet swept away.
   DELETE FROM holdfast.group_settled AS s
-  WHERE s."group" = p_group AND s.partition = p_partition AND s.position <= v_raised;
+  WHERE s."group" = p_group AND s.partition = p_partition AND s.position > v_floor AND s.position <= v_raised;
   RETURN v_raised;
 END
 $$;
