@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { configSchema } from '../src/platform/index.ts'
+import { metrics } from '../src/telemetry/index.ts'
 
 const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), 'utf8')
 
@@ -32,6 +33,14 @@ describe('the documents', () => {
     const known = new Set([...keys, 'defaults', ...keys.map(key => key.split('.')[0] ?? '')])
     const dotted = documented.filter(key => key.includes('.') && !known.has(key))
     expect(dotted).toEqual([])
+  })
+
+  it('describe every metric in the words of the code', async () => {
+    const rows = [
+      ...(await read('docs/TELEMETRY.md')).matchAll(/^\| `(holdfast[^`]+)` \| `([^`]+)` \| (.+) \|$/gm),
+    ]
+    const documented = rows.map(([, name, unit, description]) => ({ name, unit, description }))
+    expect(documented).toEqual(Object.values(metrics))
   })
 
   it('keep the README under 200 lines', async () => {

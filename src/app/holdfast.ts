@@ -12,12 +12,15 @@ import {
   createPermissions,
   createRouter,
   createSocketServer,
+  refuseUpgrade,
 } from '../gateway/index.ts'
 import { createLogger, parseConfig } from '../platform/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
+import { createMetrics } from '../telemetry/index.ts'
 import { withContract } from './contract-router.ts'
+import { registerGauges } from './gauges.ts'
 import { HookRegistry } from './hooks.ts'
-import { openDurable } from './open-durable.ts'
+import { type OpenDurable, openDurable } from './open-durable.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
@@ -47,7 +50,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   })
   const check = contract && contractCheck(contract)
 
-  const durable = await openDurable(config, node.id, logger)
+  const durable = await openDurable(config, node, logger)
   const busUrl = config.redis.bus?.url ?? config.redis.url
   const realtime = await createRealtimeTier({
     redisUrl: busUrl,
@@ -85,21 +88,48 @@ export async function createHoldfast<const C extends Contract = Contract>(
     logger,
   })
   let closing: Promise<void> | undefined
+  const telemetry = config.http.metrics
+    ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
+    : undefined
+  if (durable && telemetry) registerGauges(telemetry, durable.operations)
+  const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({ router, namespaces, draining: () => closing !== undefined })
-  const api = createHttpApi({ config, router, cluster, operations: durable?.operations, health, logger })
+  const api = createHttpApi({
+    config,
+    router,
+    cluster,
+    operations: durable?.operations,
+    health,
+    metrics: prometheus,
+    logger,
+  })
   const server = createHttpServer({
     api,
-    handleUpgrade: (request, socket, head) => sockets.handleUpgrade(request, socket, head),
+    handleUpgrade: (request, socket, head) =>
+      config.role === 'worker' ? refuseUpgrade(socket) : sockets.handleUpgrade(request, socket, head),
   })
 
   async function stop(): Promise<void> {
     // Sockets first, while both tiers still work: what clients have sent is finished and acknowledged.
-    const closed = server.close(config.limits.drainTimeoutMs)
-    await sockets.close()
+    const { drainTimeoutMs } = config.limits
+    const closed = server.close(drainTimeoutMs)
+    await Promise.all([sockets.close(), durable?.work.close(drainTimeoutMs)])
     await closed
     cluster.close()
     await durable?.close()
     await realtime.close()
+    await telemetry?.close()
+  }
+
+  async function listen() {
+    const address = await server.listen(config.http.host, config.http.port)
+    if (durable && config.role !== 'gateway') await durable.work.begin()
+    return address
+  }
+
+  const behindTheLog = (): OpenDurable => {
+    if (durable) return durable
+    throw new HoldfastError('NOT_AVAILABLE', 'this needs Postgres, and none is configured')
   }
 
   return {
@@ -140,9 +170,14 @@ export async function createHoldfast<const C extends Contract = Contract>(
       await cluster.act({ act: 'unsubscribe', user, channel, code: 2000, reason: 'server unsubscribe' })
     },
 
+    work: () => behindTheLog().work.begin(),
+    get operations() {
+      return behindTheLog().operations
+    },
+
     listen: () => {
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node has been closed')
-      return server.listen(config.http.host, config.http.port)
+      return listen()
     },
     attach: http => server.attach(http),
     close: () => {

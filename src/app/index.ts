@@ -6,6 +6,17 @@ export {
   HoldfastError,
   type Position,
 } from '../domain/index.ts'
+export {
+  done,
+  type GroupOptions,
+  type Handler,
+  type HandlerContext,
+  type HandlerEvent,
+  type Operations,
+  type Outcome,
+  park,
+  retry,
+} from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
 export type { Config, ConfigInput } from '../platform/index.ts'
 export { createHoldfast } from './holdfast.ts'

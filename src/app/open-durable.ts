@@ -7,13 +7,14 @@ import {
   type OpenTier,
   type Operations,
   pendingMigrations,
-  startRetention,
 } from '../durable/index.ts'
 import { type Config, connectPostgres, type Logger } from '../platform/index.ts'
+import { createWork, type Work } from './work.ts'
 
 export interface OpenDurable {
   readonly tier: OpenTier
   readonly operations: Operations
+  readonly work: Work
   close(): Promise<void>
 }
 
@@ -26,10 +27,10 @@ const operationsPoolSize = 2
  */
 export async function openDurable(
   config: Config,
-  nodeId: string,
+  node: { readonly id: string; readonly name: string },
   logger: Logger,
 ): Promise<OpenDurable | undefined> {
-  const { url, poolSize, lanes, allowUnsafeFsync, retentionIntervalMs } = config.postgres
+  const { url, poolSize, lanes, allowUnsafeFsync } = config.postgres
   if (url === undefined) return undefined
   if (config.postgres.migrate) await migrate(url, logger)
   else await refusePending(url, logger)
@@ -38,7 +39,7 @@ export async function openDurable(
   const tier = await createDurableTier({
     ledger,
     ...(redisUrl === undefined ? {} : { redisUrl }),
-    nodeId,
+    nodeId: node.id,
     logger,
   })
   const sql = connectPostgres(url, {
@@ -46,18 +47,14 @@ export async function openDurable(
     applicationName: 'holdfast-operations',
     logger,
   })
-  const retention = startRetention({
-    url,
-    namespaces: config.namespaces,
-    intervalMs: retentionIntervalMs,
-    logger,
-  })
+  const work = createWork({ config, url, logger })
   return {
     tier,
     operations: createOperations(sql),
+    work,
     async close() {
+      await work.close(0)
       await sql.end({ timeout: 1 })
-      await retention.stop()
       await tier.close()
     },
   }

@@ -8,6 +8,7 @@ import type {
   PublishDataOf,
 } from '../contract/index.ts'
 import type { Appended, ClientInfo, Position } from '../domain/index.ts'
+import type { Operations } from '../durable/index.ts'
 import type {
   AuthenticateHook,
   Authorization,
@@ -120,9 +121,18 @@ export interface Holdfast<C extends Contract = Contract> {
   /** Ends a user's subscription to a channel, on whichever node it is. */
   unsubscribe(user: string, channel: ChannelOf<C>): Promise<void>
 
+  /**
+   * Begins the work behind the log: groups, jobs, the outbox, retention. `listen` does it too, unless `role` is
+   * `gateway`. Resolves when the groups are known to the ledger.
+   * @throws HoldfastError CONFIG_INVALID, DEPENDENCY_*
+   */
+  work(): Promise<void>
+  /** What operators see and do. @throws HoldfastError NOT_AVAILABLE without Postgres */
+  readonly operations: Operations
+
   /** Listens on `http.host` and `http.port`. @throws HoldfastError CONFIG_INVALID where the port is taken */
   listen(): Promise<{ readonly host: string; readonly port: number }>
-  /** Serves Holdfast's paths on an application's own server; everything else stays the application's. */
+  /** Serves Holdfast's paths on an application's own server; everything else stays the application's. Call `work` yourself. */
   attach(server: Server): void
   /**
    * Stops accepting, closes sockets with 3001 so that SDKs come back elsewhere, finishes the appends in hand, and

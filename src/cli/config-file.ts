@@ -6,20 +6,40 @@ import { CliError } from './cli-error.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** What `HOLDFAST_CONFIG` names. */
+export interface ConfigFile {
+  /** Under the environment's variables, not yet checked. */
+  readonly config: ConfigInput
+  /** What a module exports as `setup`: gives the node its hooks, consumer groups and jobs before it listens. */
+  readonly setup: ((hf: unknown) => unknown) | undefined
+}
+
 /**
- * The configuration of `HOLDFAST_CONFIG` (JSON, or a module whose default export it is) under the environment's
- * variables, not yet checked.
+ * The configuration of `HOLDFAST_CONFIG` (JSON, or a module whose default export it is).
  * @throws CliError where the file can't be read
  */
 export async function loadConfig(env: Environment): Promise<ConfigInput> {
-  const path = env['HOLDFAST_CONFIG']
-  return applyEnvironment(path ? await readConfig(resolve(path)) : {}, env) as ConfigInput
+  return (await loadConfigFile(env)).config
 }
 
-async function readConfig(path: string): Promise<unknown> {
+/** The same with the module's `setup`. @throws CliError as `loadConfig` */
+export async function loadConfigFile(env: Environment): Promise<ConfigFile> {
+  const path = env['HOLDFAST_CONFIG']
+  const { default: file, setup } = path ? await readConfig(resolve(path)) : { default: {}, setup: undefined }
+  if (setup !== undefined && typeof setup !== 'function') {
+    throw new CliError(
+      `${path}: expected the export setup to be a function, got ${typeof setup}`,
+      undefined,
+      2,
+    )
+  }
+  return { config: applyEnvironment(file, env) as ConfigInput, setup: setup as ConfigFile['setup'] }
+}
+
+async function readConfig(path: string): Promise<{ default: unknown; setup?: unknown }> {
   try {
-    if (extname(path) === '.json') return JSON.parse(await readFile(path, 'utf8'))
-    return (await import(pathToFileURL(path).href)).default
+    if (extname(path) === '.json') return { default: JSON.parse(await readFile(path, 'utf8')) }
+    return await import(pathToFileURL(path).href)
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new CliError(

@@ -83,7 +83,8 @@ function pathOf(request: IncomingMessage): string {
   return end < 0 ? url : url.slice(0, end)
 }
 
-function refuseUpgrade(socket: Duplex): void {
+/** Answers an upgrade that nobody here takes. */
+export function refuseUpgrade(socket: Duplex): void {
   socket.on('error', () => undefined)
   socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', () =>
     socket.destroy(),

@@ -16,6 +16,7 @@ export {
   createHttpServer,
   type HttpServer,
   type HttpServerOptions,
+  refuseUpgrade,
   type UpgradeHandler,
 } from './http-server.ts'
 export { createPermissions, type PermissionsOptions } from './permissions.ts'

@@ -5,7 +5,7 @@ import { applyEnvironment } from './environment.ts'
 describe('a configuration', () => {
   it('is complete when nothing is said', () => {
     const config = parseConfig({})
-    expect(config.http).toEqual({ host: '0.0.0.0', port: 8000 })
+    expect(config.http).toEqual({ host: '0.0.0.0', port: 8000, metrics: true })
     expect(config.namespaces).toEqual({})
     expect(config.auth.insecure).toBe(false)
   })
@@ -66,5 +66,34 @@ describe('a configuration', () => {
     })
     expect(file.http.port).toBe(1)
     expect(() => parseConfig(applyEnvironment({}, { HOLDFAST_PORT: '80a' }))).toThrow(/http\.port/)
+  })
+})
+
+describe('the namespace of what Holdfast itself records', () => {
+  const postgres = { url: 'postgres://localhost/holdfast' }
+
+  it('is there wherever there is a ledger, and nobody may touch it', () => {
+    expect(parseConfig({}).namespaces['holdfast']).toBeUndefined()
+    expect(parseConfig({ postgres }).namespaces['holdfast']).toMatchObject({
+      tier: 'durable',
+      allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
+    })
+  })
+
+  it('may be opened to readers', () => {
+    const own = { tier: 'durable' as const, allow: { subscribe: ['client' as const] } }
+    expect(parseConfig({ postgres, namespaces: { holdfast: own } }).namespaces['holdfast']).toMatchObject({
+      allow: { subscribe: ['client'] },
+    })
+  })
+
+  it.each([
+    { tier: 'realtime' },
+    { tier: 'durable', allow: { append: ['client'] } },
+    { tier: 'durable', allow: { publish: ['client'] } },
+  ])('cannot be %j', own => {
+    expect(() => parseConfig({ postgres, namespaces: { holdfast: own } })).toThrow(
+      /only Holdfast writes there/,
+    )
   })
 })

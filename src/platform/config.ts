@@ -79,6 +79,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       host: z.string().default('0.0.0.0'),
       port: z.int().min(0).max(65_535).default(8000),
+      /** Whether `GET /metrics` answers, in the Prometheus format. It names namespaces, groups and rules. */
+      metrics: z.boolean().default(true),
     })
     .prefault({}),
   redis: z
@@ -166,12 +168,27 @@ export const configSchema = z.strictObject({
     .default({}),
 })
 
+/**
+ * What Holdfast itself records: erasures, webhooks that were disabled. It is there wherever there is a ledger; a
+ * configuration may declare it to say who may read it.
+ */
+const systemNamespace = 'holdfast'
+
 /** A subscription of the server's that cannot be made refuses the connection: here, of everyone who signs in. */
-const checkedSchema = configSchema.refine(
-  ({ auth: { personalNamespace }, namespaces }) =>
-    personalNamespace === undefined || Object.hasOwn(namespaces, personalNamespace),
-  { path: ['auth', 'personalNamespace'], error: 'expected the name of a declared namespace' },
-)
+const checkedSchema = configSchema
+  .refine(
+    ({ auth: { personalNamespace }, namespaces }) =>
+      personalNamespace === undefined || Object.hasOwn(namespaces, personalNamespace),
+    { path: ['auth', 'personalNamespace'], error: 'expected the name of a declared namespace' },
+  )
+  .refine(
+    ({ namespaces: { [systemNamespace]: own } }) =>
+      !own || (own.tier === 'durable' && !own.allow?.publish.length && !own.allow?.append.length),
+    {
+      path: ['namespaces', systemNamespace],
+      error: 'expected tier durable, and neither publish nor append allowed: only Holdfast writes there',
+    },
+  )
 
 export type ConfigInput = z.input<typeof configSchema>
 type Parsed = z.output<typeof configSchema>
@@ -196,6 +213,7 @@ export function parseConfig(input: unknown): Config {
   const merged = Object.fromEntries(
     Object.entries(namespaces).map(([name, own]) => [name, mergeNamespace(defaults, own)]),
   )
+  if (rest.postgres.url !== undefined) merged[systemNamespace] ??= mergeNamespace({}, { tier: 'durable' })
   return deepFreeze({ ...rest, namespaces: merged })
 }
 

@@ -1,12 +1,18 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Holdfast } from '../../app/index.ts'
-import { loadConfig, required } from '../config-file.ts'
+import { loadConfigFile, required } from '../config-file.ts'
 import { examples } from '../examples.ts'
 
 export function serveCommand(): Command {
   return new Command('serve')
     .description('run one node until SIGTERM or SIGINT')
     .option('--migrate', 'bring the schema up to date first')
+    .addOption(
+      new Option(
+        '--role <role>',
+        'what this process does: all, serve clients, or the work behind the log',
+      ).choices(['all', 'gateway', 'worker']),
+    )
     .option('--json', 'say in JSON where it listens')
     .addHelpText(
       'after',
@@ -20,13 +26,19 @@ export function serveCommand(): Command {
           'HOLDFAST_CONFIG=holdfast.json HOLDFAST_TOKEN_HMAC_SECRET=… holdfast serve',
         ],
         ['a second one on a port of its own', 'HOLDFAST_PORT=8001 holdfast serve'],
+        [
+          'groups and jobs in a process of their own (the module exports a configuration and `setup(hf)`)',
+          'HOLDFAST_CONFIG=holdfast.ts holdfast serve --role worker',
+        ],
       ),
     )
     .action(serve)
 }
 
-async function serve(options: { migrate?: boolean; json?: boolean }): Promise<void> {
-  const input = await loadConfig(process.env)
+type Role = Holdfast['config']['role']
+
+async function serve(options: { migrate?: boolean; role?: Role; json?: boolean }): Promise<void> {
+  const { config: input, setup } = await loadConfigFile(process.env)
   required(
     [
       ['REDIS_URL', input.redis?.url ?? (input.redis?.bus && input.redis.log ? 'both roles' : undefined)],
@@ -36,9 +48,10 @@ async function serve(options: { migrate?: boolean; json?: boolean }): Promise<vo
   )
   const { createHoldfast } = await import('../../app/index.ts')
   const postgres = options.migrate ? { ...input.postgres, migrate: true } : input.postgres
-  const hf = await createHoldfast({ ...input, ...(postgres && { postgres }) })
+  const { role } = options
+  const hf = await createHoldfast({ ...input, ...(postgres && { postgres }), ...(role && { role }) })
   stopOnSignals(hf)
-  const { host, port } = await hf.listen().catch(async (error: unknown) => {
+  const { host, port } = await listen(hf, setup).catch(async (error: unknown) => {
     // Its connections to Redis and Postgres would keep the process, which a supervisor would take for a node.
     await hf.close()
     throw error
@@ -46,6 +59,11 @@ async function serve(options: { migrate?: boolean; json?: boolean }): Promise<vo
   if (options.json)
     console.log(JSON.stringify({ event: 'listening', host, port, node: hf.node.name, pid: process.pid }))
   else console.log(`holdfast: ${hf.node.name} is listening on ${host}:${port}`)
+}
+
+async function listen(hf: Holdfast, setup: ((hf: Holdfast) => unknown) | undefined) {
+  await setup?.(hf)
+  return hf.listen()
 }
 
 /** A signal closes the node within its drain time; a second one, or a close that hangs, ends it at once. */

@@ -1,4 +1,5 @@
 /** The server's own interface over HTTP, in the shape of Centrifugo's, and what tells whether the node is well. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
@@ -15,6 +16,8 @@ import { disconnect, refresh, subscribe, unsubscribe } from './steering.ts'
 export interface HttpApiOptions extends ApiParts {
   readonly config: Pick<Config, 'api' | 'auth' | 'limits'>
   readonly health: () => Health
+  /** Answers `GET /metrics`; without it there is no such path. */
+  readonly metrics?: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   readonly logger: Logger
 }
 
@@ -73,6 +76,13 @@ export function createHttpApi(options: HttpApiOptions): HttpApi {
       .send({ error: status >= 500 ? 'internal server error' : (error as Error).message })
   })
   addHealth(app, options.health)
+  const { metrics } = options
+  if (metrics) {
+    app.get('/metrics', (request, reply) => {
+      reply.hijack()
+      metrics(request.raw, reply.raw)
+    })
+  }
   app.register(async scope => addApi(scope, options))
   return {
     app,

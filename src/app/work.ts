@@ -1,0 +1,39 @@
+import { startRetention } from '../durable/index.ts'
+import type { Config, Logger } from '../platform/index.ts'
+
+/** What this process does behind the log. */
+export interface Work {
+  /** @throws HoldfastError CONFIG_INVALID, DEPENDENCY_* */
+  begin(): Promise<void>
+  /** Finishes what is in hand, at most so long. */
+  close(withinMs: number): Promise<void>
+}
+
+export interface WorkOptions {
+  readonly config: Config
+  /** Postgres. */
+  readonly url: string
+  readonly logger: Logger
+}
+
+/** Groups, jobs, the outbox and retention of one process. Nothing runs before `begin`. */
+export function createWork({ config, url, logger }: WorkOptions): Work {
+  const ends: (() => Promise<void>)[] = []
+  let begun: Promise<void> | undefined
+
+  async function begin(): Promise<void> {
+    const { namespaces, postgres } = config
+    const retention = startRetention({ url, namespaces, intervalMs: postgres.retentionIntervalMs, logger })
+    ends.push(() => retention.stop())
+  }
+
+  return {
+    begin() {
+      begun ??= begin()
+      return begun
+    },
+    async close(_withinMs) {
+      await Promise.all(ends.splice(0).map(end => end()))
+    },
+  }
+}
