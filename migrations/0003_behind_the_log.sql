@@ -107,6 +107,18 @@ CREATE TABLE "holdfast"."acts" (
 	"reason" text
 );
 --> statement-breakpoint
+CREATE TABLE "holdfast"."erasures" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "holdfast"."erasures_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"partition" integer NOT NULL,
+	"channel" text COLLATE "C" NOT NULL,
+	"offset" bigint NOT NULL,
+	"position" bigint NOT NULL,
+	"event_id" uuid NOT NULL,
+	"epoch" text NOT NULL,
+	"time" bigint NOT NULL,
+	"forgotten" bigint
+);
+--> statement-breakpoint
 CREATE TABLE "holdfast"."outbox" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "holdfast"."outbox_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"channel" text NOT NULL,
@@ -122,4 +134,6 @@ CREATE UNIQUE INDEX "deliveries_id" ON "holdfast"."deliveries" USING btree ("id"
 CREATE INDEX "deliveries_event" ON "holdfast"."deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_open_channel" ON "holdfast"."deliveries" USING btree ("partition","channel","consumer","position") WHERE "holdfast"."deliveries"."state" in ('waiting', 'retrying', 'queued', 'parked');--> statement-breakpoint
 CREATE INDEX "deliveries_open_due" ON "holdfast"."deliveries" USING btree ("consumer","partition","due") WHERE "holdfast"."deliveries"."state" in ('waiting', 'retrying', 'queued', 'parked');--> statement-breakpoint
+CREATE INDEX "acts_target" ON "holdfast"."acts" USING btree ("target");--> statement-breakpoint
+CREATE INDEX "erasures_pending" ON "holdfast"."erasures" USING btree ("id") WHERE "holdfast"."erasures"."forgotten" is null;--> statement-breakpoint
 CREATE INDEX "outbox_visible" ON "holdfast"."outbox" USING btree ("id") WHERE "holdfast"."outbox"."refused" is null;

@@ -9,6 +9,15 @@ BEGIN
     holdfast.group_settled, holdfast.job_rules, holdfast.webhook_endpoints, holdfast.schedules, holdfast.outbox
   TO holdfast_runtime;
   GRANT SELECT, INSERT ON holdfast.acts TO holdfast_runtime;
+  GRANT SELECT, UPDATE (forgotten) ON holdfast.erasures TO holdfast_runtime;
+  GRANT EXECUTE ON FUNCTION
+    holdfast.namespace_of(text), holdfast.needed_by(int, text),
+    holdfast.erase_event(text, int, text, bigint, text, text),
+    holdfast.event_story_at(int, text, bigint), holdfast.event_story(text, bigint), holdfast.event_story(uuid)
+  TO holdfast_runtime;
+  GRANT EXECUTE ON FUNCTION
+    holdfast.move_cursors(int[], text[], text[], text[], bigint[], text[], bigint[], int)
+  TO holdfast_runtime;
   GRANT EXECUTE ON FUNCTION
     holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
     holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),

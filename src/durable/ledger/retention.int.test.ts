@@ -137,9 +137,9 @@ test('the loop removes what is too old, and nothing younger', async () => {
   await fill('chat:1', 3)
   // An age that only a database clock ahead by an hour would call old: made so in the stored rows.
   await db.sql.unsafe(`
-    alter table holdfast.events disable trigger never;
+    alter table holdfast.events disable trigger only_erasure;
     update holdfast.events set time = time - 3600000;
-    alter table holdfast.events enable trigger never`)
+    alter table holdfast.events enable trigger only_erasure`)
   await fill('chat:1', 2)
   const retention = startRetention({
     url: db.url,
