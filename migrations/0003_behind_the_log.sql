@@ -71,12 +71,15 @@ CREATE TABLE "holdfast"."job_rules" (
 	"name" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"starts" bigint[] NOT NULL,
 	"epoch" text NOT NULL,
-	"created" bigint NOT NULL
+	"created" bigint NOT NULL,
+	"definition" text NOT NULL,
+	"seen" bigint NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "holdfast"."schedules" (
 	"name" text COLLATE "C" PRIMARY KEY NOT NULL,
 	"cron" text,
+	"every_seconds" integer,
 	"zone" text,
 	"act" text NOT NULL,
 	"channel" text NOT NULL,
@@ -86,6 +89,7 @@ CREATE TABLE "holdfast"."schedules" (
 	"last_due" bigint,
 	"failure" text,
 	"declared" boolean DEFAULT false NOT NULL,
+	"seen" bigint,
 	"paused" boolean DEFAULT false NOT NULL,
 	"created" bigint NOT NULL
 );

@@ -1,5 +1,14 @@
 export { type Config, type ConfigInput, configSchema, type NamespaceConfig, parseConfig } from './config.ts'
 export {
+  isJobName,
+  type JobsConfig,
+  type RuleConfig,
+  type RuleInput,
+  ruleConfig,
+  type ScheduleConfig,
+  scheduleConfig,
+} from './config-jobs.ts'
+export {
   type WebhookConfig,
   type WebhookInput,
   type WebhookSecrets,

@@ -4,7 +4,7 @@ import type { Logger } from './logger.ts'
 export type { Redis } from 'ioredis'
 
 /** What a connection is for; each role has settings that fail in the way its user needs. */
-export type RedisRole = 'command' | 'guarded' | 'subscriber'
+export type RedisRole = 'command' | 'guarded' | 'subscriber' | 'worker'
 
 const settings: Record<RedisRole, RedisOptions> = {
   // A command is answered or has failed within a second: callers have another way, or tell the client.
@@ -14,6 +14,14 @@ const settings: Record<RedisRole, RedisOptions> = {
   guarded: { commandTimeout: 3_000, socketTimeout: 3_000 },
   // `PubSub` makes subscriptions again after a reconnect, so that it knows when all of them stand.
   subscriber: { commandTimeout: 2_000, socketTimeout: 3_000, autoResubscribe: false },
+  // BullMQ's workers wait for their Redis as long as it is away, and block for up to ten seconds. A command of theirs
+  // that is sent twice is told by its lock.
+  worker: {
+    socketTimeout: 20_000,
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: true,
+  },
 }
 
 /**

@@ -8,6 +8,10 @@ export const jobRules = holdfast.table('job_rules', {
   starts: bigint({ mode: 'number' }).array().notNull(),
   epoch: text().notNull(),
   created: bigint({ mode: 'number' }).notNull(),
+  /** JSON of what it applies to and where its jobs go, so that every node can match it and enqueue for it. */
+  definition: text().notNull(),
+  /** When a process last declared it, in milliseconds since 1970: a rule that none has is not applied any more. */
+  seen: bigint({ mode: 'number' }).notNull(),
 })
 
 /** How the endpoint of a webhook rule fares. */
@@ -25,8 +29,10 @@ export const webhookEndpoints = holdfast.table('webhook_endpoints', {
 /** Appends and publications that happen at a time. */
 export const schedules = holdfast.table('schedules', {
   name: byteText().primaryKey(),
-  /** A cron expression; null: once. */
+  /** A cron expression; null: by `every_seconds`, or once. */
   cron: text(),
+  /** Counted from `created`. */
+  everySeconds: integer('every_seconds'),
   /** IANA time zone of the cron expression. */
   zone: text(),
   /** `append` or `publish`. */
@@ -44,6 +50,8 @@ export const schedules = holdfast.table('schedules', {
   failure: text(),
   /** Declared in the configuration, or made over the API. */
   declared: boolean().notNull().default(false),
+  /** When a process last declared it, in milliseconds since 1970: one that none has is removed. */
+  seen: bigint({ mode: 'number' }),
   paused: boolean().notNull().default(false),
   created: bigint({ mode: 'number' }).notNull(),
 })
