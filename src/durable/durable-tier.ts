@@ -68,13 +68,20 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   const stopEpoch = ledger.onEpoch(epoch => {
     logger.warn({ epoch }, 'the ledger has a new epoch: durable subscriptions start anew')
     sweeper.reset()
+    pages.clear()
     feeds.endAll()
   })
   await redis?.connected(redisPatienceMs)
   await sweeper.start()
 
   return {
-    log: { ledger, redis: redis && mirrors && bus && { log: redis, mirrors, bus }, nodeId: node, logger },
+    log: {
+      ledger,
+      redis: redis && mirrors && bus && { log: redis, mirrors, bus },
+      forgetPages: channel => pages.forget(channel),
+      nodeId: node,
+      logger,
+    },
     async append(event: NewEvent): Promise<Appended> {
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
       if (sweeper.ledgerBehind) {
@@ -108,6 +115,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       sweeper.close()
       comparison.close()
       feeds.endAll()
+      pages.clear()
       await bus?.close()
       redis?.close()
     },

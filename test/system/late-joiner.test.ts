@@ -74,20 +74,24 @@ describe('a late joiner from 0 gets everything and then goes on live, when Redis
     for (let n = 1; n <= 20; n++)
       await writer.rpc('holdfast.append', { channel, type: 'Numbered', data: { n } })
     await subscribe(writer, channel)
-    const pages = async () => {
-      const all = await writer.history(channel, { limit: 300 })
+    const pages = async (client: typeof writer) => {
+      const all = await client.history(channel, { limit: 300 })
       const position = { offset: 12, epoch: all.epoch }
-      const after = await writer.history(channel, { limit: 5, since: position })
-      const before = await writer.history(channel, { limit: 5, since: position, reverse: true })
-      const newest = await writer.history(channel, { limit: 3, reverse: true })
-      const head = await writer.history(channel, { limit: 0 })
+      const after = await client.history(channel, { limit: 5, since: position })
+      const before = await client.history(channel, { limit: 5, since: position, reverse: true })
+      const newest = await client.history(channel, { limit: 3, reverse: true })
+      const head = await client.history(channel, { limit: 0 })
       expect([all, after, before, newest, head].map(page => page.offset)).toEqual([20, 20, 20, 20, 20])
       return [all, after, before, newest, head].map(page => page.publications.map(each => each.offset))
     }
     const expected = [dense(20), [13, 14, 15, 16, 17], [11, 10, 9, 8, 7], [20, 19, 18], []]
-    expect(await pages()).toEqual(expected)
+    expect(await pages(writer)).toEqual(expected)
     await redis.flushall()
-    expect(await pages()).toEqual(expected)
+    expect(await pages(writer)).toEqual(expected)
+    // This node has read none of it before.
+    const other = await connect(cluster.nodes[1]?.url ?? '', 'other')
+    expect(await pages(other)).toEqual(expected)
+    other.disconnect()
     await expect(
       writer.history(channel, { limit: 5, since: { offset: 3, epoch: 'another' } }),
     ).rejects.toMatchObject({ code: 112 })

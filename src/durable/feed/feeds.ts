@@ -149,6 +149,7 @@ export class Feeds {
   #endLost(feed: Feed, head: number): void {
     const { channel, position } = feed
     this.#logger.error({ channel, head, position }, 'the ledger has lost events that were delivered')
+    this.#pages.forget(channel)
     feed.end()
   }
 

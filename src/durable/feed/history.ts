@@ -5,7 +5,8 @@ import type { ChannelHead, Ledger } from '../ledger/ledger.ts'
 import { within } from '../mirror/deadline.ts'
 import { eventLine } from '../mirror/entry.ts'
 import type { Heads } from './heads.ts'
-import { type Pages, pageBytes } from './pages.ts'
+import { limitAfter, type Page, type Pages, pageBytes, pageLimit } from './pages.ts'
+import { above, linesOf } from './run.ts'
 
 const deadlineMs = 4_000
 
@@ -17,7 +18,7 @@ interface Slice {
 
 /**
  * Pages of a channel's past. The head is the ledger's, so a page never hides what was acknowledged before it was
- * asked for; the entries come from Redis where it has them all. While the ledger is away, Redis alone answers
+ * asked for; the entries come from the pages that all sessions share. While the ledger is away, Redis alone answers
  * for a slice it has without a hole, with its own top as the head.
  */
 export class History {
@@ -51,19 +52,38 @@ export class History {
     if (limit === 0 || (reverse ? slice.since <= floor + 1 : slice.since >= head)) {
       return { publications: [], offset: head, epoch, floor }
     }
-    return (await this.#hot(channel, slice, known, epoch)) ?? (await this.#cold(channel, slice, epoch))
+    const lines = await within(this.#lines(channel, slice, known), deadlineMs, 'reading history')
+    if (!lines) return this.#cold(channel, slice, epoch)
+    const publications = lines.map(line => publicationOf(channel, line))
+    return { publications: reverse ? publications.reverse() : publications, offset: head, epoch, floor }
   }
 
-  async #hot(channel: string, slice: Slice, { head, floor }: ChannelHead, epoch: string) {
+  /**
+   * The slice's lines, as far as half a megabyte goes. Undefined where the ledger has to be asked for just this slice:
+   * retention is at work on it, or of what was asked for in reverse the newest would be missing.
+   */
+  async #lines(channel: string, slice: Slice, { head, floor }: ChannelHead): Promise<string[] | undefined> {
     const { since, limit, reverse } = slice
-    if (reverse ? since > head + 1 : since < floor) return undefined
-    const hot = await this.#pages.hot(channel, slice)
-    if (!hot || hot.count === 0) return undefined
-    const whole = reverse ? Math.min(limit, since - 1 - floor) : Math.min(limit, head - since)
-    // Large entries may end a slice early; it is dense, so a client pages on from there.
-    if (hot.count < whole && hot.text.length < 65_536) return undefined
-    const lines = hot.text.toString().split('\n').slice(0, whole)
-    return { publications: lines.map(line => publicationOf(channel, line)), offset: head, epoch, floor }
+    const to = reverse ? Math.min(head, since - 1) : Math.min(head, Math.max(floor, since) + limit)
+    const from = Math.max(floor, reverse ? to - limit : since)
+    const lines: string[] = []
+    let bytes = 0
+    let page: Page | undefined
+    let at = from
+    while (at < to && bytes < pageBytes) {
+      const most = page ? limitAfter(page) : pageLimit - 1
+      const read = await this.#pages.read(channel, at, Math.min(to - at, most))
+      if (read.kind !== 'page') return undefined
+      page = read.page
+      const run = above(page.run, at) ?? page.run
+      const taken = linesOf(run, to - at)
+      for (const line of taken) {
+        lines.push(line)
+        bytes += line.length
+      }
+      at += taken.length
+    }
+    return reverse && at < to ? undefined : lines
   }
 
   async #cold(channel: string, slice: Slice, epoch: string): Promise<HistoryPage> {

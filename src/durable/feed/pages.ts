@@ -4,7 +4,10 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { within } from '../mirror/deadline.ts'
 import { eventLine } from '../mirror/entry.ts'
 import type { PartitionMirrors } from '../mirror/partition-mirror.ts'
-import type { Run } from './run.ts'
+import { lastOf } from './run.ts'
+import { type Page, type PageRead, SharedPages } from './shared-pages.ts'
+
+export type { Page, PageRead } from './shared-pages.ts'
 
 /** Longer than a page takes on a ledger that is well. */
 const deadlineMs = 5_000
@@ -12,20 +15,6 @@ const deadlineMs = 5_000
 export const pageLimit = 1_000
 const firstPageLimit = 256
 export const pageBytes = 512 * 1_024
-
-/** A piece of a channel's past, ready for sockets; shared between all that want it. */
-export interface Page {
-  readonly packet: Packet
-  /** `first` is the asked offset + 1. */
-  readonly run: Run
-}
-
-export type PageRead =
-  | { readonly kind: 'page'; readonly page: Page }
-  /** Retention has removed some of what was asked for. */
-  | { readonly kind: 'removed'; readonly floor: number }
-  /** The ledger has nothing after the asked offset. */
-  | { readonly kind: 'end'; readonly head: number }
 
 /**
  * How many entries the page after this one should have at most, so that pages stay below half a megabyte. Only where
@@ -37,30 +26,50 @@ export function limitAfter(page: Page | undefined): number {
   return Math.max(16, Math.min(pageLimit, Math.floor(pageBytes / average)))
 }
 
-/** Reads pages from Redis where it can say yes, else from the ledger. The same page asked twice at once is one read. */
+/**
+ * Reads pages from Redis where it can say yes, else from the ledger. What several sessions want at the same time, or
+ * within seconds, is read once, from whatever place each of them begins.
+ */
 export class Pages {
   readonly #ledger: Ledger
   readonly #mirrors: PartitionMirrors | undefined
-  readonly #flights = new Map<string, Promise<PageRead>>()
+  readonly #shared: SharedPages
 
-  constructor(ledger: Ledger, mirrors: PartitionMirrors | undefined) {
+  constructor(ledger: Ledger, mirrors: PartitionMirrors | undefined, shared = new SharedPages()) {
     this.#ledger = ledger
     this.#mirrors = mirrors
+    this.#shared = shared
   }
 
   /**
-   * At least one publication after `since`, where there is one.
+   * A page with at least one publication after `since`, where there is one. It may begin before that: then another
+   * session wanted it so. It has at most `limit` publications, unless more are at hand.
    * @throws HoldfastError DEPENDENCY_* when neither Redis nor the ledger can answer at this moment
    */
-  read(channel: string, since: number, limit: number): Promise<PageRead> {
-    // What was asked in another epoch may be about other events.
-    const key = `${this.#ledger.epoch} ${since} ${limit} ${channel}`
-    let flight = this.#flights.get(key)
-    if (!flight) {
-      flight = this.#read(channel, since, limit).finally(() => this.#flights.delete(key))
-      this.#flights.set(key, flight)
+  async read(channel: string, since: number, limit: number): Promise<PageRead> {
+    // What was read in another epoch may be about other events.
+    const key = `${this.#ledger.epoch} ${channel}`
+    for (;;) {
+      const found = this.#shared.covering(key, since)
+      if (!found) {
+        const most = Math.min(limit, this.#shared.room(key, since))
+        return this.#shared.begin(key, since, most, this.#read(channel, since, most)).reading
+      }
+      const read: PageRead = found.page ? { kind: 'page', page: found.page } : await found.reading
+      if (read.kind === 'removed' && since < read.floor) return read
+      if (read.kind === 'page' && lastOf(read.page.run) > since) return read
+      // It came too short, or to an end that another saw before this call: so it is asked once more.
     }
-    return flight
+  }
+
+  /** What is asked from now on is read anew: some of the channel's events are not what they were. */
+  forget(channel: string): void {
+    this.#shared.forget(`${this.#ledger.epoch} ${channel}`)
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#shared.clear()
   }
 
   /** What Redis has beside `since`; undefined where it can't say. */

@@ -2,6 +2,7 @@ import { Lane } from '../../hub/index.ts'
 import type { Member } from './member.ts'
 import { limitAfter, type Page, type PageRead, type Pages } from './pages.ts'
 import { lastOf, type Run } from './run.ts'
+import { packetAfter } from './shared-pages.ts'
 
 /** The channel that a session catches up with. */
 export interface Catching {
@@ -35,7 +36,7 @@ export async function replay(feed: Catching, member: Member, pages: Pages): Prom
       if (!alive(member, feed)) return
       if (read.kind !== 'page') break
       page = read.page
-      outlet.push(Lane.replay, page.packet)
+      outlet.push(Lane.replay, packetAfter(page, member.at))
       member.at = lastOf(page.run)
       if (member.at > feed.position) feed.offer(page.run)
       ahead = member.at < feed.position ? pages.read(feed.channel, member.at, limitAfter(page)) : undefined

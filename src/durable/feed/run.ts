@@ -15,18 +15,26 @@ export function lastOf(run: Run): number {
 export function above(run: Run, offset: number): Run | undefined {
   if (run.first > offset) return run
   if (lastOf(run) <= offset) return undefined
-  let start = 0
-  for (let skip = offset - run.first + 1; skip > 0; skip--) {
-    start =
-      (typeof run.text === 'string' ? run.text.indexOf('\n', start) : run.text.indexOf(newline, start)) + 1
-  }
+  const start = endOfLine(run.text, offset - run.first + 1) + 1
   const text = typeof run.text === 'string' ? run.text.slice(start) : run.text.subarray(start)
   return { first: offset + 1, count: lastOf(run) - offset, text }
 }
 
-/** The lines of a run, each as text. */
-export function linesOf(run: Run): string[] {
-  return run.text.toString().split('\n')
+/** The lines of a run, each as text; at most `most` of them. */
+export function linesOf(run: Run, most = run.count): string[] {
+  if (most >= run.count) return run.text.toString().split('\n')
+  const end = endOfLine(run.text, most)
+  return (typeof run.text === 'string' ? run.text.slice(0, end) : run.text.toString('utf8', 0, end)).split(
+    '\n',
+  )
+}
+
+/** Where line number `line` (from 1) ends. */
+function endOfLine(text: Run['text'], line: number): number {
+  let end = -1
+  for (let n = 0; n < line; n++)
+    end = typeof text === 'string' ? text.indexOf('\n', end + 1) : text.indexOf(newline, end + 1)
+  return end
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Heads } from './heads.ts'
 import type { Member } from './member.ts'
 import { limitAfter, type Page, type Pages } from './pages.ts'
 import { decideRecovery } from './recovery.ts'
-import { lastOf, linesOf } from './run.ts'
+import { above, lastOf, linesOf } from './run.ts'
 
 /** What can be read within this time rides in the reply; SDKs give a subscribe command up after five seconds. */
 const replyMs = 500
@@ -99,8 +99,9 @@ export class Subscribing {
         throw new HoldfastError('DEPENDENCY_FAILED', 'the ledger is behind what it has told')
       if (read.kind !== 'page') break
       page = read.page
-      for (const line of linesOf(page.run)) publications.push(publicationOf(feed.channel, line))
-      bytes += page.packet.payload.length
+      const rest = above(page.run, member.at) ?? page.run
+      for (const line of linesOf(rest)) publications.push(publicationOf(feed.channel, line))
+      bytes += rest.text.length
       member.at = lastOf(page.run)
       if (member.at > feed.position) feed.offer(page.run)
     }
