@@ -64,6 +64,7 @@ export const webhookConfig = z
       else if (ownHeaders.test(name))
         refuse(['headers', name], 'expected a header that Holdfast does not set')
     }
+    if (!URL.canParse(url)) return
     const { protocol, username, password } = new URL(url)
     if (protocol === 'http:' && !allowHttp) refuse(['url'], 'expected https (allowHttp: true permits http)')
     if (username || password) refuse(['url'], 'expected no user and password in it: headers can carry them')
