@@ -1,3 +1,7 @@
+export type { CursorLag } from './cursors/cursor-lags.ts'
+export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-list.ts'
+export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.ts'
+export type { Ack, CursorKey, CursorPlace, CursorState, Cursors } from './cursors/types.ts'
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
 export { done, type Outcome, park, retry } from './groups/outcome.ts'
 export type {

@@ -1,0 +1,80 @@
+import type { Sql } from '../../platform/index.ts'
+import { intArray, textArray } from '../ledger/array-literal.ts'
+import type { Ack, CursorKey, CursorState } from './types.ts'
+
+/** An ack as a row of the batch: `hold` as `p_holds` of holdfast.move_cursors. */
+export interface AckRow {
+  readonly ack: Ack
+  readonly partition: number
+  readonly hold: number | null
+}
+
+/** What became of an ack, by the letters of holdfast.move_cursors. */
+export type AckOutcome =
+  | { readonly kind: 'moved'; readonly offset: number; readonly epoch: string }
+  | { readonly kind: 'above_head'; readonly head: number }
+  | { readonly kind: 'other_epoch'; readonly epoch: string }
+  | { readonly kind: 'too_many' }
+
+/** One flush, one autocommit statement: it is committed when this resolves. Outcomes in the order of the rows. */
+export async function moveCursors(sql: Sql, rows: readonly AckRow[], most: number): Promise<AckOutcome[]> {
+  const [row] = await sql<{ outcomes: string; offsets: (number | null)[]; epoch: string }[]>`
+    select outcomes, to_json(offsets) as offsets, epoch
+    from holdfast.move_cursors(
+      ${intArray(rows, each => each.partition)}::int[],
+      ${textArray(rows, each => each.ack.channel)}::text[],
+      ${textArray(rows, each => each.ack.user)}::text[],
+      ${textArray(rows, each => each.ack.name)}::text[],
+      ${intArray(rows, each => each.ack.offset)}::bigint[],
+      ${textArray(rows, each => each.ack.epoch ?? '')}::text[],
+      ${intArray(rows, each => each.hold)}::bigint[],
+      ${most}::int
+    )`
+  if (!row || row.outcomes.length !== rows.length) {
+    throw new Error(
+      `holdfast.move_cursors answered for ${row?.outcomes.length ?? 0} of ${rows.length} cursors`,
+    )
+  }
+  const { outcomes, offsets, epoch } = row
+  return rows.map((_, i) => outcomeOf(outcomes.charAt(i), offsets[i] ?? 0, epoch))
+}
+
+function outcomeOf(letter: string, offset: number, epoch: string): AckOutcome {
+  switch (letter) {
+    case 'm':
+      return { kind: 'moved', offset, epoch }
+    case 'a':
+      return { kind: 'above_head', head: offset }
+    case 'e':
+      return { kind: 'other_epoch', epoch }
+    case 'l':
+      return { kind: 'too_many' }
+    default:
+      throw new Error(`holdfast.move_cursors gave the outcome ${JSON.stringify(letter)}`)
+  }
+}
+
+/** Where cursors stand, and their channels' heads, from one snapshot; in the order of the keys. */
+export async function readCursors(
+  sql: Sql,
+  keys: readonly (CursorKey & { readonly partition: number })[],
+): Promise<CursorState[]> {
+  const rows = await sql<{ offset: number; epoch: string; head: number; moved: number | null }[]>`
+    select coalesce(c."offset", 0) as "offset", coalesce(c.epoch, l.epoch) as epoch, c.moved,
+           greatest(
+             (select e."offset" from holdfast.events as e
+              where e.partition = t.partition and e.channel = t.channel order by e."offset" desc limit 1),
+             (select f.head from holdfast.channel_floor as f
+              where f.partition = t.partition and f.channel = t.channel), 0) as head
+    from holdfast.ledger as l
+    cross join unnest(
+      ${intArray(keys, each => each.partition)}::int[],
+      ${textArray(keys, each => each.channel)}::text[],
+      ${textArray(keys, each => each.user)}::text[],
+      ${textArray(keys, each => each.name)}::text[]
+    ) with ordinality as t (partition, channel, "user", name, n)
+    left join holdfast.cursors as c
+      on c.partition = t.partition and c.channel = t.channel and c."user" = t."user" and c.name = t.name
+    order by t.n`
+  return rows.map(({ offset, epoch, head, moved }) => ({ offset, epoch, head, moved: moved ?? undefined }))
+}
