@@ -35,3 +35,9 @@ export async function readHistory(
   const { publications, offset, epoch } = result
   return { events: publications.map(each => received(each, epoch)), head: offset, epoch }
 }
+
+/** A subscribe reply's data, where it is the application's: the server's own word about a floor becomes a reset. */
+export function applicationData(data: unknown): unknown {
+  const keys = typeof data === 'object' && data !== null ? Object.keys(data) : []
+  return keys.length === 1 && keys[0] === 'holdfast' ? undefined : data
+}

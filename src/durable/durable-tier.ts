@@ -14,7 +14,7 @@ import { entryOf } from './mirror/entry.ts'
 import { PartitionFill } from './mirror/fill.ts'
 import { LogRedis } from './mirror/log-redis.ts'
 import { Mirror } from './mirror/mirror.ts'
-import { type MirrorOptions, PartitionMirrors } from './mirror/partition-mirror.ts'
+import { type MirrorOptions, mirrorDefaults, PartitionMirrors } from './mirror/partition-mirror.ts'
 import { Sweeper } from './mirror/sweeper.ts'
 import type { DurableStatus } from './tier.ts'
 
@@ -27,13 +27,6 @@ export interface DurableTierOptions {
   readonly mirror?: Partial<MirrorOptions>
 }
 
-/** 64 partitions of 2,000 events of 300 bytes are 40 MB, and seeding them after a wipe takes seconds. */
-const mirrorDefaults: MirrorOptions = {
-  logSize: 2_000,
-  historySize: 10_000,
-  historyTtlMs: 600_000,
-  historyBytes: 512 * 1_048_576,
-}
 /** A node starts although Redis is away, and stops although it hangs. */
 const redisPatienceMs = 1_000
 

@@ -14,6 +14,8 @@ export interface Subscription {
   readonly wasRecovering: boolean
   /** Everything after the requested place will be delivered: in `publications`, then as pushes after `join`. */
   readonly recovered: boolean
+  /** Durable tier: the first offset there is, where retention has removed some of what was asked for. */
+  readonly first?: number
   /** Encoded publications (`encodePublication`) that ride in the reply, in order. */
   readonly publications: readonly string[]
   /** Makes the session live. Does nothing when the session or the subscription has ended meanwhile. */

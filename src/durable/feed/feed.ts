@@ -144,6 +144,11 @@ export class Feed {
     if (this.#catchingUp > 0) for (const member of [...this.#members.values()]) this.#dropIfClosed(member)
   }
 
+  /** What is kept for those on their way may not be said any more; they read it anew. */
+  forgetRecent(): void {
+    this.#recent.clear()
+  }
+
   #dropIfClosed(member: Member): boolean {
     if (member.outlet.closed) this.#remove(member)
     return member.outlet.closed

@@ -27,7 +27,7 @@ export class Feeds {
   readonly #feeds = new Map<string, Feed>()
   readonly #openings = new Map<Feed, Promise<void>>()
   readonly #byPartition = new Map<number, Set<Feed>>()
-  readonly #notices = new Map<number, { heard(): void; timer: NodeJS.Timeout | undefined }>()
+  readonly #notices = new Map<number, { heard(message: Buffer): void; timer: NodeJS.Timeout | undefined }>()
 
   constructor(ledger: Ledger, bus: Bus | undefined, heads: Heads, pages: Pages, logger: Logger) {
     this.#ledger = ledger
@@ -199,12 +199,14 @@ export class Feeds {
   }
 
   /** The handler of a partition's notices: they lead to one comparison of its channels. */
-  #notice(partition: number): () => void {
+  #notice(partition: number): (message: Buffer) => void {
     const known = this.#notices.get(partition)
     if (known) return known.heard
     const notice = {
       timer: undefined as NodeJS.Timeout | undefined,
-      heard: () => {
+      heard: (message: Buffer) => {
+        const channel = forgottenChannel(message)
+        if (channel !== undefined) this.#forgetPast(channel)
         notice.timer ??= setTimeout(() => {
           notice.timer = undefined
           this.compare(this.inPartition(partition)).catch(() => undefined)
@@ -213,6 +215,12 @@ export class Feeds {
     }
     this.#notices.set(partition, notice)
     return notice.heard
+  }
+
+  /** An event of the channel was erased: what this node still holds of its past may say it. */
+  #forgetPast(channel: string): void {
+    this.#pages.forget(channel)
+    this.#feeds.get(channel)?.forgetRecent()
   }
 
   #forget(feed: Feed): void {
@@ -229,4 +237,9 @@ export class Feeds {
     this.#notices.delete(feed.partition)
     this.#bus?.unsubscribe(partitionKeys(feed.epoch, feed.partition).notice)
   }
+}
+
+/** The channel that a notice names because one of its events was erased. */
+function forgottenChannel(message: Buffer): string | undefined {
+  return /^forget (\S+)$/.exec(message.toString())?.[1]
 }

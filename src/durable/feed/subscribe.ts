@@ -37,12 +37,14 @@ export class Subscribing {
       const publications = await this.#place(feed, member, recover, options.replay.maxPushed)
       if (member.state === 'expelled')
         throw new HoldfastError('DEPENDENCY_FAILED', `${channel} has just been ended`)
+      const first = publications || !recover ? undefined : await this.#firstLeft(feed, recover)
       return {
         position: { epoch: feed.epoch, offset: publications && recover ? recover.offset : member.at },
         recoverable: true,
         positioned: true,
         wasRecovering: recover !== undefined,
         recovered: recover !== undefined && publications !== undefined,
+        ...(first === undefined ? {} : { first }),
         publications: publications ?? [],
         join: () => feed.join(member),
       }
@@ -78,6 +80,15 @@ export class Subscribing {
     const { head, floor } = await this.#heads.read(feed.channel)
     feed.hear(head, floor)
     return since <= head ? [] : undefined
+  }
+
+  /** The first offset there is, where retention has removed what the client asks for. */
+  async #firstLeft(feed: Feed, recover: RecoverRequest): Promise<number | undefined> {
+    if (recover.epoch !== '' && recover.epoch !== feed.epoch) return undefined
+    // While the ledger is away, what the node knows of the floor is true, if perhaps not all of it.
+    const read = await this.#heads.read(feed.channel).catch(() => undefined)
+    const floor = Math.max(feed.floor, read?.floor ?? 0)
+    return recover.offset < floor ? floor + 1 : undefined
   }
 
   /** Reads on from the member's place for as long as a reply may take. */

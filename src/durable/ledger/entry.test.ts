@@ -20,6 +20,7 @@ test.each([
   ['a channel that is no name', { channel: 'with space' }],
   ['an id that is no UUID', { id: '42' }],
   ['an empty type', { type: '' }],
+  ['a type of the server’s own', { type: 'holdfast.erased' }],
   ['a type that is too long', { type: 'T'.repeat(256) }],
   ['a NUL in the type', { type: 'T\u0000' }],
   ['a NUL in the data', { data: '"\u0000"' }],

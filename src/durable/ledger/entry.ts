@@ -17,6 +17,8 @@ export interface Entry {
 
 /** In characters. A type travels in every publication's tags. */
 const maxTypeLength = 255
+/** `holdfast.erased` says that an event's content is gone: nobody may record that of himself. */
+const reservedTypes = 'holdfast.'
 /** The largest frame a node can be configured to accept. */
 const maxDataBytes = 16_777_216
 /** Ids, numbers, and what an object costs. */
@@ -32,6 +34,7 @@ export function entryOf(event: NewEvent & { readonly id: string }, partitions: n
   if (type.length === 0 || type.length > maxTypeLength) {
     return `expected a type of 1 to ${maxTypeLength} characters, got ${type.length}`
   }
+  if (type.startsWith(reservedTypes)) return `types that begin with ${reservedTypes} are the server's own`
   if (!isStorable(type)) return 'the type contains U+0000 or half of a surrogate pair'
   if (!isStorable(data)) return 'the data contains U+0000 or half of a surrogate pair'
   if (meta !== null && !isStorable(meta)) return 'the info contains U+0000 or half of a surrogate pair'

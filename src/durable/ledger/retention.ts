@@ -1,66 +1,65 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type NamespaceOptions, namespaceOf } from '../../domain/index.ts'
 import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import { type BackgroundLoop, startLoop } from '../background-loop.ts'
+import { type DueChannel, dueChannels, eventsPerStep } from './due-channels.ts'
+import { HeldBack } from './held-back.ts'
+import { type RetainedNamespaces, type Rule, rulesOf } from './retention-rules.ts'
 import { checkServer, type LedgerIdentity } from './start-check.ts'
 
 export interface RetentionOptions {
   readonly url: string
-  readonly namespaces: Readonly<Record<string, Pick<NamespaceOptions, 'tier' | 'retention'>>>
+  readonly namespaces: RetainedNamespaces
   /** Rest between two passes over the ledger. */
   readonly intervalMs: number
+  /** How long a group, a delivery or a cursor may hold events back before the log says so (default an hour). */
+  readonly patienceMs?: number
   readonly logger?: Logger
 }
 
-interface Rule {
-  readonly namespace: string
-  readonly maxAgeSeconds: number
-  readonly maxEvents: number
-  /** The channels of the namespace lie in [from, to) of the index. */
-  readonly from: string
-  readonly to: string
+interface Pass {
+  readonly sql: Sql
+  readonly ledger: LedgerIdentity
+  readonly held: HeldBack
+  readonly stopping: AbortSignal
 }
 
-/** Channels looked at in one statement, and events removed in one: steps small enough to disturb nobody. */
-const channelsPerStep = 200
-const eventsPerStep = 1_000
-
 /**
- * Removes what the namespaces' retention no longer keeps, one node at a time. A failed pass is logged, and the
- * next one does its work: events may stay longer than asked for, and are never removed earlier.
+ * Removes what the namespaces' retention no longer keeps and nobody needs, one node at a time. A failed pass is logged,
+ * and the next one does its work: events may stay longer than asked for, and are never removed earlier.
  */
-export function startRetention(options: RetentionOptions): { stop(): Promise<void> } {
+export function startRetention(options: RetentionOptions): BackgroundLoop {
   const rules = rulesOf(options.namespaces)
   if (rules.length === 0) return { stop: async () => {} }
-  const { url, logger } = options
+  const { url, logger, patienceMs = 3_600_000 } = options
   const sql = connectPostgres(url, {
     max: 1,
     applicationName: 'holdfast-retention',
     settings: { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' },
     ...(logger && { logger }),
   })
-  const stopping = new AbortController()
-  const loop = async () => {
-    while (!stopping.signal.aborted) {
-      try {
-        const removed = await pass(sql, rules, stopping.signal)
-        if (removed > 0) logger?.info({ removed }, 'retention has removed events')
-      } catch (error) {
-        if (!stopping.signal.aborted) logger?.warn({ err: error }, 'retention pass failed')
-      }
-      await delay(options.intervalMs, undefined, { signal: stopping.signal }).catch(() => {})
-    }
-  }
-  const running = loop()
+  const held = new HeldBack(patienceMs, logger)
+  const loop = startLoop({
+    restMs: options.intervalMs,
+    work: async stopping => {
+      const removed = await onePass(sql, rules, held, stopping)
+      if (removed > 0) logger?.info({ removed }, 'retention has removed events')
+    },
+    onFailure: error => logger?.warn({ err: error }, 'retention pass failed'),
+  })
   return {
     async stop() {
-      stopping.abort()
+      const stopped = loop.stop()
       await sql.end({ timeout: 1 })
-      await running
+      await stopped
     },
   }
 }
 
-async function pass(sql: Sql, rules: readonly Rule[], stopping: AbortSignal): Promise<number> {
+async function onePass(
+  sql: Sql,
+  rules: readonly Rule[],
+  held: HeldBack,
+  stopping: AbortSignal,
+): Promise<number> {
   const [lock] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(1212566596, -2) as mine`
   if (!lock?.mine) return 0
   let removed = 0
@@ -68,98 +67,70 @@ async function pass(sql: Sql, rules: readonly Rule[], stopping: AbortSignal): Pr
     const ledger = await checkServer(sql, true)
     for (const rule of rules) {
       for (let partition = 0; partition < ledger.partitions && !stopping.aborted; partition++) {
-        removed += await sweep(sql, ledger, rule, partition, stopping)
+        removed += await sweep({ sql, ledger, held, stopping }, rule, partition)
       }
     }
+    held.tell()
   } finally {
     await sql`select pg_advisory_unlock(1212566596, -2)`
   }
   return removed
 }
 
-async function sweep(
-  sql: Sql,
-  ledger: LedgerIdentity,
-  rule: Rule,
-  partition: number,
-  stopping: AbortSignal,
-): Promise<number> {
+/** What nobody needs is decided by `holdfast.remove_events`; here only work is spared that could remove nothing. */
+async function sweep(pass: Pass, rule: Rule, partition: number): Promise<number> {
+  const { sql, ledger, held, stopping } = pass
+  const behind = await furthestBehind(sql, rule, partition)
+  const steps = dueChannels(sql, rule, partition)
   let total = 0
-  let { from } = rule
-  while (!stopping.aborted) {
-    const step = await channelsWithOld(sql, rule, partition, from)
+  let asked = false
+  let step = await steps.next()
+  while (!step.done && !stopping.aborted) {
     let again = false
-    for (const { channel, through } of step) {
-      if (through === null || namespaceOf(channel) !== rule.namespace) continue
+    for (const due of step.value) {
+      if (stopping.aborted) break
+      const { channel, oldest, oldestPosition, through } = due
+      if (behind && oldestPosition > behind.position) {
+        held.note(rule.namespace, behind.holder, channel)
+        continue
+      }
       const [row] = await sql<{ removed: number }[]>`
         select holdfast.remove_events(${ledger.epoch}, ${partition}, ${channel}, ${through}, ${eventsPerStep}) as removed`
-      total += row?.removed ?? 0
-      again ||= row?.removed === eventsPerStep
+      const removed = row?.removed ?? 0
+      total += removed
+      again ||= removed === eventsPerStep
+      // One channel a partition and pass is enough to know who holds; a statement for each would cost as much as they.
+      if (removed < Math.min(eventsPerStep, through - oldest + 1) && !asked) {
+        asked = true
+        for (const holder of await holdersOf(sql, partition, due)) held.note(rule.namespace, holder, channel)
+      }
     }
-    if (again) continue
-    const last = step.at(-1)?.channel
-    if (last === undefined || step.length < channelsPerStep) break
-    // The least text above `last`.
-    from = `${last}\u0001`
+    step = await steps.next({ again })
   }
   return total
 }
 
-/**
- * Some channels in order, each with the last offset that the rule no longer keeps (null: it keeps all). Of age only
- * the oldest events are asked, and the first one that is young enough ends the search.
- */
-async function channelsWithOld(
+/** The group that has settled least of the partition, of those that may need the namespace's events. */
+async function furthestBehind(
   sql: Sql,
   rule: Rule,
   partition: number,
-  from: string,
-): Promise<{ channel: string; through: number | null }[]> {
-  return sql<{ channel: string; through: number | null }[]>`
-    with recursive found as (
-      (select channel, 1 as n from holdfast.events
-       where partition = ${partition} and channel >= ${from} and channel < ${rule.to} order by channel limit 1)
-      union all
-      select (select e.channel from holdfast.events as e
-              where e.partition = ${partition} and e.channel > found.channel and e.channel < ${rule.to}
-              order by e.channel limit 1), n + 1
-      from found where found.channel is not null and n < ${channelsPerStep}
-    )
-    select found.channel,
-           case when greatest(aged.through, crowded.through) >= oldest."offset"
-                then greatest(aged.through, crowded.through) end as through
-    from found
-    left join lateral (
-      select e."offset" from holdfast.events as e
-      where e.partition = ${partition} and e.channel = found.channel order by e."offset" limit 1
-    ) as oldest on true
-    left join lateral (
-      select coalesce(min(o."offset") filter (where o.time >= young.since) - 1, max(o."offset")) as through
-      from (select floor(extract(epoch from clock_timestamp()) * 1000) - ${rule.maxAgeSeconds}::bigint * 1000 as since)
-             as young,
-           (select e."offset", e.time from holdfast.events as e
-            where e.partition = ${partition} and e.channel = found.channel
-            order by e."offset" limit ${eventsPerStep}) as o
-    ) as aged on ${rule.maxAgeSeconds}::bigint > 0
-    left join lateral (
-      select e."offset" - ${rule.maxEvents}::bigint as through from holdfast.events as e
-      where e.partition = ${partition} and e.channel = found.channel order by e."offset" desc limit 1
-    ) as crowded on ${rule.maxEvents}::bigint > 0
-    where found.channel is not null
-    order by found.channel`
+): Promise<{ holder: string; position: number } | undefined> {
+  const [row] = await sql<{ holder: string; position: number }[]>`
+    select 'group/' || g.name as holder, case when p.epoch = l.epoch then p.position else 0 end as position
+    from holdfast.ledger as l, holdfast.groups as g
+    join holdfast.group_partitions as p on p."group" = g.name and p.partition = ${partition}
+    where g.namespaces is null or ${rule.namespace} = any (g.namespaces)
+    order by 2 limit 1`
+  return row
 }
 
-function rulesOf(namespaces: RetentionOptions['namespaces']): Rule[] {
-  return Object.entries(namespaces).flatMap(([namespace, { tier, retention }]) => {
-    if (tier !== 'durable' || (retention.maxAgeSeconds === 0 && retention.maxEvents === 0)) return []
-    // The namespace without a name has the channels without a colon: they lie everywhere.
-    if (namespace === '') return [{ namespace, ...retention, from: '', to: '\u007f' }]
-    // `;` follows `:` in ASCII; private channels begin with `$`.
-    return ['', '$'].map(prefix => ({
-      namespace,
-      ...retention,
-      from: `${prefix}${namespace}:`,
-      to: `${prefix}${namespace};`,
-    }))
-  })
+async function holdersOf(sql: Sql, partition: number, { channel }: DueChannel): Promise<string[]> {
+  const rows = await sql<{ holder: string }[]>`
+    select n.holder
+    from (select e.position, e."offset" from holdfast.events as e
+          where e.partition = ${partition} and e.channel = ${channel} order by e."offset" limit 1) as first,
+         holdfast.needed_by(${partition}, ${channel}) as n
+    where n.position < first.position or n."offset" < first."offset"`
+  return rows.map(({ holder }) => holder)
 }

@@ -5,6 +5,7 @@ import { type JobOperations, jobOperations } from '../jobs/job-operations.ts'
 import { type OutboxOperations, outboxOperations } from '../outbox/outbox-operations.ts'
 import { type DeliveryOperations, deliveryOperations } from './delivery-operations.ts'
 import { type ErasureOperations, erasureOperations } from './erasure-operations.ts'
+import { type RetentionOperations, retentionOperations } from './retention-operations.ts'
 
 /**
  * What an operator can see and do, over the API or the command line. All of it is Postgres alone, so it works while Redis
@@ -15,6 +16,7 @@ export interface Operations {
   readonly groups: GroupOperations
   readonly deliveries: DeliveryOperations
   readonly erasure: ErasureOperations
+  readonly retention: RetentionOperations
   readonly outbox: OutboxOperations
   readonly jobs: JobOperations
 }
@@ -25,6 +27,7 @@ export function createOperations(sql: Sql): Operations {
     groups: groupOperations(sql),
     deliveries: deliveryOperations(sql),
     erasure: erasureOperations(sql),
+    retention: retentionOperations(sql),
     outbox: outboxOperations(sql),
     jobs: jobOperations(sql),
   }

@@ -6,6 +6,7 @@ import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
 import type { Health } from '../health.ts'
 import { accessOf } from './api-key.ts'
+import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
 import { append, broadcast, publish } from './publishing.ts'
@@ -41,6 +42,12 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   history,
   channels,
   info,
+  parked,
+  inspect_delivery: inspectDelivery,
+  redrive,
+  discard,
+  deliveries,
+  erase,
 }
 
 const envelope = z.object({ method: z.string() })

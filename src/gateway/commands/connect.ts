@@ -66,7 +66,8 @@ export function resultOf(joined: Subscription | undefined, grant: ChannelGrant):
     wasRecovering: joined?.wasRecovering ?? false,
     recovered: joined?.recovered ?? false,
     publications: joined?.publications ?? [],
-    data: grant.data,
+    // Official SDKs learn nothing of a floor from an unrecovered reply; the application's own data goes before.
+    data: grant.data ?? (joined?.first === undefined ? undefined : `{"holdfast":{"first":${joined.first}}}`),
     ttl: secondsUntil(grant.expireAt),
   }
 }
