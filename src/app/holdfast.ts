@@ -77,6 +77,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
     router,
     realtime,
     durable: durable?.tier,
+    cursors: durable?.cursors,
     logger,
     version,
   })

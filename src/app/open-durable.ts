@@ -1,5 +1,7 @@
 import { HoldfastError } from '../domain/index.ts'
 import {
+  type Cursors,
+  createCursors,
   createDurableTier,
   createOperations,
   createPostgresLedger,
@@ -13,6 +15,7 @@ import { createWork, type Work } from './work.ts'
 
 export interface OpenDurable {
   readonly tier: OpenTier
+  readonly cursors: Cursors
   readonly operations: Operations
   readonly work: Work
   close(): Promise<void>
@@ -47,13 +50,22 @@ export async function openDurable(
     applicationName: 'holdfast-operations',
     logger,
   })
-  const work = createWork({ config, url, logger })
+  const cursors = createCursors({
+    url,
+    partitions: ledger.partitions,
+    namespaces: config.namespaces,
+    maxPerUser: config.limits.maxCursorsPerUser,
+    logger,
+  })
+  const work = createWork({ config, url, sql, tier, nodeName: node.name, logger })
   return {
     tier,
+    cursors,
     operations: createOperations(sql),
     work,
     async close() {
       await work.close(0)
+      await cursors.close()
       await sql.end({ timeout: 1 })
       await tier.close()
     },
