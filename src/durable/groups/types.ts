@@ -27,6 +27,8 @@ export interface HandlerContext {
    * everything else a handler does is done at least once. Use it only until the handler returns.
    */
   readonly tx: Transaction
+  /** The same object for all events that are handled in one transaction: what was read in it holds for all of them. */
+  readonly turn: object
   /** 1 for the first time, as far as is known: a killed process takes its count with it. */
   readonly attempt: number
   /** Aborted when the handler has taken too long, or its work would be lost (the lease is gone, the process must stop). */
