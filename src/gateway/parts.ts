@@ -1,4 +1,4 @@
-import type { DurableTier } from '../durable/index.ts'
+import type { Cursors, DurableTier } from '../durable/index.ts'
 import type { Turn } from '../hub/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
@@ -15,6 +15,8 @@ export interface GatewayParts {
   readonly realtime: RealtimeTier
   /** Undefined where no Postgres is configured. */
   readonly durable: DurableTier | undefined
+  /** As `durable`. */
+  readonly cursors: Cursors | undefined
   readonly logger: Logger
   /** Told to clients in the connect reply. */
   readonly version: string

@@ -56,6 +56,14 @@ describe('wireError', () => {
     )
   })
 
+  it('adds what was written for the client, and else nothing, to a refusal', () => {
+    const refused = (details: Record<string, unknown>) =>
+      wireError(new HoldfastError('NOT_PERMITTED', 'ann has no row in payroll', { details })).message
+    expect(refused({ told: 'anonymous' })).toBe('permission denied: anonymous')
+    expect(refused({})).toBe('permission denied')
+    expect(refused({ told: 'x'.repeat(500) }).length).toBeLessThan(250)
+  })
+
   it('turns what must not be answered into a disconnect', () => {
     expect(disconnectFor(new HoldfastError('FRAME_INVALID', 'broken JSON'))).toEqual({
       code: 3501,

@@ -77,6 +77,9 @@ export function wireError(error: HoldfastError): WireError {
   if (error.code === 'DUPLICATE_CONFLICT') {
     return { ...wire, message: `${wire.message}: the id belongs to an event with another type or data` }
   }
+  // A text that was written for the client. Others may tell of the inside, or of what the client may not know.
+  const told = error.details['told']
+  if (typeof told === 'string') return { ...wire, message: `${wire.message}: ${told.slice(0, maxDetail)}` }
   if (wire !== wireErrors.badRequest) return wire
   return { ...wire, message: `${wire.message}: ${error.message.slice(0, maxDetail)}` }
 }

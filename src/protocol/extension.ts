@@ -23,6 +23,23 @@ export interface SignalRequest {
   readonly echo: boolean
 }
 
+/** What `holdfast.ack` asks for. */
+export interface AckRequest {
+  readonly channel: string
+  /** The cursor's name. */
+  readonly cursor: string
+  /** Everything up to here is done with. */
+  readonly offset: number
+  readonly epoch?: string
+}
+
+/** What `holdfast.cursor` asks for. */
+export interface CursorRequest {
+  readonly channel: string
+  /** The cursor's name. */
+  readonly cursor: string
+}
+
 const refuse = (detail: string) => new HoldfastError('REQUEST_INVALID', detail)
 
 /** @throws HoldfastError REQUEST_INVALID */
@@ -50,6 +67,30 @@ export function parseSignal(json: string | undefined): SignalRequest {
     echo: fields.flag('echo'),
   }
 }
+
+/** @throws HoldfastError REQUEST_INVALID */
+export function parseAck(json: string | undefined): AckRequest {
+  const fields = readerOf(json)
+  const offset = fields.optionalInteger('offset', 0)
+  if (offset === undefined) throw refuse('offset is missing')
+  const epoch = fields.text('epoch')
+  if (!epochText.test(epoch)) throw refuse('expected epoch as the server gave it')
+  return {
+    channel: fields.requiredText('channel'),
+    cursor: fields.requiredText('cursor'),
+    offset,
+    ...(epoch === '' ? {} : { epoch }),
+  }
+}
+
+/** @throws HoldfastError REQUEST_INVALID */
+export function parseCursor(json: string | undefined): CursorRequest {
+  const fields = readerOf(json)
+  return { channel: fields.requiredText('channel'), cursor: fields.requiredText('cursor') }
+}
+
+/** Looser than ours are: it only has to go safely to the database, which knows the right one. */
+const epochText = /^[\w.-]{0,64}$/
 
 function receiver(to: FieldReader): { client: string } | { user: string } {
   if (to.has('client') === to.has('user')) throw refuse('expected to.client or to.user')

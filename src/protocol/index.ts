@@ -13,7 +13,16 @@ export {
 } from './commands.ts'
 export { type Disconnect, disconnects, fitReason, withDetail } from './disconnects.ts'
 export { disconnectFor, type WireError, wireError, wireErrors } from './errors.ts'
-export { type AppendRequest, parseAppend, parseSignal, type SignalRequest } from './extension.ts'
+export {
+  type AckRequest,
+  type AppendRequest,
+  type CursorRequest,
+  parseAck,
+  parseAppend,
+  parseCursor,
+  parseSignal,
+  type SignalRequest,
+} from './extension.ts'
 export { sliceAt } from './json-slice.ts'
 export {
   encodeClientInfo,

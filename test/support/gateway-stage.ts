@@ -85,7 +85,7 @@ export async function startStage(options: StageOptions = {}): Promise<Stage> {
     onPublish: () => options.onPublish,
   }
   const parts = { config, authenticator, permissions, hooks, router, realtime, logger, version: 'test' }
-  const sockets = createSocketServer({ ...parts, durable: ledger })
+  const sockets = createSocketServer({ ...parts, durable: ledger, cursors: undefined })
   const http = createServer((_, response) => response.writeHead(404).end())
   http.on('upgrade', (request, socket, head) => {
     if (!sockets.handleUpgrade(request, socket, head)) socket.destroy()

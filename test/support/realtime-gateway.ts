@@ -56,6 +56,7 @@ export async function startRealtimeGateway(
     router,
     realtime,
     durable: undefined,
+    cursors: undefined,
     logger,
     version: node.version,
   })

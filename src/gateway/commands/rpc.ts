@@ -3,6 +3,7 @@ import { type RpcCommand, rpcReply } from '../../protocol/index.ts'
 import { callHook } from '../hook-call.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
+import { ack, cursor } from './cursors.ts'
 import { append, jsonOf, signal } from './publish.ts'
 
 /** Methods under `holdfast.` are the server's own, all others the application's. */
@@ -13,8 +14,9 @@ export async function rpc(session: SessionContext, command: RpcCommand, pending:
     case 'holdfast.signal':
       return signal(session, command, pending)
     case 'holdfast.ack':
+      return ack(session, command, pending)
     case 'holdfast.cursor':
-      throw new HoldfastError('NOT_AVAILABLE', 'cursors are not kept by this server')
+      return cursor(session, command, pending)
     default:
       return callApplication(session, command)
   }

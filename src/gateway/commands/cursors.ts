@@ -1,0 +1,57 @@
+import { HoldfastError } from '../../domain/index.ts'
+import type { Cursors } from '../../durable/index.ts'
+import { parseAck, parseCursor, type RpcCommand, rpcReply } from '../../protocol/index.ts'
+import type { Pending } from '../pending-replies.ts'
+import type { SessionContext } from '../session-context.ts'
+
+/** `holdfast.ack`: the reply means committed, and says where the cursor then stands. */
+export function ack(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
+  const { channel, cursor, offset, epoch } = parseAck(command.data)
+  return session.order.run(channel, async letGo => {
+    const cursors = await cursorsOf(session, channel, pending)
+    const { user } = session
+    const acknowledged = cursors.ack({
+      ...{ channel, user, name: cursor, offset },
+      ...(epoch === undefined ? {} : { epoch }),
+    })
+    letGo()
+    const place = await pending.within(acknowledged)
+    return rpcReply(command.id, JSON.stringify({ offset: place.offset, epoch: place.epoch }))
+  })
+}
+
+/** `holdfast.cursor`: where it stands and where its channel does; without `moved` it was never acknowledged. */
+export function cursor(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
+  const { channel, cursor: name } = parseCursor(command.data)
+  return session.order.run(channel, async letGo => {
+    const cursors = await cursorsOf(session, channel, pending)
+    const read = cursors.read({ channel, user: session.user, name })
+    letGo()
+    const { offset, epoch, head, moved } = await pending.within(read)
+    return rpcReply(command.id, JSON.stringify({ offset, epoch, head, moved }))
+  })
+}
+
+/**
+ * A cursor is its user's own, on any channel that the user could read: who may subscribe, or is subscribed now, by
+ * whatever grant.
+ * @throws HoldfastError CHANNEL_*, NOT_AVAILABLE, NOT_PERMITTED, DEPENDENCY_TIMEOUT
+ */
+async function cursorsOf(session: SessionContext, channel: string, pending: Pending): Promise<Cursors> {
+  const { parts, subscriptions } = session
+  if (parts.router.options(channel).tier !== 'durable') {
+    throw new HoldfastError('NOT_AVAILABLE', `cursors are kept on durable channels, ${channel} is not`)
+  }
+  if (!parts.cursors) {
+    throw new HoldfastError('NOT_AVAILABLE', 'cursors need Postgres, and none is configured')
+  }
+  if (session.user === '') {
+    const told = 'cursors belong to a user, and this connection is anonymous'
+    throw new HoldfastError('NOT_PERMITTED', told, { details: { told } })
+  }
+  if (!subscriptions.subscribed(channel)) {
+    await pending.within(parts.permissions.check('subscribe', channel, subscriptions))
+  }
+  if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the command took too long')
+  return parts.cursors
+}
