@@ -53,7 +53,7 @@ export interface EndpointChange {
   /** The person who did it; undefined where it was the endpoint's own doing. */
   readonly actor?: string | undefined
   /** Disable it only if it has failed for so long, and so often. */
-  readonly ifFailing?: { readonly forMs: number; readonly times: number }
+  readonly ifFailing?: { readonly forMs: number; readonly times: number } | undefined
 }
 
 /**

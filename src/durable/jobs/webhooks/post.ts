@@ -26,14 +26,23 @@ const redirects: readonly number[] = [301, 302, 307, 308]
  * has come whole, or is longer than is read: a receiver that fails in the middle of it has not said what it meant to say.
  */
 export async function post(options: Post): Promise<Answer> {
-  const deadline = AbortSignal.timeout(options.timeoutMs)
-  const signal = AbortSignal.any([options.signal, deadline])
+  const deadline = new AbortController()
+  const timer = setTimeout(() => deadline.abort(), options.timeoutMs)
+  const signal = AbortSignal.any([options.signal, deadline.signal])
+  // undici looks at the signal only once it is connected, and a name or a connection may hang as well.
+  const over = Promise.withResolvers<never>()
+  const end = () => over.reject(signal.reason)
+  signal.addEventListener('abort', end)
   try {
-    return await follow(options, signal)
+    signal.throwIfAborted()
+    return await Promise.race([follow(options, signal), over.promise])
   } catch (error) {
     if (options.signal.aborted) return { kind: 'interrupted' }
-    if (deadline.aborted) return unanswered(`no complete answer within ${options.timeoutMs} ms`)
+    if (deadline.signal.aborted) return unanswered(`no complete answer within ${options.timeoutMs} ms`)
     return unanswered(failureText(error))
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', end)
   }
 }
 

@@ -1,14 +1,15 @@
 import { HoldfastError } from '../../../domain/index.ts'
-import { type Logger, type Sql, type WebhookConfig, webhookSecrets } from '../../../platform/index.ts'
+import { connectPostgres, type Logger, type WebhookConfig, webhookSecrets } from '../../../platform/index.ts'
 import { done, park } from '../../groups/outcome.ts'
+import { AnsweringPool } from '../../ledger/answering-pool.ts'
 import type { DeliveredEvent, Deliverer, DeliveryAttempt, DeliveryOutcome } from '../deliverer.ts'
 import { type Verdict, verdictOn } from './answer.ts'
 import { disableEndpoint, endpointOf, recordFailure, recordSuccess } from './endpoints.ts'
 import { createWebhookSender, type Webhook, type WebhookSender } from './webhook-sender.ts'
 
 export interface WebhookDelivererOptions {
-  /** Connections for the state of the endpoints; the caller's, and the caller closes them. */
-  readonly sql: Sql
+  /** Of Postgres, where the state of the endpoints is kept. */
+  readonly url: string
   readonly logger: Logger
   /** By default one of its own. */
   readonly sender?: WebhookSender
@@ -24,6 +25,10 @@ export interface WebhookDeliverer extends Deliverer {
   declare(rule: string, config: WebhookConfig): void
 }
 
+/** Each delivery asks once, and writes only where something has failed. */
+const connections = 2
+const statementMs = 5_000
+const answerMs = 6_000
 /** Another process may take it meanwhile. */
 const interruptedMs = 1_000
 /** Spreads what was told to come back at the same time. */
@@ -34,7 +39,15 @@ const spread = 0.2
  * that has handled an event and could not say so gets it again, under the same `webhook-id`.
  */
 export function createWebhookDeliverer(options: WebhookDelivererOptions): WebhookDeliverer {
-  const { sql, logger } = options
+  const { url, logger } = options
+  const open = () =>
+    connectPostgres(url, {
+      max: connections,
+      applicationName: 'holdfast-webhooks',
+      statementTimeoutMs: statementMs,
+      logger,
+    })
+  const rows = new AnsweringPool(open, { timeoutMs: answerMs, graceSeconds: 1 })
   const sender = options.sender ?? createWebhookSender()
   const webhooks = new Map<string, Webhook>()
   /** Until when an endpoint has asked to be left alone. */
@@ -49,7 +62,7 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
       const webhook = webhooks.get(rule)
       if (!webhook) throw new HoldfastError('INTERNAL', `no webhook was declared for the rule ${rule}`)
       // Read each time: after an endpoint was enabled, nothing may be parked by what a process remembers.
-      const before = await endpointOf(sql, rule)
+      const before = await rows.run(sql => endpointOf(sql, rule))
       if (before && before.disabledAt !== null) return park(disabledReason(before.reason))
       const quietMs = (quietUntil.get(rule) ?? 0) - Date.now()
       if (quietMs > 0)
@@ -57,7 +70,10 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
       const verdict = await send(webhook, event, attempt)
       return outcomeOf(webhook, verdict, before?.failures ?? 0)
     },
-    close: () => sender.close(),
+    async close() {
+      await sender.close()
+      await rows.close()
+    },
   }
 
   async function send(webhook: Webhook, event: DeliveredEvent, attempt: DeliveryAttempt): Promise<Verdict> {
@@ -75,7 +91,7 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
       case 'interrupted':
         return { kind: 'hold', afterMs: interruptedMs, reason: 'the process had to stop' }
       case 'gone':
-        await recordFailure(sql, rule, verdict.reason)
+        await rows.run(sql => recordFailure(sql, rule, verdict.reason))
         await disable(rule, verdict.reason)
         return park(disabledReason(verdict.reason))
       case 'failed':
@@ -86,7 +102,7 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
   /** The event is delivered, whether this can be written or not; if not, the next success writes it. */
   async function recovered(rule: string): Promise<void> {
     try {
-      await recordSuccess(sql, rule)
+      await rows.run(sql => recordSuccess(sql, rule))
       logger.info({ rule }, 'the endpoint of a webhook answers again')
     } catch (err) {
       logger.warn({ err, rule }, 'could not record that a webhook answers again')
@@ -97,7 +113,7 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
     { rule, config }: Webhook,
     { reason, retryAfterMs }: Verdict & { kind: 'failed' },
   ): Promise<DeliveryOutcome> {
-    const { failures, failingMs } = await recordFailure(sql, rule, reason)
+    const { failures, failingMs } = await rows.run(sql => recordFailure(sql, rule, reason))
     const { disableAfterMs: forMs, disableAfterFailures: times } = config
     if (forMs > 0 && failures >= times && failingMs >= forMs) {
       const why = `no success in ${duration(forMs)}; last: ${reason}`
@@ -109,7 +125,7 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
   }
 
   async function disable(rule: string, reason: string, ifFailing?: { forMs: number; times: number }) {
-    const changed = await disableEndpoint(sql, { rule, reason, ...(ifFailing && { ifFailing }) })
+    const changed = await rows.run(sql => disableEndpoint(sql, { rule, reason, ifFailing }))
     if (changed) logger.error({ rule, reason }, 'a webhook was disabled: its endpoint keeps failing')
     return changed
   }
