@@ -6,12 +6,20 @@ export interface PartitionKeys {
   readonly lease: string
   /** Bus channel that says: the partition has moved without announcing each event. */
   readonly notice: string
+  /** Bus channel that says how far the log now goes, after whatever was written to it. */
+  readonly news: string
 }
 
 /** The epoch is part of every name, so two ledgers on one Redis can never mix. */
 export function partitionKeys(epoch: string, partition: number): PartitionKeys {
   const tag = `{${epoch}.${partition}}`
-  return { meta: `${tag}:meta`, log: `${tag}:log`, lease: `${tag}:lease`, notice: `${tag}:notice` }
+  return {
+    meta: `${tag}:meta`,
+    log: `${tag}:log`,
+    lease: `${tag}:lease`,
+    notice: `${tag}:notice`,
+    news: `${tag}:news`,
+  }
 }
 
 /** The bus channel on which the mirror announces a durable channel's events. */

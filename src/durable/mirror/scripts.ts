@@ -38,6 +38,17 @@ export interface HistorySlice {
   readonly text: Buffer
 }
 
+/** What the log had at one moment. */
+export interface LogSlice {
+  /** Empty where the partition has no mirror. */
+  readonly gen: string
+  /** The first position that the log covers. */
+  readonly floor: number
+  readonly last: number
+  /** Dense, from the asked position on; none where the log can't say. */
+  readonly entries: readonly Omit<Entry, 'partition'>[]
+}
+
 /** A partition whose events stop coming is forgotten after this and seeded again when it is needed. */
 const keyTtlMs = 24 * 3_600_000
 /** A slice never holds the event loops of Redis and the node for longer than this takes to copy. */
@@ -53,6 +64,8 @@ export class MirrorScripts {
   readonly #apply = load('apply-range-2')
   readonly #seed = load('seed-partition-2')
   readonly #read = load('read-history-1')
+  readonly #forget = load('forget-event-2')
+  readonly #readLog = load('read-log-2')
 
   async applyRange(
     redis: Redis,
@@ -96,6 +109,18 @@ export class MirrorScripts {
     return code.toString() === 'seeded'
   }
 
+  /** Removes what the log and the channel's history say of an event; the mirror may begin anew at `floor`, above it. */
+  async forgetEvent(
+    redis: Redis,
+    keys: PartitionKeys,
+    event: { channel: string; position: number },
+    gen: string,
+    floor: number,
+  ): Promise<void> {
+    const args = [event.channel, event.position, gen, floor, keyTtlMs]
+    await run(redis, this.#forget, [keys.meta, keys.log], args)
+  }
+
   async readHistory(
     redis: Redis,
     keys: PartitionKeys,
@@ -105,6 +130,26 @@ export class MirrorScripts {
     const args = [channel, since, reverse ? 'down' : 'up', limit, sliceBytes]
     const reply = (await run(redis, this.#read, [keys.meta], args)) as [Buffer, number, number, Buffer]
     return { top: reply[1], count: reply[2], text: reply[3] }
+  }
+
+  async readLog(
+    redis: Redis,
+    keys: PartitionKeys,
+    { from, limit, maxBytes }: { from: number; limit: number; maxBytes: number },
+  ): Promise<LogSlice> {
+    const reply = await run(redis, this.#readLog, [keys.meta, keys.log], [from, limit, maxBytes])
+    const [gen, floor, last, ...fields] = reply as [Buffer, number, number, ...Buffer[]]
+    const entries: Omit<Entry, 'partition'>[] = []
+    for (let i = 0; i < fields.length; i += 4) {
+      const [position, channel, offset, line] = fields.slice(i, i + 4).map(String) as [
+        string,
+        string,
+        string,
+        string,
+      ]
+      entries.push({ position: Number(position), channel, offset: Number(offset), line })
+    }
+    return { gen: gen.toString(), floor, last, entries }
   }
 }
 

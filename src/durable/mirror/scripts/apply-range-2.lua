@@ -14,7 +14,8 @@
   ARGV[8…] for each entry: position, channel, offset, line
 
   The histories' keys ({tag}:h:<gen>:<channel>) are made from meta's, since they follow from `gen`; they share
-  its hash tag and so its slot.
+  its hash tag and so its slot. Whatever is announced to channels, {tag}:news says the new last position to those who
+  read the log.
 
   Returns {code, last, gen}:
     applied   the mirror's `last` is at least `to`
@@ -111,4 +112,5 @@ if announce == 'lines' then
 elseif announce == 'notice' then
   redis.call('PUBLISH', prefix .. 'notice', ARGV[2])
 end
+redis.call('PUBLISH', prefix .. 'news', ARGV[2])
 return { 'applied', to, gen }
