@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import { clientError, codes, type HoldfastClientError } from './errors.ts'
 import type { Follower, Item, Page, Place } from './follower.ts'
+import { pause } from './persistent-read.ts'
 
 export interface CatchUpOptions<E extends { readonly offset?: number | undefined }> {
   readonly clock: Clock
@@ -76,12 +77,4 @@ async function readPosition<E extends { readonly offset?: number | undefined }>(
     return clientError(thrown)
   }
   return undefined
-}
-
-const firstPauseMs = 50
-const longestPauseMs = 5_000
-
-function pause(clock: Clock, failures: number): Promise<void> {
-  const longest = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(failures, 20))
-  return new Promise(resolve => clock.after(longest * (0.5 + clock.random() / 2), resolve))
 }

@@ -1,12 +1,10 @@
-import type { Centrifuge } from 'centrifuge'
 import type { Appended, Appender } from './appender.ts'
-import type { Clock } from './clock.ts'
 import type { Contract, EventDataOf, EventTypeOf, PublishDataOf } from './contract.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { newEventId } from './event-id.ts'
 import type { Place } from './follower.ts'
 import { type HistoryPage, readHistory } from './received.ts'
-import type { Report } from './report.ts'
+import { type ReplayOptions, type ReplayParts, replay } from './replay.ts'
 import { subscribe } from './subscription.ts'
 import type { ClientInfo, Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
 
@@ -63,20 +61,28 @@ export interface Channel<C extends Contract, Name extends string> {
   /** Who is subscribed, by the id of the connection. */
   presence(): Promise<Readonly<Record<string, ClientInfo>>>
   history(request?: HistoryRequest): Promise<HistoryPage<ReceivedOf<C, Name>>>
+  /**
+   * The channel's events in order and once each, for `for await`: read page by page as the loop takes them, one page
+   * ahead at most, and read again over temporary errors and lost connections. Ends at the head as it was when the
+   * replay began, or with `live` when the loop is left. Needs the permission `history`; with `live` and without
+   * it, what the server pushes.
+   * @throws HoldfastClientError `codes.badRequest` at once; from the loop `codes.unrecoverablePosition` with `reset` for
+   *   a gap that cannot be closed, `codes.permissionDenied`, `codes.alreadySubscribed` (only `live`),
+   *   `codes.disconnected`, and whatever else does not pass
+   */
+  replay(options?: ReplayOptions): AsyncGenerator<ReceivedOf<C, Name>, void, undefined>
 }
 
-export interface ChannelParts {
-  readonly sdk: Centrifuge
+export interface ChannelParts extends ReplayParts {
   readonly appender: Appender
-  readonly clock: Clock
-  readonly report: Report
   readonly call: <T>(method: string, data: unknown) => Promise<T>
 }
 
 export function openChannel<C extends Contract, Name extends string>(
   name: Name,
-  { sdk, appender, clock, report, call }: ChannelParts,
+  parts: ChannelParts,
 ): Channel<C, Name> {
+  const { sdk, appender, call } = parts
   return {
     name,
     async append(type, data, { id, expectedOffset, signal } = {}) {
@@ -104,7 +110,7 @@ export function openChannel<C extends Contract, Name extends string>(
     subscribe(options) {
       const given = typeof options === 'function' ? { onEvent: options } : options
       // What arrives is what the contract says: the server refuses everything else.
-      return subscribe(sdk, name, given as SubscribeOptions<Received>, { clock, report })
+      return subscribe(sdk, name, given as SubscribeOptions<Received>, parts)
     },
     async presence() {
       const { clients } = await rejecting(sdk.presence(name))
@@ -115,6 +121,9 @@ export function openChannel<C extends Contract, Name extends string>(
         readHistory(sdk, name, { limit, ...sinceOf(since, reverse === true), ...(reverse && { reverse }) }),
       )
       return page as HistoryPage<ReceivedOf<C, Name>>
+    },
+    replay(options = {}) {
+      return replay(name, options, parts) as AsyncGenerator<ReceivedOf<C, Name>, void, undefined>
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Centrifuge, Options } from 'centrifuge'
 import { type Appended, Appender } from './appender.ts'
+import { threadBreath } from './breath.ts'
 import { type Channel, openChannel } from './channel.ts'
 import { systemClock } from './clock.ts'
 import type { ChannelOf, Contract } from './contract.ts'
@@ -72,6 +73,7 @@ export function createClient<C extends Contract = Contract>(
   options: ClientOptions = {},
 ): Client<C> {
   const clock = systemClock
+  const breath = threadBreath()
   const report = reporter(options.onError)
   const guarded = guard(report)
   const connection = openConnection(url, options.websocket, sdkOptions(options))
@@ -139,7 +141,8 @@ export function createClient<C extends Contract = Contract>(
       // Without a connection there is no event, and what waits for one would wait for ever.
       appender.rejectAll(ended({ code: 0, reason: 'disconnect called' }))
     },
-    channel: name => openChannel(name, { sdk, appender, clock, report, call }),
+    channel: name =>
+      openChannel(name, { sdk, appender, clock, report, call, breath, probe: connection.probe }),
     rpc: (method, data = null) => call(method, data),
   }
 }

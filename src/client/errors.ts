@@ -1,3 +1,5 @@
+import type { Reset } from './follower.ts'
+
 /**
  * Numbers of errors. Those from 100 come from the server (100–113 as in the Centrifuge protocol), those below from
  * the SDK (1–11) and from this client (50–). The ones an application is likely to look for:
@@ -36,17 +38,20 @@ export class HoldfastClientError extends Error {
   readonly temporary: boolean
   /** With `codes.offsetConflict`: the channel's head at that moment, where the server told it. */
   readonly head: number | undefined
+  /** From a replay: the gap that cannot be closed. Events after `reset.position` are the first ones there are. */
+  readonly reset: Reset | undefined
 
   constructor(
     code: number,
     message: string,
-    options: { temporary?: boolean; head?: number | undefined } = {},
+    options: { temporary?: boolean; head?: number | undefined; reset?: Reset } = {},
   ) {
     super(message)
     this.name = 'HoldfastClientError'
     this.code = code
     this.temporary = options.temporary ?? false
     this.head = options.head
+    this.reset = options.reset
   }
 }
 

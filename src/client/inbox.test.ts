@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { Breath } from './breath.ts'
 import { Inbox } from './inbox.ts'
 
-function inbox(handle: (item: number) => unknown, capacity = 4) {
+function inbox(handle: (item: number) => unknown, capacity = 4, breath?: Breath) {
   const failures: [unknown, number][] = []
   const handled: number[] = []
   const box = new Inbox<number>({
@@ -9,6 +10,7 @@ function inbox(handle: (item: number) => unknown, capacity = 4) {
     onFailure: (error, item) => failures.push([error, item]),
     onHandled: item => handled.push(item),
     capacity,
+    breath: breath ?? { due: () => false, pause: () => Promise.resolve() },
   })
   return { box, failures, handled }
 }

@@ -1,7 +1,9 @@
+import type { Breath } from './breath.ts'
+
 /**
  * Hands items to the application one after the other: the next only when the handler, or the promise it returned,
  * has ended. A handler that throws is reported and the next item follows. While handlers are synchronous nothing
- * waits: an item is handled within `push`.
+ * waits: an item is handled within `push`, unless they have kept the thread so long that it is others' turn.
  *
  * Unbounded by itself: whoever pushes looks at `full` first, because what to do about it depends on the item.
  */
@@ -10,6 +12,7 @@ export class Inbox<T> {
   readonly #onFailure: (error: unknown, item: T) => void
   readonly #onHandled: (item: T) => void
   readonly #capacity: number
+  readonly #breath: Breath
   #items: T[] = []
   #busy = false
   #closed = false
@@ -20,11 +23,13 @@ export class Inbox<T> {
     onFailure: (error: unknown, item: T) => void
     onHandled: (item: T) => void
     capacity: number
+    breath: Breath
   }) {
     this.#handle = options.handle
     this.#onFailure = options.onFailure
     this.#onHandled = options.onHandled
     this.#capacity = options.capacity
+    this.#breath = options.breath
   }
 
   get full(): boolean {
@@ -58,19 +63,28 @@ export class Inbox<T> {
     this.#busy = true
     let at = 0
     while (at < this.#items.length) {
+      if (this.#breath.due()) {
+        this.#goOn(at, this.#breath.pause())
+        return
+      }
       const item = this.#items[at++] as T
       const promise = this.#start(item)
       if (this.#closed) break
       if (promise) {
-        this.#items.splice(0, at)
-        if (this.#items.length < this.#capacity / 2) this.#wake()
-        promise.then(() => this.#run())
+        this.#goOn(at, promise)
         return
       }
     }
     this.#items = []
     this.#busy = false
     this.#wake()
+  }
+
+  /** The first `handled` are done; the others wait for the promise. */
+  #goOn(handled: number, after: Promise<void>): void {
+    this.#items.splice(0, handled)
+    if (this.#items.length < this.#capacity / 2) this.#wake()
+    after.then(() => this.#run())
   }
 
   /** A promise that never rejects where the handler has not ended yet. */

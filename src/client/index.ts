@@ -6,6 +6,7 @@ export { codes, HoldfastClientError } from './errors.ts'
 export { newEventId } from './event-id.ts'
 export type { Place, Reset, ResetReason } from './follower.ts'
 export type { HistoryPage } from './received.ts'
+export type { ReplayOptions } from './replay.ts'
 export type { SocketConstructor } from './rotation.ts'
 export type {
   ClientInfo,

@@ -1,10 +1,11 @@
 import type { Centrifuge, SubscriptionOptions } from 'centrifuge'
+import type { Breath } from './breath.ts'
 import { catchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { Follower, type Item, type Place, type Reset } from './follower.ts'
 import { Inbox } from './inbox.ts'
-import { readHistory, received } from './received.ts'
+import { applicationData, readHistory, received } from './received.ts'
 import { guard, type Report, reporter } from './report.ts'
 import type { TimedPublication } from './sdk.ts'
 import type { Received, SubscribeOptions, Subscription } from './types.ts'
@@ -18,7 +19,7 @@ export function subscribe(
   sdk: Centrifuge,
   channel: string,
   options: SubscribeOptions<Received>,
-  inner: { clock: Clock; report: Report },
+  inner: { clock: Clock; report: Report; breath: Breath },
 ): Subscription {
   if (sdk.getSubscription(channel)) {
     throw new HoldfastClientError(
@@ -38,6 +39,7 @@ export function subscribe(
 
   const inbox = new Inbox<Item<Received>>({
     capacity: options.maxWaiting ?? defaultMaxWaiting,
+    breath: inner.breath,
     handle: item =>
       item.kind === 'event'
         ? options.onEvent?.(placed(item))
@@ -65,7 +67,7 @@ export function subscribe(
     const first = follower.place === undefined
     deliver(follower.subscribed({ position: context.streamPosition, recovered: context.recovered }))
     if (first) position ??= follower.place
-    guarded(() => options.onSubscribed?.({ position: follower.place, data: context.data }))
+    guarded(() => options.onSubscribed?.({ position: follower.place, data: applicationData(context.data) }))
     readPast()
   })
   sub.on('publication', (context: TimedPublication) => {
