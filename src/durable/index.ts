@@ -13,6 +13,14 @@ export type {
   HandlerContext,
   HandlerEvent,
 } from './groups/types.ts'
+export { newWebhookSecret } from './jobs/webhooks/signature.ts'
+export {
+  createWebhookDeliverer,
+  type WebhookDeliverer,
+  type WebhookDelivererOptions,
+} from './jobs/webhooks/webhook-deliverer.ts'
+export type { WebhookChange, WebhookStatus } from './jobs/webhooks/webhook-operations.ts'
+export { tryWebhook, type WebhookTrial } from './jobs/webhooks/webhook-trial.ts'
 export { createPostgresLedger, type PostgresLedgerOptions } from './ledger/postgres-ledger.ts'
 export { type RetentionOptions, startRetention } from './ledger/retention.ts'
 export type { Holder, NamespaceRetention } from './ledger/retention-status.ts'

@@ -2,6 +2,7 @@ import type { Sql } from '../../platform/index.ts'
 import { type CursorOperations, cursorOperations } from '../cursors/cursor-operations.ts'
 import { type GroupOperations, groupOperations } from '../groups/group-operations.ts'
 import { type JobOperations, jobOperations } from '../jobs/job-operations.ts'
+import { type WebhookOperations, webhookOperations } from '../jobs/webhooks/webhook-operations.ts'
 import { type OutboxOperations, outboxOperations } from '../outbox/outbox-operations.ts'
 import { type DeliveryOperations, deliveryOperations } from './delivery-operations.ts'
 import { type ErasureOperations, erasureOperations } from './erasure-operations.ts'
@@ -19,6 +20,7 @@ export interface Operations {
   readonly retention: RetentionOperations
   readonly outbox: OutboxOperations
   readonly jobs: JobOperations
+  readonly webhooks: WebhookOperations
 }
 
 export function createOperations(sql: Sql): Operations {
@@ -30,5 +32,6 @@ export function createOperations(sql: Sql): Operations {
     retention: retentionOperations(sql),
     outbox: outboxOperations(sql),
     jobs: jobOperations(sql),
+    webhooks: webhookOperations(sql),
   }
 }

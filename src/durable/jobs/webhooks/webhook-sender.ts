@@ -13,6 +13,8 @@ export interface Webhook extends WebhookSecrets {
 }
 
 export interface Sent {
+  /** The `webhook-id` it was sent under. */
+  readonly id: string
   readonly answer: Answer
   /** What must be kept out of every text about it, should the receiver have repeated it. */
   readonly hidden: readonly string[]
@@ -32,8 +34,9 @@ export function createWebhookSender(resolve: Resolve = systemResolve, userAgent 
       const { config, secrets, headers, rule } = webhook
       const source = config.source ?? `/holdfast/${event.epoch}`
       const message = cloudEvent(event, { contentMode: config.contentMode, source })
+      const id = webhookId(rule, event.id)
       const signature = signatureHeaders({
-        id: webhookId(rule, event.id),
+        id,
         time: new Date(),
         body: message.body,
         secrets,
@@ -47,7 +50,7 @@ export function createWebhookSender(resolve: Resolve = systemResolve, userAgent 
         dispatcher: config.allowPrivate ? agents.open : agents.guarded,
         signal,
       })
-      return { answer, hidden: hiddenOf(webhook) }
+      return { id, answer, hidden: hiddenOf(webhook) }
     },
     async close() {
       await Promise.all([agents.guarded.destroy(), agents.open.destroy()])
