@@ -8,6 +8,7 @@ interface Cursor {
   readonly offset: number
   readonly epoch: string
   readonly head: number
+  readonly lag: number
   readonly moved?: number
 }
 
@@ -43,7 +44,7 @@ describe('cursors over two nodes, with the bare SDK', () => {
     await record(channel, 10)
     const phone = await connect(url(0), 'ann')
     const before = await cursorOf(phone, channel)
-    expect(before).toEqual({ offset: 0, epoch: before.epoch, head: 10 })
+    expect(before).toEqual({ offset: 0, epoch: before.epoch, head: 10, lag: 10 })
     const first = await subscribe(phone, channel, { since: { offset: before.offset, epoch: before.epoch } })
     await received(first, 10)
     expect(await ack(phone, { channel, cursor: 'inbox', offset: 6, epoch: before.epoch })).toEqual({
@@ -54,7 +55,7 @@ describe('cursors over two nodes, with the bare SDK', () => {
     await record(channel, 1)
     const laptop = await connect(url(1), 'ann')
     const place = await cursorOf(laptop, channel)
-    expect(place).toMatchObject({ offset: 6, head: 11 })
+    expect(place).toMatchObject({ offset: 6, head: 11, lag: 5 })
     const second = await subscribe(laptop, channel, { since: { offset: place.offset, epoch: place.epoch } })
     await received(second, 5)
     expect(second.offsets()).toEqual([7, 8, 9, 10, 11])

@@ -1,4 +1,5 @@
 import type { Sql } from '../../platform/index.ts'
+import { headOf } from './statements.ts'
 
 /** How far behind the cursors of one name in one namespace are. */
 export interface CursorLag {
@@ -32,14 +33,9 @@ export async function cursorLags(sql: Sql): Promise<readonly CursorLag[]> {
       from holdfast.cursors as c tablesample system (${share * 100}), holdfast.ledger as l
       limit ${maxSampled * 2}
     ), heads as (
-      select d.partition, d.channel,
-             greatest(
-               (select e."offset" from holdfast.events as e
-                where e.partition = d.partition and e.channel = d.channel order by e."offset" desc limit 1),
-               f.head, 0) as head,
-             coalesce(f.floor, 0) as floor
+      select d.partition, d.channel, h.head, h.floor
       from (select distinct partition, channel from looked_at) as d
-      left join holdfast.channel_floor as f on f.partition = d.partition and f.channel = d.channel
+      cross join lateral (${headOf(sql, sql`d`)}) as h
     ), kinds as (
       select case when strpos(c.channel, ':') = 0 then ''
                   else split_part(regexp_replace(c.channel, '^\\$', ''), ':', 1) end as namespace,

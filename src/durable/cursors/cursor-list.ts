@@ -1,6 +1,7 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
+import { headOf } from './statements.ts'
 
 /** What is left out matches any. */
 export interface CursorFilter {
@@ -55,15 +56,7 @@ export async function listCursors(
       limit ${limit + 1}
     ) as c
     cross join holdfast.ledger as l
-    cross join lateral (
-      select greatest(
-               (select e."offset" from holdfast.events as e
-                where e.partition = c.partition and e.channel = c.channel order by e."offset" desc limit 1),
-               f.head, 0) as head,
-             coalesce(f.floor, 0) as floor
-      from (select) as one
-      left join holdfast.channel_floor as f on f.partition = c.partition and f.channel = c.channel
-    ) as h
+    cross join lateral (${headOf(sql, sql`c`)}) as h
     order by c.partition, c.channel, c."user", c.name`
   const page = rows.slice(0, limit)
   const last = rows.length > limit ? page.at(-1) : undefined

@@ -58,11 +58,11 @@ describe('a cursor', () => {
     const [a, b] = [node(), node()]
     const channel = await channelWith(10)
     const key = { channel, user: 'ann', name: 'inbox' }
-    expect(await a.read(key)).toEqual({ offset: 0, epoch, head: 10, moved: undefined })
+    expect(await a.read(key)).toEqual({ offset: 0, epoch, head: 10, lag: 10, moved: undefined })
     expect(await a.ack({ ...key, offset: 7, epoch })).toEqual({ offset: 7, epoch })
     expect(await b.ack({ ...key, offset: 4, epoch })).toEqual({ offset: 7, epoch })
     const state = await b.read(key)
-    expect(state).toMatchObject({ offset: 7, epoch, head: 10 })
+    expect(state).toMatchObject({ offset: 7, epoch, head: 10, lag: 3 })
     expect(Math.abs((state.moved ?? 0) - Date.now())).toBeLessThan(60_000)
     expect(await b.ack({ ...key, offset: 7 })).toEqual({ offset: 7, epoch })
     expect((await b.read(key)).moved).toBe(state.moved)
@@ -158,7 +158,7 @@ describe('a cursor', () => {
     await cursors.ack({ ...key, offset: 9, epoch: before })
     const [row] = await own.sql<{ epoch: string }[]>`select holdfast.new_epoch() as epoch`
     const after = row?.epoch ?? ''
-    expect(await cursors.read(key)).toMatchObject({ offset: 9, epoch: before, head: 9 })
+    expect(await cursors.read(key)).toMatchObject({ offset: 9, epoch: before, head: 9, lag: 9 })
     await expect(cursors.ack({ ...key, offset: 9, epoch: before })).rejects.toMatchObject({
       code: 'POSITION_LOST',
       details: { epoch: after },

@@ -54,18 +54,27 @@ function outcomeOf(letter: string, offset: number, epoch: string): AckOutcome {
   }
 }
 
+/** The head and the floor of the channel of a row with `partition` and `channel`, as a query of one row. */
+export function headOf(sql: Sql, row: ReturnType<Sql>): ReturnType<Sql> {
+  return sql`
+    select greatest(
+             (select e."offset" from holdfast.events as e
+              where e.partition = ${row}.partition and e.channel = ${row}.channel
+              order by e."offset" desc limit 1),
+             f.head, 0) as head,
+           coalesce(f.floor, 0) as floor
+    from (select) as one
+    left join holdfast.channel_floor as f on f.partition = ${row}.partition and f.channel = ${row}.channel`
+}
+
 /** Where cursors stand, and their channels' heads, from one snapshot; in the order of the keys. */
 export async function readCursors(
   sql: Sql,
   keys: readonly (CursorKey & { readonly partition: number })[],
 ): Promise<CursorState[]> {
-  const rows = await sql<{ offset: number; epoch: string; head: number; moved: number | null }[]>`
-    select coalesce(c."offset", 0) as "offset", coalesce(c.epoch, l.epoch) as epoch, c.moved,
-           greatest(
-             (select e."offset" from holdfast.events as e
-              where e.partition = t.partition and e.channel = t.channel order by e."offset" desc limit 1),
-             (select f.head from holdfast.channel_floor as f
-              where f.partition = t.partition and f.channel = t.channel), 0) as head
+  const rows = await sql<(Omit<CursorState, 'moved'> & { moved: number | null })[]>`
+    select coalesce(c."offset", 0) as "offset", coalesce(c.epoch, l.epoch) as epoch, h.head, c.moved,
+           h.head - greatest(case when c.epoch = l.epoch then c."offset" else 0 end, h.floor) as lag
     from holdfast.ledger as l
     cross join unnest(
       ${intArray(keys, each => each.partition)}::int[],
@@ -75,6 +84,7 @@ export async function readCursors(
     ) with ordinality as t (partition, channel, "user", name, n)
     left join holdfast.cursors as c
       on c.partition = t.partition and c.channel = t.channel and c."user" = t."user" and c.name = t.name
+    cross join lateral (${headOf(sql, sql`t`)}) as h
     order by t.n`
-  return rows.map(({ offset, epoch, head, moved }) => ({ offset, epoch, head, moved: moved ?? undefined }))
+  return rows.map(({ moved, ...state }) => ({ ...state, moved: moved ?? undefined }))
 }

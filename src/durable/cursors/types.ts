@@ -21,6 +21,8 @@ export interface CursorPlace {
 export interface CursorState extends CursorPlace {
   /** The offset of the channel's last event, in the ledger's present epoch. */
   readonly head: number
+  /** Events that are still to come: after the cursor, and not removed by retention. */
+  readonly lag: number
   /** When it moved last, in milliseconds since 1970; undefined where it never was (then the offset is 0). */
   readonly moved: number | undefined
 }

@@ -20,15 +20,15 @@ export function ack(session: SessionContext, command: RpcCommand, pending: Pendi
   })
 }
 
-/** `holdfast.cursor`: where it stands and where its channel does; without `moved` it was never acknowledged. */
+/** `holdfast.cursor`: where it stands, where its channel does, and how many events are between; without `moved` it was never acknowledged. */
 export function cursor(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
   const { channel, cursor: name } = parseCursor(command.data)
   return session.order.run(channel, async letGo => {
     const cursors = await cursorsOf(session, channel, pending)
     const read = cursors.read({ channel, user: session.user, name })
     letGo()
-    const { offset, epoch, head, moved } = await pending.within(read)
-    return rpcReply(command.id, JSON.stringify({ offset, epoch, head, moved }))
+    const { offset, epoch, head, lag, moved } = await pending.within(read)
+    return rpcReply(command.id, JSON.stringify({ offset, epoch, head, lag, moved }))
   })
 }
 
