@@ -19,7 +19,7 @@ export {
   type WebhookDeliverer,
   type WebhookDelivererOptions,
 } from './jobs/webhooks/webhook-deliverer.ts'
-export type { WebhookChange, WebhookStatus } from './jobs/webhooks/webhook-operations.ts'
+export type { WebhookChange, WebhookOperations, WebhookStatus } from './jobs/webhooks/webhook-operations.ts'
 export { tryWebhook, type WebhookTrial } from './jobs/webhooks/webhook-trial.ts'
 export { createPostgresLedger, type PostgresLedgerOptions } from './ledger/postgres-ledger.ts'
 export { type RetentionOptions, startRetention } from './ledger/retention.ts'

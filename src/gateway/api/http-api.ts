@@ -13,6 +13,7 @@ import { append, broadcast, publish } from './publishing.ts'
 import { channels, history, info, presence, presenceStats } from './reading.ts'
 import { check, readRequest } from './request.ts'
 import { disconnect, refresh, subscribe, unsubscribe } from './steering.ts'
+import { disableWebhook, enableWebhook, webhooks } from './webhooks.ts'
 
 export interface HttpApiOptions extends ApiParts {
   readonly config: Pick<Config, 'api' | 'auth' | 'limits'>
@@ -48,6 +49,9 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   discard,
   deliveries,
   erase,
+  webhooks,
+  enable_webhook: enableWebhook,
+  disable_webhook: disableWebhook,
 }
 
 const envelope = z.object({ method: z.string() })
