@@ -47,7 +47,6 @@ CREATE TABLE "holdfast"."group_partitions" (
 	"moved" bigint NOT NULL,
 	"holder" text,
 	"fence" bigint DEFAULT 0 NOT NULL,
-	"expires" timestamp with time zone,
 	CONSTRAINT "group_partitions_pk" PRIMARY KEY("group","partition")
 );
 --> statement-breakpoint

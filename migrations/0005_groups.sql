@@ -8,8 +8,8 @@ AS $$
     (SELECT f.head FROM holdfast.partition_floor AS f WHERE f.partition = p_partition), 0)
 $$;
 --> statement-breakpoint
--- Takes a group's places over into the ledger's present epoch. What was settled above the head has been lost with the
--- old numbering; events that get those positions now are others.
+-- Takes a group's places over into the ledger's present epoch. What was settled or owed above the head has been lost
+-- with the old numbering; events that get those positions now are others.
 CREATE FUNCTION holdfast.adopt_epoch(p_group text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
@@ -20,6 +20,10 @@ BEGIN
   USING holdfast.group_partitions AS g, holdfast.ledger AS l
   WHERE g."group" = p_group AND g.epoch <> l.epoch AND s."group" = p_group AND s.partition = g.partition
     AND s.position > holdfast.partition_head(g.partition);
+  DELETE FROM holdfast.deliveries AS d
+  USING holdfast.group_partitions AS g, holdfast.ledger AS l
+  WHERE g."group" = p_group AND g.epoch <> l.epoch AND d.consumer = 'group/' || p_group AND d.partition = g.partition
+    AND d.position > holdfast.partition_head(g.partition);
   UPDATE holdfast.group_partitions AS g
   SET epoch = l.epoch, position = least(g.position, holdfast.partition_head(g.partition)), fence = g.fence + 1
   FROM holdfast.ledger AS l
@@ -53,8 +57,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- A member's sign of life, to be given several times within a lease: renews its leases, takes free partitions up to
--- its fair share, and says which it should let go of because another has too few.
+-- A member's sign of life, to be given several times within a lease: keeps its partitions, takes free ones up to
+-- its fair share, and says which it should let go of because another has too few. A lease is the member's own row:
+-- so a tick that changes nothing writes one row, however many partitions there are.
 --   p_lease_ms  how long a member that is not heard of keeps its partitions
 --   p_let_go    partitions it has finished with
 -- Returns a row per partition it holds now: `position` and `fence` as they are, `surplus` where it should finish what is in
@@ -67,11 +72,13 @@ AS $$
 #variable_conflict use_column
 DECLARE
   v_now timestamptz;
-  v_lease interval := make_interval(secs => p_lease_ms / 1000.0);
   v_paused boolean;
   v_share int;
   v_held int;
 BEGIN
+  -- Nobody waits for the disk: a lost tick is a late one, and a lost fence has settled nothing, because a settlement
+  -- that reaches the disk takes everything before it along.
+  PERFORM set_config('synchronous_commit', 'off', true);
   -- One member of a group after the other, in a statement of its own: the next one's snapshot has to be younger.
   PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
   SELECT g.paused INTO v_paused FROM holdfast.groups AS g WHERE g.name = p_group;
@@ -81,22 +88,20 @@ BEGIN
   v_now := clock_timestamp();
   INSERT INTO holdfast.group_members AS m ("group", member, node, seen) VALUES (p_group, p_member, p_node, v_now)
   ON CONFLICT ("group", member) DO UPDATE SET seen = excluded.seen;
-  DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.seen < v_now - v_lease;
+  DELETE FROM holdfast.group_members AS m
+  WHERE m."group" = p_group AND m.seen < v_now - make_interval(secs => p_lease_ms / 1000.0);
   IF EXISTS (SELECT FROM holdfast.group_partitions AS g, holdfast.ledger AS l
              WHERE g."group" = p_group AND g.epoch <> l.epoch) THEN
     PERFORM holdfast.adopt_epoch(p_group);
   END IF;
-  UPDATE holdfast.group_partitions AS g SET holder = NULL, expires = NULL
+  UPDATE holdfast.group_partitions AS g SET holder = NULL
   WHERE g."group" = p_group AND g.holder IS NOT NULL
-    AND (g.expires < v_now
-         OR g.holder = p_member AND g.partition = ANY (p_let_go)
+    AND (g.holder = p_member AND g.partition = ANY (p_let_go)
          OR NOT EXISTS (SELECT FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = g.holder));
-  UPDATE holdfast.group_partitions AS g SET expires = v_now + v_lease
-  WHERE g."group" = p_group AND g.holder = p_member;
-  GET DIAGNOSTICS v_held = ROW_COUNT;
-  SELECT ceil((SELECT count(*) FROM holdfast.group_partitions AS g WHERE g."group" = p_group)::numeric / count(*))
-  INTO v_share FROM holdfast.group_members AS m WHERE m."group" = p_group;
-  UPDATE holdfast.group_partitions AS g SET holder = p_member, fence = g.fence + 1, expires = v_now + v_lease
+  SELECT count(*) FILTER (WHERE g.holder = p_member),
+         ceil(count(*)::numeric / (SELECT count(*) FROM holdfast.group_members AS m WHERE m."group" = p_group))
+  INTO v_held, v_share FROM holdfast.group_partitions AS g WHERE g."group" = p_group;
+  UPDATE holdfast.group_partitions AS g SET holder = p_member, fence = g.fence + 1
   WHERE g."group" = p_group AND g.partition IN (
     SELECT f.partition FROM holdfast.group_partitions AS f
     WHERE f."group" = p_group AND f.holder IS NULL AND NOT f.partition = ANY (p_let_go)
@@ -117,19 +122,99 @@ AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
-  UPDATE holdfast.group_partitions AS g SET holder = NULL, expires = NULL
+  UPDATE holdfast.group_partitions AS g SET holder = NULL
   WHERE g."group" = p_group AND g.holder = p_member;
   DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = p_member;
+END
+$$;
+--> statement-breakpoint
+-- Moves an ordered group's checkpoint, in the transaction of the effects of what lies between: at least once in, once in
+-- effect. Raises HF006 where the place is another member's, or not where the caller believes.
+CREATE FUNCTION holdfast.move_checkpoint(
+  p_group text, p_partition int, p_epoch text, p_fence bigint, p_from bigint, p_to bigint
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE holdfast.group_partitions AS g
+  SET position = p_to, moved = floor(extract(epoch FROM clock_timestamp()) * 1000)
+  WHERE g."group" = p_group AND g.partition = p_partition AND g.epoch = p_epoch AND g.fence = p_fence
+    AND g.position = p_from AND EXISTS (SELECT FROM holdfast.ledger AS l WHERE l.epoch = p_epoch);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the place of % in partition % is another member''s', p_group, p_partition USING ERRCODE = 'HF006';
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- Settles open deliveries of an ordered group, in the transaction of their effects. Raises HF006 where the place is
+-- another member's, or somebody has decided about one of them meanwhile.
+CREATE FUNCTION holdfast.end_deliveries(
+  p_group text, p_partition int, p_epoch text, p_fence bigint, p_positions bigint[]
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_ended int;
+BEGIN
+  -- Shared, so that until the commit nobody can be given the place, and with it these rows.
+  PERFORM FROM holdfast.group_partitions AS g
+  WHERE g."group" = p_group AND g.partition = p_partition AND g.epoch = p_epoch AND g.fence = p_fence
+  FOR SHARE;
+  IF FOUND THEN
+    DELETE FROM holdfast.deliveries AS d
+    WHERE d.consumer = 'group/' || p_group AND d.partition = p_partition AND d.position = ANY (p_positions)
+      AND d.state IN ('waiting', 'retrying');
+    GET DIAGNOSTICS v_ended = ROW_COUNT;
+    IF v_ended = cardinality(p_positions) THEN
+      RETURN;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'deliveries of % in partition % are another''s', p_group, p_partition USING ERRCODE = 'HF006';
+END
+$$;
+--> statement-breakpoint
+-- Writes how the handling of an ordered group's open delivery has ended once more. Raises HF006 as end_deliveries.
+CREATE FUNCTION holdfast.owe_again(
+  p_group text, p_partition int, p_epoch text, p_fence bigint, p_position bigint,
+  p_state text, p_attempts int, p_reason text, p_due_in_ms bigint
+) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+BEGIN
+  PERFORM FROM holdfast.group_partitions AS g
+  WHERE g."group" = p_group AND g.partition = p_partition AND g.epoch = p_epoch AND g.fence = p_fence
+  FOR SHARE;
+  IF FOUND THEN
+    UPDATE holdfast.deliveries AS d
+    SET state = p_state, attempts = p_attempts, reason = p_reason, updated = v_now,
+        due = CASE WHEN p_due_in_ms > 0 THEN v_now + p_due_in_ms ELSE 0 END
+    WHERE d.consumer = 'group/' || p_group AND d.partition = p_partition AND d.position = p_position
+      AND d.state IN ('waiting', 'retrying');
+    IF FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'a delivery of % in partition % is another''s', p_group, p_partition USING ERRCODE = 'HF006';
 END
 $$;
 --> statement-breakpoint
 -- Settles positions of a competing group, in the transaction of their effects and before them: who comes second
 -- waits here until the first one's fate is known. Returns those that nobody has settled before. Positions above the
 -- ledger's head are never settled: a mirror that is ahead of the ledger tells of events that are none.
+--   p_patience_ms  how long to wait for another's transaction, before 55P03 is raised
 -- Raises HF001 as holdfast.append, HF002 where the transaction would not see who was first, HF005 where the group is
 -- not there (any more).
-CREATE FUNCTION holdfast.take_positions(p_group text, p_epoch text, p_partition int, p_positions bigint[])
-RETURNS bigint[]
+CREATE FUNCTION holdfast.take_positions(
+  p_group text, p_epoch text, p_partition int, p_positions bigint[], p_patience_ms int
+) RETURNS bigint[]
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 -- Plans are made once and kept. Made on an empty table they would scan it, when it has grown too.
@@ -137,6 +222,8 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET jit = off
+-- Named here, what is set below ends with the function.
+SET lock_timeout = 0
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -150,6 +237,7 @@ BEGIN
     RAISE EXCEPTION 'taking positions needs read committed, got %', current_setting('transaction_isolation')
       USING ERRCODE = 'HF002';
   END IF;
+  PERFORM set_config('lock_timeout', p_patience_ms::text, true);
   WITH taken AS (
     INSERT INTO holdfast.group_settled ("group", partition, position)
     SELECT p_group, p_partition, p FROM unnest(p_positions) AS p
@@ -191,6 +279,8 @@ DECLARE
   v_floor bigint;
   v_raised bigint;
 BEGIN
+  -- Nobody waits for the disk: a raise that is lost leaves the rows it would have replaced.
+  PERFORM set_config('synchronous_commit', 'off', true);
   SELECT g.position INTO v_floor FROM holdfast.group_partitions AS g
   WHERE g."group" = p_group AND g.partition = p_partition AND g.fence = p_fence
   FOR NO KEY UPDATE SKIP LOCKED;
@@ -216,8 +306,44 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- What a competing group has not settled of [p_from, p_to] of a partition, at most p_limit of it, in order. `id` is null
+-- where the ledger has no such event any more; so p_to must be no higher than a head that was read before.
+CREATE FUNCTION holdfast.unsettled_events(
+  p_group text, p_partition int, p_from bigint, p_to bigint, p_limit int
+) RETURNS TABLE (
+  "position" bigint, channel text, "offset" bigint, id uuid, type text, data text, meta text, "time" bigint
+)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  -- Floor and rows from one snapshot: a row that is no longer there is below the floor.
+  RETURN QUERY
+    SELECT u.position, e.channel, e.offset, e.id, e.type, e.data, e.meta, e.time
+    FROM (
+      SELECT p AS position
+      FROM holdfast.group_partitions AS g, generate_series(greatest(p_from, g.position + 1), p_to) AS p
+      WHERE g."group" = p_group AND g.partition = p_partition AND NOT EXISTS (
+        SELECT FROM holdfast.group_settled AS s
+        WHERE s."group" = p_group AND s.partition = p_partition AND s.position = p)
+      ORDER BY p LIMIT p_limit
+    ) AS u
+    LEFT JOIN holdfast.events AS e ON e.partition = p_partition AND e.position = u.position
+    ORDER BY u.position;
+END
+$$;
+--> statement-breakpoint
 REVOKE ALL ON FUNCTION
   holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
   holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
-  holdfast.take_positions(text, text, int, bigint[]), holdfast.raise_floor(text, int, bigint)
+  holdfast.move_checkpoint(text, int, text, bigint, bigint, bigint),
+  holdfast.end_deliveries(text, int, text, bigint, bigint[]),
+  holdfast.owe_again(text, int, text, bigint, bigint, text, int, text, bigint),
+  holdfast.take_positions(text, text, int, bigint[], int), holdfast.raise_floor(text, int, bigint),
+  holdfast.unsettled_events(text, int, bigint, bigint, int)
 FROM PUBLIC;

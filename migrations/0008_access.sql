@@ -21,7 +21,11 @@ BEGIN
   GRANT EXECUTE ON FUNCTION
     holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
     holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
-    holdfast.take_positions(text, text, int, bigint[]), holdfast.raise_floor(text, int, bigint)
+    holdfast.move_checkpoint(text, int, text, bigint, bigint, bigint),
+    holdfast.end_deliveries(text, int, text, bigint, bigint[]),
+    holdfast.owe_again(text, int, text, bigint, bigint, text, int, text, bigint),
+    holdfast.take_positions(text, text, int, bigint[], int), holdfast.raise_floor(text, int, bigint),
+    holdfast.unsettled_events(text, int, bigint, bigint, int)
   TO holdfast_runtime;
 END
 $$;

@@ -58,11 +58,10 @@ export const groupPartitions = holdfast.table(
     position: bigint({ mode: 'number' }).notNull(),
     /** When it moved last, in milliseconds since 1970. */
     moved: bigint({ mode: 'number' }).notNull(),
-    /** The member that holds the lease. */
+    /** The member that holds the lease, for as long as it is a member. */
     holder: text(),
     /** Grows with every change of holder, so that a former one cannot settle any more. */
     fence: bigint({ mode: 'number' }).notNull().default(0),
-    expires: timestamp({ withTimezone: true }),
   },
   table => [primaryKey({ name: 'group_partitions_pk', columns: [table.group, table.partition] })],
 )

@@ -1,0 +1,51 @@
+import type { Outcome } from './outcome.ts'
+import type { GroupSettings } from './settings.ts'
+
+/** An end that is not `done`. */
+export type Failure = Exclude<Outcome, { kind: 'done' }>
+
+/** What is kept of a reason. */
+const maxReasonLength = 1_000
+
+/**
+ * What a handler that threw or took too long has asked for: to be called again after a pause that doubles from one
+ * attempt to the next, half to one and a half of it by chance; after the last attempt, to be parked.
+ */
+export function failureOf(
+  error: unknown,
+  attempt: number,
+  { maxAttempts, retryMs }: Pick<GroupSettings, 'maxAttempts' | 'retryMs'>,
+  chance: number = Math.random(),
+): Failure {
+  const reason = reasonOf(error)
+  if (attempt >= maxAttempts) return { kind: 'park', reason: `${reason} (attempt ${attempt})` }
+  const pause = Math.min(retryMs.first * 2 ** Math.min(attempt - 1, 40), retryMs.most)
+  return { kind: 'retry', afterMs: pause * (0.5 + chance), reason }
+}
+
+/** What a handler has returned, as an outcome; anything that is none stands for an error. */
+export function outcomeOf(returned: unknown): Outcome | Error {
+  if (returned === undefined) return { kind: 'done' }
+  const { kind, afterMs, reason } = (returned ?? {}) as Record<string, unknown>
+  if (kind === 'done') return { kind }
+  if (kind === 'retry' && typeof afterMs === 'number' && afterMs >= 0 && afterMs <= Number.MAX_SAFE_INTEGER)
+    return { kind, afterMs, reason: storable(reason) }
+  if (kind === 'park') return { kind, reason: storable(reason) }
+  return new Error('the handler returned something else than done(), retry(afterMs, reason) or park(reason)')
+}
+
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message || error.name : error
+  return storable(message)
+}
+
+/** Postgres text holds every character but U+0000, and only what UTF-8 can say. */
+function storable(reason: unknown): string {
+  let text: string
+  try {
+    text = String(reason)
+  } catch {
+    text = 'an error that cannot be shown'
+  }
+  return text.slice(0, maxReasonLength).replaceAll('\u0000', '').toWellFormed()
+}

@@ -1,0 +1,55 @@
+import type { Logger } from '../../platform/index.ts'
+import type { LogAccess } from '../log-access.ts'
+import type { GroupStore } from './group-store.ts'
+import type { LogReader } from './log-reader.ts'
+import type { News } from './news.ts'
+import type { Routes } from './routes.ts'
+import type { GroupSettings } from './settings.ts'
+import type { Turns } from './turn.ts'
+
+/** A partition that this member holds the lease of. */
+export interface HeldPartition {
+  readonly partition: number
+  readonly epoch: string
+  /** The checkpoint, or the floor of a competing group, at the moment of the tick. */
+  readonly position: number
+  /** Another number than before: it was somebody else's in between, and what was known of it means nothing. */
+  readonly fence: number
+  /** Another member has too few: finish what is in hand, and let go. */
+  readonly surplus: boolean
+}
+
+export interface Tick {
+  readonly held: readonly HeldPartition[]
+  /** Take up nothing new, and leave everything where it is. */
+  readonly paused: boolean
+}
+
+/** What works for one group in this process, on the partitions that membership gives it. Nothing here rejects. */
+export interface Runner {
+  /** Called after each tick. What was held before and is not listed, or has another fence, is lost: stop it at once. */
+  tick(tick: Tick): void
+  /** Partitions that it has wholly finished with; listed until a tick does not have them any more. */
+  released(): readonly number[]
+  /** Nothing can be settled any more (the lease has run out, the group is removed): abort what is in hand. */
+  lose(): void
+  /** Partitions in work. */
+  readonly partitions: readonly number[]
+  /** Finishes and settles what is in hand, at most so long, then aborts the rest. */
+  close(withinMs: number): Promise<void>
+}
+
+/** What a runner is made of. */
+export interface RunnerParts {
+  readonly name: string
+  readonly settings: GroupSettings
+  readonly routes: Routes
+  readonly log: LogAccess
+  readonly news: News
+  readonly reader: LogReader
+  readonly store: GroupStore
+  readonly turns: Turns
+  readonly logger: Logger
+  /** Asks for the next tick at once: something was released or lost. */
+  readonly tickSoon: () => void
+}

@@ -1,0 +1,235 @@
+import { type Logger, type Sql, type Transaction, transaction } from '../../platform/index.ts'
+import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
+import type { Statements } from './delivery-rows.ts'
+import { type Failure, failureOf } from './failure.ts'
+import { sqlState } from './group-store.ts'
+import { callHandler, type TurnItem, Unfinished } from './handler-call.ts'
+import type { GroupSettings } from './settings.ts'
+
+/** Some events that share a transaction with their settlement. */
+export interface TurnWork {
+  readonly settings: GroupSettings
+  readonly epoch: string
+  readonly items: readonly TurnItem[]
+  /** Before the handlers: claims the items, and returns those that nobody has settled. */
+  readonly take?: (tx: Transaction) => Promise<readonly TurnItem[]>
+  /**
+   * After the handlers: the settlement, as statements that are all under way when it returns; nobody waits for them
+   * before the commit. HF006 and HF001 say that the place is not ours any more.
+   */
+  readonly settle?: (tx: Transaction) => Statements
+  /** Aborted when nothing can be settled any more. */
+  readonly signal: AbortSignal
+}
+
+export type TurnResult =
+  | { readonly kind: 'settled' }
+  /** All is rolled back. Without an index: the commit as such was refused, and nobody knows for whose sake. */
+  | { readonly kind: 'failed'; readonly index: number | undefined; readonly failure: Failure }
+  /** Rolled back: the place is another's by now. */
+  | { readonly kind: 'lost' }
+  /** Postgres could not: whether it is settled is not known. */
+  | { readonly kind: 'unavailable'; readonly error: unknown }
+  | { readonly kind: 'aborted' }
+
+/** How long Postgres may take for what is not a handler's: a begin with a new connection, a commit. */
+const answerMs = 12_000
+
+/** The transactions in which handlers work. At least once in, once in effect. */
+export class Turns {
+  readonly #connections: Connections
+  readonly #logger: Logger
+
+  constructor(url: string, poolSize: number, logger: Logger) {
+    this.#connections = new Connections(url, poolSize, logger)
+    this.#logger = logger
+  }
+
+  /** Never rejects. */
+  async run(work: TurnWork): Promise<TurnResult> {
+    const sql = await this.#connections.take()
+    const turn = new Turn(sql, work, this.#logger)
+    const result = work.signal.aborted ? ({ kind: 'aborted' } as const) : await turn.run()
+    if (turn.cut) this.#connections.cut(sql)
+    else this.#connections.free(sql)
+    return result
+  }
+
+  close(): Promise<void> {
+    return this.#connections.close()
+  }
+}
+
+/** Why a transaction is not waited for any more. */
+type Abandonment = 'too_slow' | 'aborted' | 'silent'
+
+class Turn {
+  readonly #sql: Sql
+  readonly #work: TurnWork
+  readonly #logger: Logger
+  readonly #controller = new AbortController()
+  readonly #abandon = Promise.withResolvers<Abandonment>()
+  readonly #afterCommit: (() => void)[] = []
+  #timer: NodeJS.Timeout | undefined
+  #settling: Promise<unknown> | undefined
+  /** The item whose handler is at work, or was last. */
+  #at = 0
+  #failed: { readonly index: number; readonly failure: Failure } | undefined
+  #again = false
+  #abandoned = false
+  /** The connection is not fit for another turn. */
+  cut = false
+
+  constructor(sql: Sql, work: TurnWork, logger: Logger) {
+    this.#sql = sql
+    this.#work = work
+    this.#logger = logger
+  }
+
+  async run(): Promise<TurnResult> {
+    const { signal } = this.#work
+    const abort = () => this.#leave('aborted')
+    signal.addEventListener('abort', abort)
+    this.#expect(answerMs, 'silent')
+    try {
+      const done = transaction(this.#sql, tx => this.#inside(tx)).then(() => this.#settling)
+      const end = await Promise.race([done, this.#abandon.promise])
+      if (typeof end === 'string') {
+        done.catch(() => undefined)
+        return this.#abandonedAs(end as Abandonment)
+      }
+    } catch (error) {
+      return this.#failedWith(error)
+    } finally {
+      this.#expectNothing()
+      signal.removeEventListener('abort', abort)
+    }
+    this.#runAfterCommit()
+    return { kind: 'settled' }
+  }
+
+  async #inside(tx: Transaction): Promise<void> {
+    const { settings, epoch, items, take, settle } = this.#work
+    const { handlerTimeoutMs } = settings
+    const context = {
+      tx,
+      turn: this.#work,
+      epoch,
+      signal: this.#controller.signal,
+      heartbeat: () => this.#expect(handlerTimeoutMs, 'too_slow'),
+      afterCommit: (act: () => void) => void this.#afterCommit.push(act),
+    }
+    if (handlerTimeoutMs !== usualTimeoutMs) allow(tx, handlerTimeoutMs)
+    const taken = take ? new Set(await take(tx)) : undefined
+    for (const [index, item] of items.entries()) {
+      if (taken && !taken.has(item)) continue
+      this.#at = index
+      this.#expect(handlerTimeoutMs, 'too_slow')
+      const outcome = await callHandler(item, context)
+      if (this.#abandoned) throw new RollBack()
+      if (outcome instanceof Error) throw this.#threw(outcome, item)
+      if (outcome.kind === 'done') continue
+      this.#failed = { index, failure: outcome }
+      throw new RollBack()
+    }
+    this.#expect(answerMs, 'silent')
+    // Not waited for: the commit follows in the same packet. If the settlement is refused, that commit is a rollback.
+    this.#settling = settle ? Promise.all(settle(tx)) : undefined
+    this.#settling?.catch(() => undefined)
+  }
+
+  #threw(error: Error, { attempt }: TurnItem): Error {
+    if (error instanceof Unfinished) this.cut = true
+    if (isAboutConnection(error) || isAboutOthers(error)) this.#again = true
+    else this.#failed = { index: this.#at, failure: failureOf(error, attempt, this.#work.settings) }
+    return error
+  }
+
+  #failedWith(error: unknown): TurnResult {
+    if (this.#failed) return { kind: 'failed', ...this.#failed }
+    const state = sqlState(error)
+    if (state === 'HF006' || state === 'HF001') return { kind: 'lost' }
+    if (this.#again || isAboutConnection(error) || isAboutOthers(error)) return { kind: 'unavailable', error }
+    // A constraint that is checked at the commit, or something else that repeating does not change.
+    if (this.#settling === undefined) return { kind: 'unavailable', error }
+    const { items, settings } = this.#work
+    const [only] = items.length === 1 ? items : []
+    const failure = failureOf(error, only?.attempt ?? 1, settings)
+    return { kind: 'failed', index: only && 0, failure }
+  }
+
+  #abandonedAs(end: Abandonment): TurnResult {
+    if (end === 'aborted') return { kind: 'aborted' }
+    if (end === 'silent')
+      return { kind: 'unavailable', error: new Error(`Postgres has not answered for ${answerMs} ms`) }
+    const { items, settings } = this.#work
+    const late = new Error(
+      `the handler has taken longer than ${settings.handlerTimeoutMs} ms without a heartbeat`,
+    )
+    return {
+      kind: 'failed',
+      index: this.#at,
+      failure: failureOf(late, items[this.#at]?.attempt ?? 1, settings),
+    }
+  }
+
+  #expect(ms: number, otherwise: Abandonment): void {
+    if (this.#abandoned) return
+    this.#expectNothing()
+    const timer = setTimeout(() => {
+      // After a long turn timers fire before sockets are read: an answer that lies there is still in time.
+      setImmediate(() => {
+        if (this.#timer === timer) this.#leave(otherwise)
+      })
+    }, ms)
+    this.#timer = timer
+  }
+
+  #expectNothing(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #leave(why: Abandonment): void {
+    // What is being committed cannot be called back; the fence decides about it.
+    if (why === 'aborted' && this.#settling) return
+    this.#abandoned = true
+    this.cut = true
+    this.#controller.abort(
+      new Error(why === 'too_slow' ? 'the handler has taken too long' : 'this work is lost'),
+    )
+    this.#abandon.resolve(why)
+  }
+
+  #runAfterCommit(): void {
+    for (const act of this.#afterCommit) {
+      try {
+        act()
+      } catch (error) {
+        this.#logger.error({ err: error }, 'what a handler wanted done after the commit has thrown')
+      }
+    }
+  }
+}
+
+/** The end of a transaction that is nobody's error. */
+class RollBack extends Error {}
+
+function allow(tx: Transaction, handlerTimeoutMs: number): void {
+  const { statement, idle } = timeoutSettings(handlerTimeoutMs)
+  tx`select set_config('statement_timeout', ${statement}, true),
+            set_config('idle_in_transaction_session_timeout', ${idle}, true)`
+    .execute()
+    .catch(() => undefined)
+}
+
+/** Postgres went away, or is stopping or starting: no event has caused that. */
+function isAboutConnection(error: unknown): boolean {
+  const state = sqlState(error)
+  return /^(08...|57P0.|53300|25P03|CONNECT.*)$/.test(state)
+}
+
+/** Two transactions were in each other's way: this one is to be done again. */
+function isAboutOthers(error: unknown): boolean {
+  return /^(40001|40P01)$/.test(sqlState(error))
+}
