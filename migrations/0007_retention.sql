@@ -335,6 +335,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT s.* FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p,
        LATERAL holdfast.event_story_at(p, p_channel, p_offset) AS s
+  WHERE EXISTS (SELECT FROM holdfast.events AS e
+                WHERE e.partition = p AND e.channel = p_channel AND e.offset = p_offset)
+     OR EXISTS (SELECT FROM holdfast.channel_floor AS f WHERE f.partition = p AND f.channel = p_channel)
 $$;
 --> statement-breakpoint
 -- And by an event's id, which each channel that has it answers for.

@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { appendCommand } from './commands/append.ts'
+import { deliveriesCommand } from './commands/deliveries.ts'
 import { devCommand } from './commands/dev.ts'
+import { eraseCommand } from './commands/erase.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { parkedCommand } from './commands/parked.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { serveCommand } from './commands/serve.ts'
 import { tailCommand } from './commands/tail.ts'
 import { tokenCommand } from './commands/token.ts'
+import { webhooksCommand } from './commands/webhooks.ts'
 
 /** All of `holdfast`. A command that fails throws; nothing in here ends the process. */
 export function buildProgram(): Command {
@@ -27,6 +32,11 @@ export function buildProgram(): Command {
     tailCommand,
     appendCommand,
     ledgerCommand,
+    retentionCommand,
+    parkedCommand,
+    deliveriesCommand,
+    eraseCommand,
+    webhooksCommand,
   ]
   for (const make of commands) program.addCommand(inherit(make()))
   return inherit(program)

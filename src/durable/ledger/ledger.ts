@@ -55,6 +55,8 @@ export interface Ledger {
   append(event: NewEvent & { readonly id: string }): Promise<Outcome>
   /** Called after each commit with what it stored, in position order per partition, before `append` resolves. */
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void
+  /** Tells the listeners what was stored past `append`, by the outbox's relay. In position order per partition. */
+  announce(events: readonly StoredEvent[]): void
   /** Called when the ledger's epoch has been found to be another one (`ledger new-epoch`). */
   onEpoch(listener: (epoch: string) => void): () => void
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage>

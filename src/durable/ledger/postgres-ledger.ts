@@ -116,6 +116,10 @@ class PostgresLedger implements Ledger {
     return () => this.#storedListeners.delete(listener)
   }
 
+  announce(events: readonly StoredEvent[]): void {
+    if (events.length > 0) this.#tell(this.#storedListeners, events)
+  }
+
   onEpoch(listener: (epoch: string) => void): () => void {
     this.#epochListeners.add(listener)
     return () => this.#epochListeners.delete(listener)

@@ -18,7 +18,12 @@ const lock = -4
 /**
  * Removes what is left of deliveries that have ended, done or discarded, one node at a time. Open ones stay, however old.
  */
-export function startCleaning({ sql, keepSeconds, intervalMs = 600_000, logger }: CleaningOptions): BackgroundLoop {
+export function startCleaning({
+  sql,
+  keepSeconds,
+  intervalMs = 600_000,
+  logger,
+}: CleaningOptions): BackgroundLoop {
   return startLoop({
     restMs: intervalMs,
     work: async stopping => {

@@ -29,7 +29,8 @@ export async function decide(
   decision: Decision,
   onStep: (changed: number) => void = () => undefined,
 ): Promise<Changed> {
-  const wanted = 'ids' in selection ? new Set(selection.ids).size : (await previewParked(sql, selection)).count
+  const wanted =
+    'ids' in selection ? new Set(selection.ids).size : (await previewParked(sql, selection)).count
   const [last] = await sql<{ id: number | null }[]>`select max(id) as id from holdfast.deliveries`
   let changed = 0
   let after = 0

@@ -18,11 +18,7 @@ export interface DeliveryOperations {
    * Has parked deliveries handled again, in steps of 500; `onStep` hears how many each has changed. In an ordered group
    * one with an earlier open delivery in its channel goes on after that.
    */
-  redrive(
-    selection: Selection,
-    by: { actor: string },
-    onStep?: (changed: number) => void,
-  ): Promise<Changed>
+  redrive(selection: Selection, by: { actor: string }, onStep?: (changed: number) => void): Promise<Changed>
   /** Has a channel handled in its order: the first open delivery is set free, the others follow by themselves. */
   redriveChannel(
     channel: string,

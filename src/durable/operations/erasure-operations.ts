@@ -66,12 +66,7 @@ async function offsetOf(sql: Sql, partition: number, channel: string, given: str
   throw new HoldfastError('REQUEST_INVALID', `${channel} has no event ${id}`)
 }
 
-async function missing(
-  sql: Sql,
-  partition: number,
-  channel: string,
-  offset: number,
-): Promise<HoldfastError> {
+async function missing(sql: Sql, partition: number, channel: string, offset: number): Promise<HoldfastError> {
   const [floor] = await sql<{ floor: number }[]>`
     select floor from holdfast.channel_floor where partition = ${partition} and channel = ${channel}`
   const removed = floor !== undefined && offset <= floor.floor

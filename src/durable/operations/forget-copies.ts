@@ -23,7 +23,11 @@ const scanCount = 1_000
  * generations, which are only left to expire. `head` is the partition's in the ledger.
  * @throws HoldfastError DEPENDENCY_* while Redis is away
  */
-export async function forgetCopies({ log, mirrors }: Copies, event: ErasedEvent, head: number): Promise<void> {
+export async function forgetCopies(
+  { log, mirrors }: Copies,
+  event: ErasedEvent,
+  head: number,
+): Promise<void> {
   const { epoch, partition, channel } = event
   const tag = `{${epoch}.${partition}}:`
   if (epoch !== mirrors.epoch) return removeKeys(log, `${tag}*`, key => key.startsWith(tag))

@@ -36,7 +36,12 @@ export interface ForgettingOptions {
  * begin anew behind the event's position, and from then on such a late range is skipped as known; only a mirror that was
  * wiped and seeded again in between could take it in, and that is what the second look finds.
  */
-export function startForgetting({ sql, copies, logger, intervalMs = 1_000 }: ForgettingOptions): BackgroundLoop {
+export function startForgetting({
+  sql,
+  copies,
+  logger,
+  intervalMs = 1_000,
+}: ForgettingOptions): BackgroundLoop {
   const once = new Set<number>()
   return startLoop({
     restMs: intervalMs,
@@ -58,7 +63,8 @@ export function startForgetting({ sql, copies, logger, intervalMs = 1_000 }: For
         logger.info({ channel, position }, 'an erased event’s copies are gone from redis')
       }
     },
-    onFailure: error => logger.debug({ err: error }, 'erased events’ copies could not be removed; it is tried again'),
+    onFailure: error =>
+      logger.debug({ err: error }, 'erased events’ copies could not be removed; it is tried again'),
   })
 }
 
