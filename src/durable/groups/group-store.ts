@@ -38,6 +38,11 @@ export class GroupStore {
     this.#pool = new AnsweringPool(open, { timeoutMs: answerMs, graceSeconds })
   }
 
+  /** For the statements that are one mode's own. */
+  run<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    return this.#pool.run(work)
+  }
+
   /** @throws HoldfastError CONFIG_INVALID where the group is there in the other mode */
   async declare(
     group: string,

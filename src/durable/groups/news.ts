@@ -32,6 +32,7 @@ interface Watched {
 export class News {
   readonly #log: LogAccess
   readonly #watched = new Map<number, Watched>()
+  readonly #listeners = new Set<(partition: number) => void>()
   readonly #stop: (() => void)[]
   #epoch: string
   #timer: NodeJS.Timeout | undefined
@@ -67,6 +68,12 @@ export class News {
     }
   }
 
+  /** Calls `listener` with each watched partition of which there is news; it must not throw. */
+  listen(listener: (partition: number) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
   /** Whether looking for something above `position` may be worth while. */
   mayHave(partition: number, position: number): boolean {
     return (this.#watched.get(partition)?.head ?? Number.POSITIVE_INFINITY) > position
@@ -81,6 +88,7 @@ export class News {
     if (!watched || (watched.head ?? -1) >= position) return
     watched.head = position
     for (const { above, wake } of watched.waiters) if (position > above) wake()
+    this.#tell(partition)
   }
 
   /**
@@ -120,6 +128,10 @@ export class News {
     this.#watched.clear()
   }
 
+  #tell(partition: number): void {
+    for (const listener of this.#listeners) listener(partition)
+  }
+
   #heardOwn(events: readonly StoredEvent[]): void {
     for (const { partition, position } of events)
       if (this.#watched.has(partition)) this.#own.set(partition, position)
@@ -137,7 +149,10 @@ export class News {
     const { news } = partitionKeys(this.#epoch, partition)
     const subscribed = this.#log.redis?.bus.subscribe(news, payload => {
       const position = Number(payload.toString('latin1'))
-      if (Number.isSafeInteger(position)) this.heard(partition, position)
+      if (!Number.isSafeInteger(position)) return
+      // Even if that head is known: only from now on the log has what lies below it.
+      if ((this.head(partition) ?? -1) >= position) this.#tell(partition)
+      else this.heard(partition, position)
     })
     // It stays wanted, and is subscribed when Redis is back.
     subscribed?.catch(() => undefined)

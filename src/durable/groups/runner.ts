@@ -35,6 +35,8 @@ export interface Runner {
   lose(): void
   /** Partitions in work. */
   readonly partitions: readonly number[]
+  /** How many events it was given that somebody had settled before. */
+  readonly suppressed: number
   /** Finishes and settles what is in hand, at most so long, then aborts the rest. */
   close(withinMs: number): Promise<void>
 }
@@ -42,6 +44,8 @@ export interface Runner {
 /** What a runner is made of. */
 export interface RunnerParts {
   readonly name: string
+  /** Whose ticks these are: no two processes ever have the same. */
+  readonly member: string
   readonly settings: GroupSettings
   readonly routes: Routes
   readonly log: LogAccess

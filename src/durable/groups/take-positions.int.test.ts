@@ -35,10 +35,15 @@ async function append(count: number): Promise<void> {
   await Promise.all(ids.map(id => ledger.append({ channel: 'a:1', type: 'Numbered', data: '{}', id })))
 }
 
-async function take(tx: Transaction | Sql, positions: number[], of = epoch): Promise<number[]> {
+async function take(
+  tx: Transaction | Sql,
+  positions: number[],
+  of = epoch,
+  patienceMs = 20_000,
+): Promise<number[]> {
   const [row] = await tx<{ taken: number[] }[]>`
     select array_to_json(holdfast.take_positions(${group}, ${of}, ${partition},
-                         ${intArray(positions, one => one)}::bigint[]))::text as taken`
+                         ${intArray(positions, one => one)}::bigint[], ${patienceMs}))::text as taken`
   return JSON.parse(String(row?.taken)) as number[]
 }
 
@@ -113,6 +118,17 @@ describe('taking positions', () => {
     expect(await second).toEqual([3])
   })
 
+  it('waits only so long, and does not make the rest of the transaction impatient', async () => {
+    const first = await open(tx => take(tx, [1, 2]))
+    await expect(take(sql, [2], epoch, 20)).rejects.toMatchObject({ code: '55P03' })
+    const [row] = await sql.begin(async tx => {
+      await take(tx, [3], epoch, 20)
+      return tx<{ lock_timeout: string }[]>`show lock_timeout`
+    })
+    expect(row?.lock_timeout).toBe('0')
+    await first.commit()
+  })
+
   it('lets two that want the same ones in another order not wait for each other', async () => {
     const wanted = Array.from({ length: 100 }, (_, i) => i + 1)
     const both = await Promise.all([take(sql, wanted), take(sql, wanted.toReversed())])
@@ -172,6 +188,23 @@ describe('taking positions', () => {
   })
 })
 
+describe('what is not settled', () => {
+  it('is listed in order with its events, from the floor on, with what retention has removed', async () => {
+    await take(sql, [1, 2, 4])
+    await raise()
+    const list = (from: number, to: number, limit: number) => sql<{ position: number; id: string | null }[]>`
+      select * from holdfast.unsettled_events(${group}, ${partition}, ${from}, ${to}, ${limit})`
+    expect((await list(1, 7, 3)).map(row => row.position)).toEqual([3, 5, 6])
+    expect((await list(1, 7, 1))[0]).toMatchObject({ position: 3, channel: 'a:1', offset: 3, data: '{}' })
+    expect((await list(199, 202, 9)).map(row => [row.position, row.id !== null])).toEqual([
+      [199, true],
+      [200, true],
+      [201, false],
+      [202, false],
+    ])
+  })
+})
+
 describe('raising the floor', () => {
   it('stops below what is missing or not committed', async () => {
     await take(sql, [1, 2, 4])
@@ -192,7 +225,7 @@ describe('raising the floor', () => {
   it('waits for nobody', async () => {
     await take(sql, [1])
     const tick = await open(
-      tx => tx`update holdfast.group_partitions set expires = now() where "group" = ${group}`,
+      tx => tx`update holdfast.group_partitions set moved = moved where "group" = ${group}`,
     )
     expect(await raise()).toBeNull()
     await tick.commit()

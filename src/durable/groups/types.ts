@@ -83,6 +83,8 @@ export interface GroupStatus {
   readonly paused: boolean
   /** Partitions that this process holds. */
   readonly partitions: readonly number[]
+  /** Events that this process was given although they were settled, and that it has not handled again. */
+  readonly suppressed: number
 }
 
 /** The consumer groups of one process. */
