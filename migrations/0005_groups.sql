@@ -347,3 +347,25 @@ REVOKE ALL ON FUNCTION
   holdfast.take_positions(text, text, int, bigint[], int), holdfast.raise_floor(text, int, bigint),
   holdfast.unsettled_events(text, int, bigint, bigint, int)
 FROM PUBLIC;
+--> statement-breakpoint
+-- Settles the delivery of a rule, in the transaction of its handler's effects. Raises HF006 where it is not the one
+-- whose handling began with p_attempts: somebody else has settled it, or decided about it.
+CREATE FUNCTION holdfast.end_job(p_rule text, p_partition int, p_position bigint, p_event uuid, p_attempts int) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE holdfast.deliveries AS d
+  SET state = 'done', attempts = p_attempts + 1, reason = NULL,
+      updated = floor(extract(epoch FROM clock_timestamp()) * 1000)
+  WHERE d.consumer = 'rule/' || p_rule AND d.partition = p_partition AND d.position = p_position
+    AND d.event_id = p_event AND d.state = 'queued' AND d.attempts = p_attempts;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the delivery of % at % in partition % is another''s', p_rule, p_position, p_partition
+      USING ERRCODE = 'HF006';
+  END IF;
+END
+$$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION holdfast.end_job(text, int, bigint, uuid, int) FROM PUBLIC;

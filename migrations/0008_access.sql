@@ -25,7 +25,11 @@ BEGIN
     holdfast.end_deliveries(text, int, text, bigint, bigint[]),
     holdfast.owe_again(text, int, text, bigint, bigint, text, int, text, bigint),
     holdfast.take_positions(text, text, int, bigint[], int), holdfast.raise_floor(text, int, bigint),
-    holdfast.unsettled_events(text, int, bigint, bigint, int)
+    holdfast.unsettled_events(text, int, bigint, bigint, int),
+    holdfast.end_job(text, int, bigint, uuid, int)
+  TO holdfast_runtime;
+  GRANT EXECUTE ON FUNCTION
+    holdfast.relay_outbox(text, bigint[], int[], bigint[], bigint[], bigint[], text[])
   TO holdfast_runtime;
 END
 $$;

@@ -1,0 +1,174 @@
+import { type JobsOptions, Queue } from 'bullmq'
+import { HoldfastError } from '../../domain/index.ts'
+import { connectRedis, type Logger, type Redis } from '../../platform/index.ts'
+import { within } from '../mirror/deadline.ts'
+
+export interface NewJob {
+  /** Its name. */
+  readonly name: string
+  readonly id: string
+  readonly data: unknown
+  /** Not before so long, in milliseconds. */
+  readonly delayMs?: number
+  readonly options?: JobsOptions
+}
+
+/** Where a job stands that somebody else's workers work on. */
+export interface JobState {
+  readonly state: 'unknown' | 'open' | 'completed' | 'failed'
+  readonly failure: string
+  readonly attemptsMade: number
+}
+
+/** Longer than BullMQ's scripts take on a healthy Redis. */
+const deadlineMs = 3_000
+
+/**
+ * The Redis of jobs, as those use it who enqueue: everything fails at once while it is away, and whoever has a row in
+ * Postgres asks again later.
+ */
+export class JobRedis {
+  readonly #redis: Redis
+  readonly #logger: Logger
+  /** BullMQ wants its Redis to be there when a queue is made, so they are made at their first use. */
+  readonly #queues = new Map<string, Promise<Queue>>()
+  #closed = false
+
+  constructor(url: string, name: string, logger: Logger) {
+    this.#redis = connectRedis(url, 'guarded', name, logger)
+    this.#logger = logger
+    this.#redis.on('ready', () => void this.#warnOfEviction())
+  }
+
+  get reachable(): boolean {
+    return this.#redis.status === 'ready'
+  }
+
+  /** Enqueues; a job whose id is there already stays as it is. @throws HoldfastError DEPENDENCY_* */
+  async add(queue: string, prefix: string, jobs: readonly NewJob[]): Promise<void> {
+    if (jobs.length === 0) return
+    await this.#call(queue, prefix, open =>
+      open.addBulk(
+        jobs.map(({ name, id, data, delayMs, options }) => ({
+          name,
+          data,
+          opts: { ...options, jobId: id, ...(delayMs ? { delay: Math.ceil(delayMs) } : {}) },
+        })),
+      ),
+    )
+  }
+
+  /** Removes jobs that nobody works on. @throws HoldfastError DEPENDENCY_* */
+  async remove(queue: string, prefix: string, ids: readonly string[]): Promise<void> {
+    await this.#call(queue, prefix, open => Promise.all(ids.map(id => open.remove(id))))
+  }
+
+  /** Removes jobs; of those that somebody works on the data goes, too. @throws HoldfastError DEPENDENCY_* */
+  async forget(queue: string, prefix: string, ids: readonly string[]): Promise<void> {
+    await this.#call(queue, prefix, open =>
+      Promise.all(
+        ids.map(async id => {
+          if ((await open.remove(id)) === 1) return
+          await (await open.getJob(id))?.updateData({ erased: true })
+        }),
+      ),
+    )
+  }
+
+  /** Which of these jobs there are, in whatever state. @throws HoldfastError DEPENDENCY_* */
+  existing(queue: string, prefix: string, ids: readonly string[]): Promise<boolean[]> {
+    return this.#call(queue, prefix, async open => {
+      const pipeline = this.#redis.pipeline()
+      for (const id of ids) pipeline.exists(open.toKey(id))
+      return answersOf(await pipeline.exec()).map(answer => answer === 1)
+    })
+  }
+
+  /** @throws HoldfastError DEPENDENCY_* */
+  states(queue: string, prefix: string, ids: readonly string[]): Promise<JobState[]> {
+    return this.#call(queue, prefix, async open => {
+      const pipeline = this.#redis.pipeline()
+      for (const id of ids) {
+        pipeline.zscore(open.toKey('completed'), id)
+        pipeline.zscore(open.toKey('failed'), id)
+        pipeline.exists(open.toKey(id))
+        pipeline.hmget(open.toKey(id), 'failedReason', 'atm')
+      }
+      const answers = answersOf(await pipeline.exec())
+      return ids.map((_, i) => {
+        const [completed, failed, exists, about] = answers.slice(4 * i, 4 * i + 4)
+        const [reason, made] = about as [string | null, string | null]
+        const state =
+          completed !== null ? 'completed' : failed !== null ? 'failed' : exists ? 'open' : 'unknown'
+        return { state, failure: reason ?? 'the job failed', attemptsMade: Number(made ?? 1) }
+      })
+    })
+  }
+
+  /** How many jobs wait to be taken, and how many there are in any unfinished state. @throws HoldfastError DEPENDENCY_* */
+  async counts(queue: string, prefix: string): Promise<{ waiting: number; open: number }> {
+    const counts = await this.#call(queue, prefix, open =>
+      open.getJobCounts('waiting', 'prioritized', 'active', 'delayed', 'waiting-children'),
+    )
+    const { waiting = 0, prioritized = 0 } = counts
+    return {
+      waiting: waiting + prioritized,
+      open: Object.values(counts).reduce((sum, count) => sum + count, 0),
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#redis.disconnect()
+  }
+
+  async #call<T>(name: string, prefix: string, act: (queue: Queue) => Promise<T>): Promise<T> {
+    if (!this.reachable) throw new HoldfastError('DEPENDENCY_REJECTED', 'the redis of jobs is not connected')
+    try {
+      return await within(this.#queue(name, prefix).then(act), deadlineMs, 'the redis of jobs')
+    } catch (error) {
+      if (error instanceof HoldfastError) throw error
+      throw new HoldfastError('DEPENDENCY_FAILED', `the redis of jobs: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+  }
+
+  #queue(name: string, prefix: string): Promise<Queue> {
+    const key = `${prefix}:${name}`
+    const known = this.#queues.get(key)
+    if (known) return known
+    const made = this.#open(name, prefix)
+    this.#queues.set(key, made)
+    // A queue whose Redis went away while it was made never recovers; the next call makes another.
+    made.catch(() => this.#queues.delete(key))
+    return made
+  }
+
+  async #open(name: string, prefix: string): Promise<Queue> {
+    const queue = new Queue(name, { connection: this.#redis, prefix })
+    queue.on('error', error => {
+      if (!this.#closed) this.#logger.debug({ err: error, queue: name }, 'a queue of jobs has an error')
+    })
+    await queue.waitUntilReady()
+    return queue
+  }
+
+  async #warnOfEviction(): Promise<void> {
+    const info = await this.#redis.info('memory').catch(() => '')
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
+    if (policy !== undefined && policy !== 'noeviction') {
+      this.#logger.warn(
+        { policy },
+        'the redis of jobs may evict keys: set maxmemory-policy noeviction, or give jobs a redis of their own (redis.jobs)',
+      )
+    }
+  }
+}
+
+function answersOf(replies: [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, answer]) => {
+    if (error) throw error
+    return answer
+  })
+}

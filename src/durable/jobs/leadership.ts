@@ -1,0 +1,41 @@
+import { connectPostgres, type Logger } from '../../platform/index.ts'
+import { AnsweringPool } from '../ledger/answering-pool.ts'
+
+/** Beside the lock of the rules. */
+const leaderLock = [1_212_566_598, 2] as const
+
+/**
+ * One of all processes does what need not be done by several. It holds a lock of its session: who dies, hangs or loses
+ * its connection is followed by another. That two believe for a moment that they lead must do no harm.
+ */
+export class Leadership {
+  readonly #pool: AnsweringPool
+  #session = 0
+
+  constructor(url: string, logger: Logger) {
+    const open = () => connectPostgres(url, { max: 1, applicationName: 'holdfast-jobs-leader', logger })
+    this.#pool = new AnsweringPool(open, { timeoutMs: 5_000, graceSeconds: 0 })
+  }
+
+  /** Whether this process leads now, which it may have begun to do by asking. @throws HoldfastError DEPENDENCY_* */
+  async leads(): Promise<boolean> {
+    const [row] = await this.#pool.run(
+      sql => sql<{ session: number; mine: boolean }[]>`
+        select pg_backend_pid() as session,
+               case when pg_backend_pid() = ${this.#session} then true
+                    else pg_try_advisory_lock(${leaderLock[0]}, ${leaderLock[1]}) end as mine`,
+    )
+    this.#session = row?.mine ? row.session : 0
+    return row?.mine ?? false
+  }
+
+  /** Lets another process lead. @throws HoldfastError DEPENDENCY_* */
+  async resign(): Promise<void> {
+    this.#session = 0
+    await this.#pool.run(sql => sql`select pg_advisory_unlock(${leaderLock[0]}, ${leaderLock[1]})`)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close()
+  }
+}

@@ -1,0 +1,101 @@
+import type { Logger } from '../../platform/index.ts'
+import type { Handler, HandlerContext, HandlerEvent } from '../groups/types.ts'
+import { owe } from './delivery-rows.ts'
+import { type Enqueued, type Enqueuer, erasedType } from './enqueue.ts'
+import { matcherOf, type RuleDefinition } from './rule.ts'
+import { rulesInTurn, type TurnRule } from './rule-rows.ts'
+
+/** Deliveries that wait to be put into their queues together. */
+interface Waiting {
+  readonly definition: RuleDefinition
+  readonly rows: Enqueued[]
+}
+
+/** So many jobs go to Redis in one call. */
+const bulk = 500
+
+/**
+ * Turns events into deliveries: the rows in the transaction that settles the event for the group, the jobs after its commit.
+ * What the process loses in between, the reconciler enqueues.
+ */
+export class Matching {
+  readonly #enqueuer: Enqueuer
+  readonly #logger: Logger
+  readonly #turns = new WeakMap<object, Map<number, Promise<TurnRule[]>>>()
+  readonly #waiting = new Map<string, Waiting>()
+  /** Compiled once for each definition. */
+  readonly #matchers = new Map<string, ReturnType<typeof matcherOf>>()
+  #flushing: Promise<void> | undefined
+
+  constructor(enqueuer: Enqueuer, logger: Logger) {
+    this.#enqueuer = enqueuer
+    this.#logger = logger
+  }
+
+  readonly handle: Handler = async (event, context) => {
+    if (event.type === erasedType) return
+    const rules = await this.#rulesOf(context, event.partition)
+    const applying = rules.filter(rule => isAfter(rule, event) && this.#matcher(rule)(event))
+    if (applying.length === 0) return
+    await owe(
+      context.tx,
+      applying.map(rule => rule.name),
+      event,
+    )
+    this.#afterCommit(context, applying, event)
+  }
+
+  #afterCommit(context: HandlerContext, rules: readonly TurnRule[], event: HandlerEvent): void {
+    const { partition, position, id } = event
+    context.afterCommit(() => {
+      for (const rule of rules) {
+        const waiting = this.#waiting.get(rule.name) ?? { definition: rule, rows: [] }
+        waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0 })
+        this.#waiting.set(rule.name, waiting)
+      }
+      this.#flushing ??= this.#flush()
+    })
+  }
+
+  /** While one call is under way, what comes meanwhile collects for the next. */
+  async #flush(): Promise<void> {
+    try {
+      for (;;) {
+        const [next] = this.#waiting
+        if (!next) return
+        const [rule, { definition, rows }] = next
+        this.#waiting.delete(rule)
+        if (!this.#enqueuer.reachable) continue
+        for (let i = 0; i < rows.length; i += bulk) {
+          await this.#enqueuer.add(rule, definition, rows.slice(i, i + bulk))
+        }
+      }
+    } catch (error) {
+      // Their rows are there; the reconciler finds them when Redis is back.
+      this.#waiting.clear()
+      this.#logger.debug({ err: error }, 'jobs could not be enqueued at once')
+    } finally {
+      this.#flushing = undefined
+    }
+  }
+
+  #matcher(rule: TurnRule): ReturnType<typeof matcherOf> {
+    const key = JSON.stringify([rule.channel, rule.types])
+    const matcher = this.#matchers.get(key) ?? matcherOf(rule)
+    this.#matchers.set(key, matcher)
+    return matcher
+  }
+
+  #rulesOf({ turn, tx }: HandlerContext, partition: number): Promise<TurnRule[]> {
+    const known = this.#turns.get(turn) ?? new Map<number, Promise<TurnRule[]>>()
+    this.#turns.set(turn, known)
+    const rules = known.get(partition) ?? rulesInTurn(tx, partition)
+    known.set(partition, rules)
+    return rules
+  }
+}
+
+/** A rule of another epoch is older than everything that is recorded in this one. */
+function isAfter(rule: TurnRule, event: HandlerEvent): boolean {
+  return event.epoch !== rule.epoch || event.position > rule.start
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { checkRecurrence, latestUpTo, nextAfter, type Recurrence } from './occurrences.ts'
+
+const at = (text: string) => Date.parse(text)
+const cron = (expression: string, zone: string | null = null): Recurrence => ({
+  cron: expression,
+  zone,
+  everySeconds: null,
+  created: 0,
+})
+const every = (everySeconds: number, created: number): Recurrence => ({
+  cron: null,
+  zone: null,
+  everySeconds,
+  created,
+})
+
+/** The times after `from`, as texts. */
+function times(recurrence: Recurrence, from: string, count: number): string[] {
+  const found: string[] = []
+  let time = at(from)
+  for (let n = 0; n < count; n++) {
+    time = nextAfter(recurrence, time) ?? 0
+    found.push(new Date(time).toISOString())
+  }
+  return found
+}
+
+describe('the times of a cron expression', () => {
+  it('are UTC without a zone, and follow seconds where there are six fields', () => {
+    expect(times(cron('30 8 * * *'), '2026-01-31T08:30:00Z', 2)).toEqual([
+      '2026-02-01T08:30:00.000Z',
+      '2026-02-02T08:30:00.000Z',
+    ])
+    expect(times(cron('*/20 * * * * *'), '2026-01-01T00:00:05.500Z', 2)).toEqual([
+      '2026-01-01T00:00:20.000Z',
+      '2026-01-01T00:00:40.000Z',
+    ])
+  })
+
+  it('keep to the clock on the wall when summer begins and ends', () => {
+    expect(times(cron('0 9 * * *', 'Europe/Berlin'), '2026-03-28T00:00:00Z', 2)).toEqual([
+      '2026-03-28T08:00:00.000Z',
+      '2026-03-29T07:00:00.000Z',
+    ])
+    expect(times(cron('0 9 * * *', 'Europe/Berlin'), '2026-10-24T00:00:00Z', 2)).toEqual([
+      '2026-10-24T07:00:00.000Z',
+      '2026-10-25T08:00:00.000Z',
+    ])
+  })
+
+  it('happen once on a day whose hour is missing or comes twice', () => {
+    const halfPastTwo = cron('30 2 * * *', 'Europe/Berlin')
+    const spring = times(halfPastTwo, '2026-03-28T12:00:00Z', 2)
+    expect(spring.map(time => time.slice(0, 10))).toEqual(['2026-03-29', '2026-03-30'])
+    const autumn = times(halfPastTwo, '2026-10-24T12:00:00Z', 2)
+    expect(autumn.map(time => time.slice(0, 10))).toEqual(['2026-10-25', '2026-10-26'])
+  })
+})
+
+describe('the latest time up to now', () => {
+  it('is the last one that was missed, or the one that is due', () => {
+    const hourly = cron('0 * * * *')
+    const due = at('2026-01-01T01:00:00Z')
+    expect(latestUpTo(hourly, due, due)).toBe(due)
+    expect(latestUpTo(hourly, due, due + 999)).toBe(due)
+    expect(latestUpTo(hourly, due, at('2026-01-01T04:59:59.999Z'))).toBe(at('2026-01-01T04:00:00Z'))
+    expect(latestUpTo(hourly, due, at('2026-01-01T05:00:00.001Z'))).toBe(at('2026-01-01T05:00:00Z'))
+  })
+
+  it('counts from the beginning where it is by seconds', () => {
+    const minute = every(60, 7)
+    expect(nextAfter(minute, 7)).toBe(60_007)
+    expect(nextAfter(minute, 60_006)).toBe(60_007)
+    expect(latestUpTo(minute, 60_007, 200_000)).toBe(180_007)
+  })
+
+  it('of what happens once is that one', () => {
+    const once = { cron: null, zone: null, everySeconds: null, created: 0 }
+    expect(latestUpTo(once, 5, 1_000_000)).toBe(5)
+    expect(nextAfter(once, 5)).toBeNull()
+  })
+})
+
+describe('a recurrence', () => {
+  it.each([
+    ['* * * *', null, /five fields/],
+    ['61 * * * *', null, /cron 61/],
+    ['0 0 30 2 *', null, /cron 0 0 30 2/],
+    ['nonsense', null, /five fields/],
+    ['* * * * *', 'Europe/Nowhere', /time zone/],
+  ])('that never happens is refused: %s %s', (expression, zone, message) => {
+    expect(() => checkRecurrence({ cron: expression, zone })).toThrow(message)
+  })
+})

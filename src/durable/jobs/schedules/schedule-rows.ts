@@ -1,0 +1,115 @@
+import type { Sql, Transaction } from '../../../platform/index.ts'
+import { textArray } from '../../ledger/array-literal.ts'
+import { firstDue, type NewSchedule, type Schedule } from './schedule.ts'
+
+/** A schedule of the configuration that no process has declared for so long is removed. */
+export const scheduleMemoryMs = 600_000
+
+function columns(sql: Sql | Transaction) {
+  return sql`name, cron, every_seconds as "everySeconds", zone, act, channel, type, data, due, last_due as "lastDue",
+             failure, declared, paused, created`
+}
+
+export function listSchedules(sql: Sql): Promise<Schedule[]> {
+  return sql<Schedule[]>`select ${columns(sql)} from holdfast.schedules order by name`
+}
+
+export async function scheduleNamed(sql: Sql, name: string): Promise<Schedule | undefined> {
+  const [row] = await sql<Schedule[]>`select ${columns(sql)} from holdfast.schedules where name = ${name}`
+  return row
+}
+
+/**
+ * Writes a schedule down. One that says the same about when keeps its place, so that a process which declares it at every
+ * start delays nothing. False: the name belongs to a schedule of the configuration, and this is none.
+ */
+export async function saveSchedule(
+  sql: Sql | Transaction,
+  schedule: NewSchedule,
+  { declared }: { declared: boolean },
+): Promise<boolean> {
+  const { name, cron, everySeconds, zone, act, channel, type, data } = schedule
+  const now = Date.now()
+  const due = firstDue(schedule, now)
+  const saved = await sql`
+    insert into holdfast.schedules as s
+      (name, cron, every_seconds, zone, act, channel, type, data, due, declared, seen, created)
+    values (${name}, ${cron}, ${everySeconds}, ${zone}, ${act}, ${channel}, ${type}, ${data}, ${due}, ${declared},
+            ${declared ? now : null}, ${now})
+    on conflict (name) do update
+    set (cron, every_seconds, zone, act, channel, type, data, declared, seen) =
+          (excluded.cron, excluded.every_seconds, excluded.zone, excluded.act, excluded.channel, excluded.type,
+           excluded.data, excluded.declared, excluded.seen),
+        (due, created, failure) = (select
+          case when k.kept then s.due else excluded.due end,
+          case when k.kept then s.created else excluded.created end,
+          case when k.kept then s.failure end
+          from (select s.due is not null and coalesce(excluded.cron, excluded.every_seconds::text) is not null
+                  and (s.cron, s.every_seconds, s.zone)
+                      is not distinct from (excluded.cron, excluded.every_seconds, excluded.zone) as kept) as k)
+    where excluded.declared or not s.declared`
+  return saved.count > 0
+}
+
+/** Takes a schedule away. False: there is none, or it belongs to the configuration. */
+export async function removeSchedule(sql: Sql | Transaction, name: string): Promise<boolean> {
+  const removed = await sql`delete from holdfast.schedules where name = ${name} and not declared`
+  return removed.count > 0
+}
+
+/** Says that schedules are still declared. False: some have to be declared anew. */
+export async function keepSchedules(sql: Sql, names: readonly string[]): Promise<boolean> {
+  if (names.length === 0) return true
+  const kept = await sql`
+    update holdfast.schedules set seen = ${Date.now()}
+    where declared and name = any(${textArray(names, name => name)}::text[])`
+  return kept.count === names.length
+}
+
+/** A time at which a schedule is due. */
+export interface DueTime {
+  readonly name: string
+  readonly due: number
+}
+
+/** What is due up to a time, the earliest first. */
+export function dueUpTo(sql: Sql, time: number, limit: number): Promise<DueTime[]> {
+  return sql<DueTime[]>`
+    select name, due from holdfast.schedules where not paused and due <= ${time} order by due limit ${limit}`
+}
+
+/**
+ * It has happened for `lastDue` (null: it could not), and is due next at `due`. False: somebody else has moved it, or it was
+ * changed, paused or removed meanwhile.
+ */
+export async function moveSchedule(
+  sql: Sql,
+  from: Schedule,
+  to: { readonly due: number | null; readonly lastDue: number | null; readonly failure: string | null },
+): Promise<boolean> {
+  const moved = await sql`
+    update holdfast.schedules
+    set due = ${to.due}, last_due = coalesce(${to.lastDue}::bigint, last_due), failure = ${to.failure}
+    where name = ${from.name} and due = ${from.due} and created = ${from.created} and not paused`
+  return moved.count > 0
+}
+
+/** Why it has not happened. */
+export async function noteFailure(
+  sql: Sql,
+  { name, created }: Pick<Schedule, 'name' | 'created'>,
+  failure: string,
+): Promise<void> {
+  await sql`update holdfast.schedules set failure = ${failure} where name = ${name} and created = ${created}`
+}
+
+/** Removes what no process declares any more, and what is over for so long. Returns the names of the former. */
+export async function cleanSchedules(sql: Sql, keepSeconds: number): Promise<string[]> {
+  const now = Date.now()
+  await sql`
+    delete from holdfast.schedules
+    where due is null and not declared and greatest(last_due, created) < ${now - keepSeconds * 1_000}`
+  const forgotten = await sql<{ name: string }[]>`
+    delete from holdfast.schedules where declared and seen < ${now - scheduleMemoryMs} returning name`
+  return forgotten.map(({ name }) => name)
+}
