@@ -1,5 +1,7 @@
 import type { Appended, Appender } from './appender.ts'
 import type { Contract, EventDataOf, EventTypeOf, PublishDataOf } from './contract.ts'
+import type { Cursor } from './cursor.ts'
+import { type CursorSubscribeParts, subscribeFromCursor } from './cursor-subscription.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { newEventId } from './event-id.ts'
 import type { Place } from './follower.ts'
@@ -53,11 +55,13 @@ export interface Channel<C extends Contract, Name extends string> {
   signal(data: PublishDataOf<C, Name>, options?: SignalOptions): Promise<void>
   /**
    * Subscribes; a function is short for `{ onEvent }`. One subscription a channel.
-   * @throws HoldfastClientError `codes.alreadySubscribed`
+   * @throws HoldfastClientError `codes.alreadySubscribed`, `codes.badRequest` for both `since` and `cursor`
    */
   subscribe(
     options: SubscribeOptions<ReceivedOf<C, Name>> | ((event: ReceivedOf<C, Name>) => unknown),
   ): Subscription
+  /** The user's own place in this channel, kept by the server. */
+  cursor(name: string): Cursor
   /** Who is subscribed, by the id of the connection. */
   presence(): Promise<Readonly<Record<string, ClientInfo>>>
   history(request?: HistoryRequest): Promise<HistoryPage<ReceivedOf<C, Name>>>
@@ -73,7 +77,7 @@ export interface Channel<C extends Contract, Name extends string> {
   replay(options?: ReplayOptions): AsyncGenerator<ReceivedOf<C, Name>, void, undefined>
 }
 
-export interface ChannelParts extends ReplayParts {
+export interface ChannelParts extends ReplayParts, CursorSubscribeParts {
   readonly appender: Appender
   readonly call: <T>(method: string, data: unknown) => Promise<T>
 }
@@ -82,7 +86,7 @@ export function openChannel<C extends Contract, Name extends string>(
   name: Name,
   parts: ChannelParts,
 ): Channel<C, Name> {
-  const { sdk, appender, call } = parts
+  const { sdk, appender, call, cursors } = parts
   return {
     name,
     async append(type, data, { id, expectedOffset, signal } = {}) {
@@ -110,8 +114,12 @@ export function openChannel<C extends Contract, Name extends string>(
     subscribe(options) {
       const given = typeof options === 'function' ? { onEvent: options } : options
       // What arrives is what the contract says: the server refuses everything else.
-      return subscribe(sdk, name, given as SubscribeOptions<Received>, parts)
+      const wish = given as SubscribeOptions<Received>
+      return wish.cursor === undefined
+        ? subscribe(sdk, name, wish, parts)
+        : subscribeFromCursor(name, wish.cursor, wish, parts)
     },
+    cursor: cursor => cursors.open(name, cursor),
     async presence() {
       const { clients } = await rejecting(sdk.presence(name))
       return clients

@@ -4,6 +4,7 @@ import { threadBreath } from './breath.ts'
 import { type Channel, openChannel } from './channel.ts'
 import { systemClock } from './clock.ts'
 import type { ChannelOf, Contract } from './contract.ts'
+import { Cursors } from './cursor.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { guard, reporter } from './report.ts'
 import type { SocketConstructor } from './rotation.ts'
@@ -52,7 +53,10 @@ export interface Client<C extends Contract = Contract> {
    * connection, rejects at that final word, and need not be awaited.
    */
   connect(): Promise<void>
-  /** Ends the connection. Appends that are not recorded yet are rejected with `codes.disconnected`. */
+  /**
+   * Ends the connection. Appends that are not recorded yet are rejected with `codes.disconnected`; acknowledgements that
+   * are on their way are dropped, so await `cursor.flush()` first.
+   */
   disconnect(): void
   channel<Name extends ChannelOf<C>>(name: Name): Channel<C, Name>
   /** Calls a method of the application; tried once. @throws HoldfastClientError */
@@ -97,6 +101,8 @@ export function createClient<C extends Contract = Contract>(
     maxPending: options.maxPendingAppends ?? 10_000,
   })
 
+  const cursors = new Cursors({ sdk, clock, report, probe: connection.probe, call })
+
   const told = (state: ConnectionState, why: { code: number; reason: string }) =>
     guarded(() => options.onState?.(state, why))
   sdk.on('connecting', why => {
@@ -106,11 +112,13 @@ export function createClient<C extends Contract = Contract>(
   sdk.on('connected', ({ client }) => {
     id = client
     appender.connected()
+    cursors.connected()
     told('connected', { code: 0, reason: '' })
   })
   sdk.on('disconnected', why => {
     id = undefined
     appender.rejectAll(ended(why))
+    cursors.end(ended(why))
     told('disconnected', why)
   })
 
@@ -139,10 +147,12 @@ export function createClient<C extends Contract = Contract>(
     disconnect() {
       sdk.disconnect()
       // Without a connection there is no event, and what waits for one would wait for ever.
-      appender.rejectAll(ended({ code: 0, reason: 'disconnect called' }))
+      const why = ended({ code: 0, reason: 'disconnect called' })
+      appender.rejectAll(why)
+      cursors.end(why)
     },
     channel: name =>
-      openChannel(name, { sdk, appender, clock, report, call, breath, probe: connection.probe }),
+      openChannel(name, { sdk, appender, clock, report, call, cursors, breath, probe: connection.probe }),
     rpc: (method, data = null) => call(method, data),
   }
 }
@@ -152,7 +162,7 @@ function ended(why: { code: number; reason: string }): HoldfastClientError {
   const code = why.code === 0 ? codes.disconnected : why.code
   return new HoldfastClientError(
     code,
-    `the connection has ended (${why.reason}); an append under way may be recorded`,
+    `the connection has ended (${why.reason}); what was under way may be recorded`,
   )
 }
 

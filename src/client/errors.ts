@@ -19,6 +19,8 @@ export const codes = {
   unknownChannel: 102,
   permissionDenied: 103,
   alreadySubscribed: 105,
+  /** For instance more cursors than a user may have. */
+  limitExceeded: 106,
   badRequest: 107,
   notAvailable: 108,
   tokenExpired: 109,

@@ -14,12 +14,20 @@ const defaultMaxWaiting = 1_000
 /** How many events a page of history asks for; the server gives fewer where it wants to. */
 const pageSize = 500
 
+export interface SubscribeParts {
+  readonly clock: Clock
+  readonly report: Report
+  readonly breath: Breath
+  /** The handler of an event, or of a reset, has ended: `ok` unless it threw. */
+  readonly onHandled?: (place: Place, end: { readonly ok: boolean; readonly reset: boolean }) => void
+}
+
 /** Subscribes. @throws HoldfastClientError `alreadySubscribed` */
 export function subscribe(
   sdk: Centrifuge,
   channel: string,
   options: SubscribeOptions<Received>,
-  inner: { clock: Clock; report: Report; breath: Breath },
+  inner: SubscribeParts,
 ): Subscription {
   if (sdk.getSubscription(channel)) {
     throw new HoldfastClientError(
@@ -36,6 +44,7 @@ export function subscribe(
   const sub = sdk.newSubscription(channel, wishes(options))
   let position: Place | undefined
   let ended = false
+  let failed = false
 
   const inbox = new Inbox<Item<Received>>({
     capacity: options.maxWaiting ?? defaultMaxWaiting,
@@ -44,10 +53,15 @@ export function subscribe(
       item.kind === 'event'
         ? options.onEvent?.(placed(item))
         : tellReset(channel, item.reset, options, report),
-    onFailure: (error, item) =>
-      report(error, { kind: 'handler', channel, event: item.kind === 'event' ? item.event : item.reset }),
+    onFailure: (error, item) => {
+      failed = true
+      report(error, { kind: 'handler', channel, event: item.kind === 'event' ? item.event : item.reset })
+    },
     onHandled: item => {
-      position = (item.kind === 'reset' ? item.reset.position : placed(item).position) ?? position
+      const place = item.kind === 'reset' ? item.reset.position : placed(item).position
+      position = place ?? position
+      if (place) inner.onHandled?.(place, { ok: !failed, reset: item.kind === 'reset' })
+      failed = false
     },
   })
   const deliver = (items: readonly Item<Received>[]) => {

@@ -51,6 +51,8 @@ export type ErrorContext =
   | { readonly kind: 'reset'; readonly channel: string; readonly reset: Reset }
   /** Messages without a number were dropped because the handler is too slow. */
   | { readonly kind: 'dropped'; readonly channel: string }
+  /** The server does not take an acknowledgement: the cursor stays where it is. */
+  | { readonly kind: 'cursor'; readonly channel: string; readonly cursor: string }
   /** A listener of the connection threw. */
   | { readonly kind: 'listener' }
 
@@ -61,6 +63,22 @@ export interface SubscribeOptions<Event> {
    */
   readonly since?: number | Place | 'start'
   /**
+   * In place of `since`: the name of a cursor of the user's. Begins after what was acknowledged, on whichever device; it is
+   * asked for over temporary errors and lost connections. Durable channels and signed-in users only.
+   */
+  readonly cursor?: string
+  /**
+   * With `cursor`: `auto` (the default) acknowledges each event when its handler has ended. One whose handler threw is
+   * not, and so nothing behind it, until the application does it: it comes again with the next subscription. With
+   * `manual` only `channel.cursor(name).ack` does.
+   */
+  readonly ack?: 'auto' | 'manual'
+  /**
+   * With `cursor`: where one begins that was never acknowledged: before the oldest event there is (`start`, the
+   * default), or at the head, where it then stays until the first ack.
+   */
+  readonly from?: 'start' | 'head'
+  /**
    * Called for one event after the other, in order, each offset once; the next waits for the promise it returns. If
    * it throws, that is reported and the next event follows.
    */
@@ -70,7 +88,10 @@ export interface SubscribeOptions<Event> {
    * loaded anew.
    */
   readonly onReset?: (reset: Reset) => unknown
-  /** Where to go on where the numbering began anew: after its head (the default), or from its oldest event. */
+  /**
+   * Where to go on where the numbering began anew: after its head (the default), or from its oldest event (the default
+   * with `cursor`).
+   */
   readonly afterReset?: 'head' | 'start'
   /** Subscribed, for the first time or again. */
   readonly onSubscribed?: (context: { position: Place | undefined; data: unknown }) => unknown

@@ -7,6 +7,7 @@ describe('holdfast.ack', () => {
   it('names a channel, a cursor and an offset, and the epoch where it is known', () => {
     expect(parseAck(JSON.stringify(asked))).toEqual(asked)
     expect(parseAck(JSON.stringify({ ...asked, epoch: '', user: 'somebody else' }))).toEqual(asked)
+    expect(parseAck(JSON.stringify({ ...asked, token: 't' }))).toEqual({ ...asked, token: 't' })
     expect(parseAck(JSON.stringify({ ...asked, offset: 0, epoch: 'a1b2' }))).toEqual({
       ...asked,
       offset: 0,
@@ -27,6 +28,7 @@ describe('holdfast.ack', () => {
     [{ ...asked, offset: 2 ** 53 }, /integer/],
     [{ ...asked, epoch: 'a\0b' }, /epoch/],
     [{ ...asked, epoch: 'x'.repeat(65) }, /epoch/],
+    [{ ...asked, token: 7 }, /token to be a string/],
     [{ ...asked, epoch: 7 }, /epoch to be a string/],
   ])('refuses %j', (data, message) => {
     expect(() => parseAck(data && JSON.stringify(data))).toThrow(message)

@@ -23,21 +23,20 @@ export interface SignalRequest {
   readonly echo: boolean
 }
 
-/** What `holdfast.ack` asks for. */
-export interface AckRequest {
-  readonly channel: string
-  /** The cursor's name. */
-  readonly cursor: string
-  /** Everything up to here is done with. */
-  readonly offset: number
-  readonly epoch?: string
-}
-
 /** What `holdfast.cursor` asks for. */
 export interface CursorRequest {
   readonly channel: string
   /** The cursor's name. */
   readonly cursor: string
+  /** A channel token, for who is not subscribed. */
+  readonly token?: string
+}
+
+/** What `holdfast.ack` asks for. */
+export interface AckRequest extends CursorRequest {
+  /** Everything up to here is done with. */
+  readonly offset: number
+  readonly epoch?: string
 }
 
 const refuse = (detail: string) => new HoldfastError('REQUEST_INVALID', detail)
@@ -75,18 +74,21 @@ export function parseAck(json: string | undefined): AckRequest {
   if (offset === undefined) throw refuse('offset is missing')
   const epoch = fields.text('epoch')
   if (!epochText.test(epoch)) throw refuse('expected epoch as the server gave it')
-  return {
-    channel: fields.requiredText('channel'),
-    cursor: fields.requiredText('cursor'),
-    offset,
-    ...(epoch === '' ? {} : { epoch }),
-  }
+  return { ...cursorOf(fields), offset, ...(epoch === '' ? {} : { epoch }) }
 }
 
 /** @throws HoldfastError REQUEST_INVALID */
 export function parseCursor(json: string | undefined): CursorRequest {
-  const fields = readerOf(json)
-  return { channel: fields.requiredText('channel'), cursor: fields.requiredText('cursor') }
+  return cursorOf(readerOf(json))
+}
+
+function cursorOf(fields: FieldReader): CursorRequest {
+  const token = fields.text('token')
+  return {
+    channel: fields.requiredText('channel'),
+    cursor: fields.requiredText('cursor'),
+    ...(token === '' ? {} : { token }),
+  }
 }
 
 /** Looser than ours are: it only has to go safely to the database, which knows the right one. */

@@ -36,6 +36,11 @@ export class Script {
   readonly histories: { since?: { offset: number; epoch?: string }; limit?: number }[] = []
   /** By channel, the last offset that retention removed. */
   readonly floors = new Map<string, number>()
+  /** The one user's cursors, by channel and name. */
+  readonly cursors = new Map<string, { offset: number; epoch: string; moved: number }>()
+  readonly acks: { channel: string; cursor: string; offset: number; epoch?: string; token?: string }[] = []
+  /** What becomes of an ack or a question for a cursor. */
+  cursorFate: (method: string) => Fate = () => 'answer'
   /** Above so many missed events a subscription is answered `recovered: false`. */
   maxRecovered = Number.POSITIVE_INFINITY
   pageSize = 100
@@ -224,6 +229,7 @@ export class ScriptedNode {
   #rpc(call: { method: string; data: unknown }): object | 'cut' | undefined {
     const script = this.#script
     script.calls.push(call)
+    if (call.method === 'holdfast.ack' || call.method === 'holdfast.cursor') return this.#cursor(call)
     if (call.method !== 'holdfast.append') {
       const known = call.method === 'echo' || call.method === 'holdfast.signal'
       return known ? { rpc: { data: call.data } } : { error: { code: 104, message: 'method not found' } }
@@ -243,5 +249,30 @@ export class ScriptedNode {
     if (fate === 'lose_reply') return 'cut'
     const { offset, id, time } = event
     return { rpc: { data: { offset, epoch: script.epoch, id, time, duplicate } } }
+  }
+
+  #cursor({ method, data }: { method: string; data: unknown }): object | 'cut' | undefined {
+    const script = this.#script
+    const request = data as (typeof script.acks)[number]
+    const key = `${request.channel} ${request.cursor}`
+    const head = script.head(request.channel)
+    const fate = script.cursorFate(method)
+    if (typeof fate === 'object') return fate
+    if (fate === 'never') return undefined
+    if (fate === 'lose_request') return 'cut'
+    if (method === 'holdfast.cursor') {
+      const kept = script.cursors.get(key)
+      const { offset, epoch, moved } = kept ?? { offset: 0, epoch: script.epoch, moved: undefined }
+      return { rpc: { data: { offset, epoch, head, lag: head - offset, moved } } }
+    }
+    script.acks.push(request)
+    if (request.epoch && request.epoch !== script.epoch)
+      return { error: { code: 112, message: 'unrecoverable position' } }
+    if (request.offset > head) return { error: { code: 107, message: `bad request: has ${head} events` } }
+    const before = script.cursors.get(key)
+    const offset = Math.max(request.offset, before?.epoch === script.epoch ? before.offset : 0)
+    script.cursors.set(key, { offset, epoch: script.epoch, moved: 1_700_000_000_000 })
+    if (fate === 'lose_reply') return 'cut'
+    return { rpc: { data: { offset, epoch: script.epoch } } }
   }
 }

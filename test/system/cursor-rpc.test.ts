@@ -113,12 +113,18 @@ describe('cursors over two nodes, with the bare SDK', () => {
     client.disconnect()
   })
 
-  it('on a channel of tokens are for who is subscribed', async () => {
+  it('on a channel of tokens are for who has one, or is subscribed by one', async () => {
     const channel = 'case:7'
     await record(channel, 3)
     const client = await connect(url(0), 'dora')
     await expect(cursorOf(client, channel)).rejects.toMatchObject({ code: 103 })
-    const { subscription } = await subscribe(client, channel, { token: await token('dora', { channel }) })
+    const channelToken = await token('dora', { channel })
+    expect(
+      (await client.rpc('holdfast.cursor', { channel, cursor: 'inbox', token: channelToken })).data,
+    ).toMatchObject({
+      lag: 3,
+    })
+    const { subscription } = await subscribe(client, channel, { token: channelToken })
     expect(await ack(client, { channel, cursor: 'inbox', offset: 3 })).toMatchObject({ offset: 3 })
     subscription.unsubscribe()
     await expect(cursorOf(client, channel)).rejects.toMatchObject({ code: 103 })

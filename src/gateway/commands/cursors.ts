@@ -1,17 +1,17 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Cursors } from '../../durable/index.ts'
-import { parseAck, parseCursor, type RpcCommand, rpcReply } from '../../protocol/index.ts'
+import { type CursorRequest, parseAck, parseCursor, type RpcCommand, rpcReply } from '../../protocol/index.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
 
 /** `holdfast.ack`: the reply means committed, and says where the cursor then stands. */
 export function ack(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
-  const { channel, cursor, offset, epoch } = parseAck(command.data)
+  const request = parseAck(command.data)
+  const { channel, cursor: name, offset, epoch } = request
   return session.order.run(channel, async letGo => {
-    const cursors = await cursorsOf(session, channel, pending)
-    const { user } = session
+    const cursors = await cursorsOf(session, request, pending)
     const acknowledged = cursors.ack({
-      ...{ channel, user, name: cursor, offset },
+      ...{ channel, user: session.user, name, offset },
       ...(epoch === undefined ? {} : { epoch }),
     })
     letGo()
@@ -22,9 +22,10 @@ export function ack(session: SessionContext, command: RpcCommand, pending: Pendi
 
 /** `holdfast.cursor`: where it stands, where its channel does, and how many events are between; without `moved` it was never acknowledged. */
 export function cursor(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
-  const { channel, cursor: name } = parseCursor(command.data)
+  const request = parseCursor(command.data)
+  const { channel, cursor: name } = request
   return session.order.run(channel, async letGo => {
-    const cursors = await cursorsOf(session, channel, pending)
+    const cursors = await cursorsOf(session, request, pending)
     const read = cursors.read({ channel, user: session.user, name })
     letGo()
     const { offset, epoch, head, lag, moved } = await pending.within(read)
@@ -33,11 +34,15 @@ export function cursor(session: SessionContext, command: RpcCommand, pending: Pe
 }
 
 /**
- * A cursor is its user's own, on any channel that the user could read: who may subscribe, or is subscribed now, by
- * whatever grant.
- * @throws HoldfastError CHANNEL_*, NOT_AVAILABLE, NOT_PERMITTED, DEPENDENCY_TIMEOUT
+ * A cursor is its user's own, on any channel that the user could read: who is subscribed now, by whatever grant, or
+ * may subscribe.
+ * @throws HoldfastError CHANNEL_*, NOT_AVAILABLE, NOT_PERMITTED, TOKEN_*, DEPENDENCY_TIMEOUT
  */
-async function cursorsOf(session: SessionContext, channel: string, pending: Pending): Promise<Cursors> {
+async function cursorsOf(
+  session: SessionContext,
+  { channel, token }: CursorRequest,
+  pending: Pending,
+): Promise<Cursors> {
   const { parts, subscriptions } = session
   if (parts.router.options(channel).tier !== 'durable') {
     throw new HoldfastError('NOT_AVAILABLE', `cursors are kept on durable channels, ${channel} is not`)
@@ -50,7 +55,7 @@ async function cursorsOf(session: SessionContext, channel: string, pending: Pend
     throw new HoldfastError('NOT_PERMITTED', told, { details: { told } })
   }
   if (!subscriptions.subscribed(channel)) {
-    await pending.within(parts.permissions.check('subscribe', channel, subscriptions))
+    await pending.within(parts.permissions.check('subscribe', channel, subscriptions, token))
   }
   if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the command took too long')
   return parts.cursors
