@@ -14,13 +14,11 @@ AS $$
 #variable_conflict use_variable
 DECLARE
   v_id uuid := coalesce(publish.id, gen_random_uuid());
-  -- Messages are lines on the wire. Inside JSON a line break can only stand between tokens.
-  v_data text := translate(publish.data, E'\r\n', '');
   v_detail text;
 BEGIN
   IF publish.channel IS NULL OR publish.channel COLLATE "C" !~ '^[!-~]{1,255}$' THEN
     RAISE EXCEPTION 'expected a channel of 1 to 255 printable ASCII characters, got %',
-      coalesce(quote_literal(left(publish.channel, 40)), 'null')
+      coalesce(quote_literal(left(publish.channel, 40)) || format(' (%s)', char_length(publish.channel)), 'null')
       USING ERRCODE = 'HF006', COLUMN = 'channel', HINT = 'A channel is named like order:7.';
   END IF;
   IF ltrim(publish.channel, '$') LIKE 'holdfast:%' THEN
@@ -35,20 +33,20 @@ BEGIN
     RAISE EXCEPTION 'types that begin with holdfast. are reserved, got %', quote_literal(left(publish.type, 40))
       USING ERRCODE = 'HF006', COLUMN = 'type', HINT = 'Use a type of your own.';
   END IF;
-  IF v_data IS NULL THEN
+  IF publish.data IS NULL THEN
     RAISE EXCEPTION 'expected JSON as data, got null'
       USING ERRCODE = 'HF006', COLUMN = 'data', HINT = 'The JSON value null is written as ''null''.';
   END IF;
-  IF octet_length(v_data) > 16777216 THEN
-    RAISE EXCEPTION 'expected at most 16777216 bytes of data, got %', octet_length(v_data)
+  IF octet_length(publish.data) > 16777216 THEN
+    RAISE EXCEPTION 'expected at most 16777216 bytes of data, got %', octet_length(publish.data)
       USING ERRCODE = 'HF006', COLUMN = 'data', HINT = 'Keep large things elsewhere, and record where.';
   END IF;
   BEGIN
-    PERFORM v_data::json;
+    PERFORM publish.data::json;
   EXCEPTION
     WHEN invalid_text_representation THEN
       GET STACKED DIAGNOSTICS v_detail = PG_EXCEPTION_DETAIL;
-      RAISE EXCEPTION 'expected JSON as data, got %', quote_literal(left(v_data, 40))
+      RAISE EXCEPTION 'expected JSON as data, got %', quote_literal(left(publish.data, 40))
         USING ERRCODE = 'HF006', COLUMN = 'data', DETAIL = v_detail,
               HINT = 'A JSON string has quotes of its own: to_json($1::text) makes one.';
     WHEN statement_too_complex THEN
@@ -56,7 +54,7 @@ BEGIN
         USING ERRCODE = 'HF006', COLUMN = 'data', HINT = 'Keep it flatter.';
   END;
   INSERT INTO holdfast.outbox (channel, type, data, event_id)
-  VALUES (publish.channel, publish.type, v_data, v_id);
+  VALUES (publish.channel, publish.type, publish.data, v_id);
   RETURN v_id;
 END
 $$;
@@ -86,6 +84,8 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET jit = off
+-- Appends wait behind the partitions that it has locked already.
+SET lock_timeout = '1s'
 AS $$
 #variable_conflict use_column
 DECLARE

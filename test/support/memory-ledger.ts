@@ -19,7 +19,7 @@ export class MemoryLedger implements Ledger {
 
   async append(event: { channel: string; type: string; data: string; id: string }): Promise<Outcome> {
     const stored = this.store(event.channel, event.data, event.id)
-    for (const listener of this.#listeners) listener([stored])
+    this.announce([stored])
     return { kind: 'stored', event: stored }
   }
 
@@ -35,6 +35,10 @@ export class MemoryLedger implements Ledger {
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  announce(events: readonly StoredEvent[]): void {
+    for (const listener of this.#listeners) listener(events)
   }
 
   onEpoch(): () => void {

@@ -6,6 +6,7 @@ import { holdfast } from '../ledger/columns.ts'
 export const outbox = holdfast.table(
   'outbox',
   {
+    /** The order in which a transaction has recorded them. Between transactions it says nothing. */
     id: bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
     channel: text().notNull(),
     type: text().notNull(),

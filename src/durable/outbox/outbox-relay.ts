@@ -1,0 +1,189 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { HoldfastError } from '../../domain/index.ts'
+import { connectPostgres, type Logger } from '../../platform/index.ts'
+import { AnsweringPool } from '../ledger/answering-pool.ts'
+import { KnownHeads } from '../ledger/known-heads.ts'
+import { outcomeOf, storedEvents } from '../ledger/outcomes.ts'
+import { isAboutContent, postgresError } from '../ledger/postgres-error.ts'
+import type { OpenTier } from '../log-access.ts'
+import { within } from '../mirror/deadline.ts'
+import { batchLimits, type FitRow, readVisible, relayRows, type UnfitRow } from './outbox-rows.ts'
+import { type CheckOptions, checkRows } from './row-check.ts'
+import { ScanStart } from './scan-start.ts'
+
+export interface OutboxRelayOptions extends Pick<CheckOptions, 'namespaces' | 'check'> {
+  readonly tier: OpenTier
+  readonly url: string
+  /** How long an empty outbox is left alone, at most, in milliseconds. */
+  readonly idleMs: number
+  readonly logger: Logger
+}
+
+export interface OutboxRelay {
+  /** Finishes the batch in hand. Before the tier is closed, which makes known what the batch has stored. */
+  stop(): Promise<void>
+}
+
+/**
+ * How a turn ended: there may be more at once, what was read is done, nothing was there, or another relay is at it.
+ */
+type Turn = 'more' | 'done' | 'empty' | 'elsewhere'
+
+const shortestPauseMs = 20
+const failurePauseMs = { first: 100, most: 5_000 }
+/** Long enough to read past many millions of dead rows; the waits for locks have a limit of their own. */
+const timeouts = { statementMs: 10_000, answerMs: 10_500 }
+/** A Postgres that hangs must not keep the process: what the batch in hand did is as unknown as after a kill. */
+const stopPatienceMs = 3_000
+
+/**
+ * Moves what applications have committed to the outbox into the ledger: at once after work, else every 20 to `idleMs`
+ * milliseconds. Any number of relays may run on one database, of which one moves a batch at a time. Killed at any point, it
+ * leaves a row either in the outbox or in the ledger.
+ *
+ * It asks instead of being told: a transaction with a NOTIFY takes a lock of the whole server in its commit, so that all
+ * such commits wait for each other.
+ */
+export function startOutboxRelay(options: OutboxRelayOptions): OutboxRelay {
+  const relay = new Relay(options)
+  const running = relay.run()
+  return {
+    async stop() {
+      relay.stopping.abort()
+      await within(running, stopPatienceMs, 'the batch in hand').catch(() => undefined)
+      await relay.close()
+      await running
+    },
+  }
+}
+
+class Relay {
+  readonly stopping = new AbortController()
+  readonly #options: OutboxRelayOptions
+  readonly #pool: AnsweringPool
+  /** Its own: the ledger takes what its appender knows as what its listeners have heard. */
+  readonly #heads = new KnownHeads()
+  readonly #start = new ScanStart()
+  #epoch: string
+  #failing: string | undefined
+
+  constructor(options: OutboxRelayOptions) {
+    this.#options = options
+    this.#epoch = options.tier.log.ledger.epoch
+    const open = () =>
+      connectPostgres(options.url, {
+        max: 1,
+        applicationName: 'holdfast-outbox',
+        statementTimeoutMs: timeouts.statementMs,
+        settings: { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' },
+        logger: options.logger,
+      })
+    this.#pool = new AnsweringPool(open, { timeoutMs: timeouts.answerMs, graceSeconds: 0 })
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.stopping
+    let pauseMs = shortestPauseMs
+    while (!signal.aborted) {
+      try {
+        pauseMs = this.#pauseAfter(await this.#turn(), pauseMs)
+        this.#wentWell()
+      } catch (error) {
+        const { first, most } = failurePauseMs
+        pauseMs = Math.min(Math.max(2 * pauseMs, first), most)
+        if (!signal.aborted) this.#failed(error)
+      }
+      // Spread, so that relays which were started together do not ask together for ever.
+      await delay(pauseMs * (0.75 + Math.random() / 4), undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close()
+  }
+
+  #pauseAfter(turn: Turn, pauseMs: number): number {
+    const { idleMs } = this.#options
+    if (turn === 'more') return 0
+    if (turn === 'done') return Math.min(shortestPauseMs, idleMs)
+    return turn === 'empty' ? Math.min(Math.max(2 * pauseMs, shortestPauseMs), idleMs) : idleMs
+  }
+
+  async #turn(): Promise<Turn> {
+    const { tier, namespaces, check } = this.#options
+    if (tier.status().ledger === 'behind_mirror')
+      throw new HoldfastError(
+        'LEDGER_BEHIND',
+        'the mirror is ahead of the ledger; an operator has to look at it',
+      )
+    const rows = await this.#pool.run(async sql =>
+      readVisible(sql, await this.#start.from(sql, performance.now())),
+    )
+    this.#start.saw(rows)
+    if (rows.length === 0) return 'empty'
+    const { partitions } = tier.log.ledger
+    const { fit, unfit, postponed } = await checkRows(rows, { namespaces, partitions, check })
+    const moved = fit.length + unfit.length > 0 ? await this.#move(fit, unfit) : 0
+    if (postponed) throw postponed
+    if (moved === 0) return 'elsewhere'
+    return rows.length === batchLimits.events ? 'more' : 'done'
+  }
+
+  /** Returns for how many rows something was done. */
+  async #move(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<number> {
+    try {
+      return await this.#relay(fit, unfit)
+    } catch (thrown) {
+      const error = postgresError(thrown)
+      const [only] = fit
+      if (!only || !isAboutContent(error)) throw error
+      // One of them cannot be stored: they are halved until it is alone.
+      if (fit.length === 1) return this.#relay([], [...unfit, { id: only.id, reason: error.message }])
+      const middle = Math.ceil(fit.length / 2)
+      const moved = await this.#move(fit.slice(0, middle), unfit)
+      return moved + (await this.#move(fit.slice(middle), []))
+    }
+  }
+
+  async #relay(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<number> {
+    const { tier, logger } = this.#options
+    const { ledger } = tier.log
+    if (ledger.epoch !== this.#epoch) this.#heads.forget()
+    this.#epoch = ledger.epoch
+    const epoch = this.#epoch
+    // Where the answer is lost, the rows are there at the next look or they are not, and then the sweeper announces them.
+    const results = await this.#pool.run(sql => relayRows(sql, epoch, { fit, unfit }, this.#heads))
+    if (!results) return 0
+    const outcomes = fit.flatMap(({ id, entry }) => {
+      const result = results.get(id)
+      return result ? [outcomeOf(entry, result)] : []
+    })
+    const stored = storedEvents(outcomes)
+    this.#heads.learn(stored)
+    if (ledger.epoch === epoch) ledger.announce(stored)
+    const collided = outcomes.filter(outcome => outcome.kind === 'refused')
+    const refused = unfit.length + collided.length
+    if (refused > 0) {
+      logger.warn(
+        { refused, reason: (unfit[0] ?? collided[0])?.reason },
+        'events in the outbox cannot be recorded: see "holdfast outbox refused"',
+      )
+    }
+    return outcomes.length + unfit.length
+  }
+
+  #wentWell(): void {
+    if (this.#failing === undefined) return
+    this.#failing = undefined
+    this.#options.logger.info('the outbox is relayed again')
+  }
+
+  /** Once per kind: a long outage is one story. */
+  #failed(thrown: unknown): void {
+    const error = postgresError(thrown)
+    const kind = `${error.code} ${error.details['postgres'] ?? ''}`
+    const level = this.#failing === kind ? 'debug' : 'warn'
+    this.#failing = kind
+    this.#options.logger[level]({ err: error }, 'the outbox could not be relayed; it is tried again')
+  }
+}
