@@ -37,4 +37,11 @@ export { type ForgettingOptions, forgetNow, startForgetting } from './operations
 export type { Inspection } from './operations/inspection.ts'
 export { createOperations, type Operations } from './operations/operations.ts'
 export type { ParkedPage, Preview } from './operations/parked.ts'
+export type {
+  OutboxOperations,
+  OutboxStatus,
+  RefusedRow,
+  RefusedSelection,
+} from './outbox/outbox-operations.ts'
+export { type OutboxRelay, type OutboxRelayOptions, startOutboxRelay } from './outbox/outbox-relay.ts'
 export type { DurableStatus, DurableSubscribe, DurableTier } from './tier.ts'
