@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeDelivery } from '../../../test/support/deliveries.ts'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
 import { newEventId } from '../../domain/index.ts'
 import { connectPostgres, type Sql } from '../../platform/index.ts'
 import { pendingMigrations } from '../migrate.ts'
+import { createOperations } from '../operations/operations.ts'
 import { createPostgresLedger } from './postgres-ledger.ts'
 
 let db: TestLedger
@@ -52,7 +54,17 @@ test.each([
   'set session_replication_role = replica',
   `set holdfast.acting = 'remove_events'; delete from holdfast.events`,
   `set holdfast.acting = 'append'; insert into holdfast.events select * from holdfast.events`,
+  `set holdfast.acting = 'erase_event'; update holdfast.events set data = 'null', type = 'holdfast.erased'`,
   `create function holdfast.mine() returns int language sql as 'select 1'`,
+  `create or replace function holdfast.needed_by(p_partition int, p_channel text)
+     returns table (holder text, "position" bigint, "offset" bigint, since bigint) language sql as 'select null, null, null, null where false'`,
+  `insert into holdfast.erasures (partition, channel, "offset", position, event_id, epoch, time) values (0, 'a', 1, 1, gen_random_uuid(), 'e', 1)`,
+  'delete from holdfast.erasures',
+  `update holdfast.erasures set channel = 'mine'`,
+  'truncate holdfast.erasures',
+  `update holdfast.acts set actor = 'nobody'`,
+  'delete from holdfast.acts',
+  'truncate holdfast.acts',
   'set role postgres',
 ])('the runtime role cannot: %s', async attack => {
   await expect(runtime.unsafe(attack)).rejects.toMatchObject({
@@ -81,7 +93,41 @@ test('the runtime role can do what a node does', async () => {
   expect(outcome.kind).toBe('stored')
   expect((await ledger.readChannel('order:2', { limit: 1 })).events).toHaveLength(1)
   await ledger.close()
-  await runtime`select holdfast.remove_events(${ledger.epoch}, ${ledger.partitionOf('order:2')}, 'order:2', 1)`
+  const partition = ledger.partitionOf('order:2')
+  await runtime`select holdfast.remove_events(${ledger.epoch}, ${partition}, 'order:2', 1)`
+})
+
+test('the runtime role can erase with a trace, and operate on deliveries', async () => {
+  const [ledger] = db.ledgers
+  const channel = 'order:3'
+  await ledger.append({ channel, type: 'T', data: '"secret"', id: newEventId() })
+  const { deliveries, erasure, retention } = createOperations(runtime)
+  await writeDelivery(runtime, { consumer: 'rule/x', channel, offset: 1 })
+  await deliveries.redrive({ filter: { channel } }, { actor: 'anna' })
+  await erasure.erase({ channel, event: { offset: 1 }, actor: 'anna', reason: 'asked' })
+  await runtime`update holdfast.erasures set forgotten = 1`
+  expect(await deliveries.ofEvent({ channel, offset: 1 })).toMatchObject([
+    { ledger: 'erased', consumers: [{ consumer: 'rule/x', state: 'queued' }], acts: { length: 2 } },
+  ])
+  const namespaces = { order: { tier: 'durable' as const, retention: { maxAgeSeconds: 0, maxEvents: 1 } } }
+  expect(await retention.status(namespaces)).toHaveLength(1)
+  const attempt = runtime`update holdfast.events set data = '"secret"' where channel = ${channel}`
+  await expect(attempt).rejects.toMatchObject({ code: '42501' })
+})
+
+test('what one function may do does not outlast it', async () => {
+  const [ledger] = db.ledgers
+  const channel = 'order:4'
+  await ledger.append({ channel, type: 'T', data: '1', id: newEventId() })
+  const partition = ledger.partitionOf(channel)
+  const both = db.sql.begin(async tx => {
+    await tx`select holdfast.erase_event(${ledger.epoch}, ${partition}, ${channel}, 1, 'anna', 'asked')`
+    await tx`update holdfast.events set data = '2'`
+  })
+  await expect(both).rejects.toMatchObject({ code: 'HF003' })
+  expect((await ledger.readChannel(channel, { limit: 1 })).events).toMatchObject([{ data: '1' }])
+  const other = db.sql`select holdfast.erase_event('other', ${partition}, ${channel}, 1, 'anna', 'asked')`
+  await expect(other).rejects.toMatchObject({ code: 'HF001' })
 })
 
 test.each([

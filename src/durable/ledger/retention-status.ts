@@ -1,6 +1,6 @@
 import type { Sql } from '../../platform/index.ts'
-import { textArray } from './array-literal.ts'
-import { dueChannels } from './due-channels.ts'
+import { intArray, textArray } from './array-literal.ts'
+import { type DueChannel, dueChannels } from './due-channels.ts'
 import { type RetainedNamespaces, rulesOf } from './retention-rules.ts'
 
 /** One whom retention waits for. */
@@ -56,16 +56,17 @@ export async function retentionWork(sql: Sql, namespaces: RetainedNamespaces): P
 async function holders(
   sql: Sql,
   partition: number,
-  due: readonly { readonly channel: string }[],
+  due: readonly DueChannel[],
 ): Promise<{ holder: string; channel: string; since: number }[]> {
   if (due.length === 0) return []
   return sql<{ holder: string; channel: string; since: number }[]>`
     select n.holder, c.channel, n.since
-    from unnest(${textArray(due, one => one.channel)}::text[]) as c (channel),
-         lateral (select e.position, e."offset" from holdfast.events as e
-                  where e.partition = ${partition} and e.channel = c.channel order by e."offset" limit 1) as first,
+    from unnest(${textArray(due, one => one.channel)}::text[], ${intArray(due, one => one.through)}::bigint[])
+           as c (channel, through),
+         lateral (select e.position from holdfast.events as e
+                  where e.partition = ${partition} and e.channel = c.channel and e."offset" = c.through) as last,
          lateral holdfast.needed_by(${partition}, c.channel) as n
-    where n.position < first.position or n."offset" < first."offset"`
+    where n.position < last.position or n."offset" < c.through`
 }
 
 class Tally {
