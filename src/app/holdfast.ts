@@ -20,10 +20,11 @@ import { createMetrics } from '../telemetry/index.ts'
 import { withContract } from './contract-router.ts'
 import { registerGauges } from './gauges.ts'
 import { HookRegistry } from './hooks.ts'
-import { type OpenDurable, openDurable } from './open-durable.ts'
+import { openDurable } from './open-durable.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
+import { createWork, type Work } from './work.ts'
 
 /**
  * Builds one node from its parts: the only place where the rooms meet. Nothing listens until `listen` or `attach`.
@@ -50,7 +51,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   })
   const check = contract && contractCheck(contract)
 
-  const durable = await openDurable(config, node, logger)
+  const durable = await openDurable(config, node.id, logger)
   const busUrl = config.redis.bus?.url ?? config.redis.url
   const realtime = await createRealtimeTier({
     redisUrl: busUrl,
@@ -62,6 +63,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   const { namespaces } = config
   const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
   const router = check ? withContract(plain, check) : plain
+  const work = durable && createWork({ config, durable, router, check, nodeName: node.name, logger })
   const permissions = createPermissions({
     namespaces,
     insecure: config.auth.insecure,
@@ -114,7 +116,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
     // Sockets first, while both tiers still work: what clients have sent is finished and acknowledged.
     const { drainTimeoutMs } = config.limits
     const closed = server.close(drainTimeoutMs)
-    await Promise.all([sockets.close(), durable?.work.close(drainTimeoutMs)])
+    await Promise.all([sockets.close(), work?.close(drainTimeoutMs)])
     await closed
     cluster.close()
     await durable?.close()
@@ -124,12 +126,12 @@ export async function createHoldfast<const C extends Contract = Contract>(
 
   async function listen() {
     const address = await server.listen(config.http.host, config.http.port)
-    if (durable && config.role !== 'gateway') await durable.work.begin()
+    if (config.role !== 'gateway') await work?.begin()
     return address
   }
 
-  const behindTheLog = (): OpenDurable => {
-    if (durable) return durable
+  const behindTheLog = (): Work => {
+    if (work) return work
     throw new HoldfastError('NOT_AVAILABLE', 'this needs Postgres, and none is configured')
   }
 
@@ -171,7 +173,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
       await cluster.act({ act: 'unsubscribe', user, channel, code: 2000, reason: 'server unsubscribe' })
     },
 
-    work: () => behindTheLog().work.begin(),
+    work: () => behindTheLog().begin(),
     get operations() {
       return behindTheLog().operations
     },

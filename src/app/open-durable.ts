@@ -10,14 +10,16 @@ import {
   type Operations,
   pendingMigrations,
 } from '../durable/index.ts'
-import { type Config, connectPostgres, type Logger } from '../platform/index.ts'
-import { createWork, type Work } from './work.ts'
+import { type Config, connectPostgres, type Logger, type Sql } from '../platform/index.ts'
 
 export interface OpenDurable {
+  /** Postgres. */
+  readonly url: string
   readonly tier: OpenTier
   readonly cursors: Cursors
   readonly operations: Operations
-  readonly work: Work
+  /** Connections for small things. */
+  readonly sql: Sql
   close(): Promise<void>
 }
 
@@ -30,7 +32,7 @@ const operationsPoolSize = 2
  */
 export async function openDurable(
   config: Config,
-  node: { readonly id: string; readonly name: string },
+  nodeId: string,
   logger: Logger,
 ): Promise<OpenDurable | undefined> {
   const { url, poolSize, lanes, allowUnsafeFsync } = config.postgres
@@ -42,7 +44,7 @@ export async function openDurable(
   const tier = await createDurableTier({
     ledger,
     ...(redisUrl === undefined ? {} : { redisUrl }),
-    nodeId: node.id,
+    nodeId,
     logger,
   })
   const sql = connectPostgres(url, {
@@ -57,14 +59,13 @@ export async function openDurable(
     maxPerUser: config.limits.maxCursorsPerUser,
     logger,
   })
-  const work = createWork({ config, url, sql, tier, nodeName: node.name, logger })
   return {
+    url,
     tier,
     cursors,
     operations: createOperations(sql),
-    work,
+    sql,
     async close() {
-      await work.close(0)
       await cursors.close()
       await sql.end({ timeout: 1 })
       await tier.close()
