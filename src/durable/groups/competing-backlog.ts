@@ -1,0 +1,89 @@
+import type { LogPlace } from './competing-stream.ts'
+import type { TurnItem } from './handler-call.ts'
+
+/** Events of one partition that may share a transaction. */
+export interface Batch {
+  readonly place: LogPlace
+  readonly items: readonly TurnItem[]
+}
+
+interface Lane {
+  readonly place: LogPlace
+  readonly waiting: TurnItem[]
+  /** Positions that wait or are being handled: Redis and the ledger may both come with the same event. */
+  readonly held: Set<number>
+}
+
+/**
+ * What a process has read for a competing group and not finished with. Partitions take turns, so that none of them
+ * waits for another's flood.
+ */
+export class Backlog {
+  readonly #lanes = new Map<string, Lane>()
+  #size = 0
+
+  /** How many events wait. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Adds what is not held already. */
+  add(place: LogPlace, items: readonly TurnItem[]): void {
+    if (items.length === 0) return
+    const lane = this.#lane(place)
+    for (const item of items) {
+      const { position } = item.event
+      if (lane.held.has(position)) continue
+      lane.held.add(position)
+      lane.waiting.push(item)
+      this.#size++
+    }
+  }
+
+  /** The next events of the partition whose turn it is; they are held until they are released. */
+  next(most: number): Batch | undefined {
+    for (const [key, lane] of this.#lanes) {
+      if (lane.waiting.length === 0) continue
+      const items = lane.waiting.splice(0, most)
+      this.#size -= items.length
+      this.#lanes.delete(key)
+      this.#lanes.set(key, lane)
+      return { place: lane.place, items }
+    }
+    return undefined
+  }
+
+  release({ place, items }: Batch): void {
+    const key = keyOf(place)
+    const lane = this.#lanes.get(key)
+    if (!lane) return
+    for (const { event } of items) lane.held.delete(event.position)
+    if (lane.held.size === 0) this.#lanes.delete(key)
+  }
+
+  /** Lets go of everything that waits, and returns of which partitions; what is being handled stays held. */
+  drop(): readonly number[] {
+    const partitions: number[] = []
+    for (const { place, waiting } of [...this.#lanes.values()]) {
+      this.#size -= waiting.length
+      if (waiting.length > 0) partitions.push(place.partition)
+      this.release({ place, items: waiting.splice(0) })
+    }
+    return partitions
+  }
+
+  #lane(place: LogPlace): Lane {
+    const key = keyOf(place)
+    let lane = this.#lanes.get(key)
+    if (!lane) {
+      lane = { place, waiting: [], held: new Set() }
+      this.#lanes.set(key, lane)
+    }
+    return lane
+  }
+}
+
+/** The epoch is part of it: the same position in another epoch is another event. */
+function keyOf({ epoch, partition }: LogPlace): string {
+  return `${epoch}.${partition}`
+}
