@@ -3,6 +3,7 @@ export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-li
 export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.ts'
 export type { Ack, CursorKey, CursorPlace, CursorState, Cursors } from './cursors/types.ts'
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
+export { createGroups, type GroupsOptions, type SystemGroups } from './groups/groups.ts'
 export { done, type Outcome, park, retry } from './groups/outcome.ts'
 export type {
   Group,
