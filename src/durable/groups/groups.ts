@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { HoldfastError } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import type { LogAccess } from '../log-access.ts'
+import { createCompetingRunner } from './competing.ts'
 import { GroupStore } from './group-store.ts'
 import { LogReader } from './log-reader.ts'
 import { News } from './news.ts'
@@ -35,7 +36,7 @@ export interface SystemGroups extends Groups {
 
 const runners: Record<Mode, (parts: RunnerParts) => Runner> = {
   ordered: createOrderedRunner,
-  competing: createOrderedRunner, // the competing runner takes this place
+  competing: createCompetingRunner,
 }
 
 /** Connections for ticks and what runners keep in Postgres beside their turns. */
