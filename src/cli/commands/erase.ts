@@ -60,7 +60,8 @@ async function erase(channel: string, offset: number, options: EraseOptions): Pr
 }
 
 const redisLine = {
-  removed: 'its copies are removed from Redis; a running node looks once more in a few seconds',
+  removed:
+    'its copies are removed from the log in Redis; a running node looks once more, and for jobs that carry it',
   away: 'Redis can’t be reached: a node removes the copies when it is back',
   'not asked': 'REDIS_URL is not set: a running node removes the copies from Redis',
 } as const

@@ -253,6 +253,33 @@ describe('the copies of an erased event', () => {
     expect(await tellTales()).toEqual([])
   })
 
+  it('that a worker had in its hands go at the second look: a job’s, and a delivery’s row that was written late', async () => {
+    await speak()
+    const { redis } = nodes.a.log
+    if (!redis) throw new Error('the node has no redis')
+    const jobs: object[] = []
+    let jobsAway = true
+    const forgetJobs = async (place: { partition: number; position: number }) => {
+      jobs.push(place)
+      if (jobsAway) throw new Error('the redis of jobs is away')
+    }
+    const { sql } = nodes.database
+    loops.push(startForgetting({ sql, copies: redis, forgetJobs, logger, intervalMs: 20 }))
+    await writeDelivery(sql, { consumer: 'group/x', channel, offset: 6 })
+    await erase(6)
+    await until('no copy is left in the log', async () => (await tellTales()).length === 0)
+    await sql`update holdfast.deliveries set event_type = 'Said', reason = ${`no ${secret}`}`
+    await longAgo()
+    await until('jobs were asked in vain', () => jobs.length > 1)
+    expect(await operations.erasure.pending()).toBe(1)
+    jobsAway = false
+    await allForgotten()
+    expect(jobs.at(-1)).toMatchObject({ partition: nodes.bare.partitionOf(channel), position: 6 })
+    expect(await sql`select event_type, reason from holdfast.deliveries`).toEqual([
+      { event_type: 'holdfast.erased', reason: 'the event was erased' },
+    ])
+  })
+
   it('are not handed on from a node’s memory', async () => {
     await speak()
     // Both nodes have read the page a moment ago, and share it with whoever asks.
