@@ -41,7 +41,7 @@ describe('an attempt', () => {
     expect(endOfAttempt({ kind: 'retry', afterMs: 1, reason: 'no' }, { ...bounds, attempts: 2 })).toEqual({
       state: 'parked',
       attempts: 3,
-      reason: 'after 3 attempts: no',
+      reason: 'no (attempt 3)',
       afterMs: 0,
     })
   })

@@ -22,17 +22,17 @@ export function endOfAttempt(
     case 'park':
       return { state: 'parked', attempts: made, reason: outcome.reason, afterMs: 0 }
     case 'hold':
-      return { state: 'queued', attempts, reason: outcome.reason, afterMs: outcome.afterMs }
+      return { state: 'queued', attempts, reason: outcome.reason, afterMs: whole(outcome.afterMs) }
     case 'retry':
       if (made >= maxAttempts) {
-        const reason = `after ${made} attempt${made === 1 ? '' : 's'}: ${outcome.reason}`
+        const reason = `${outcome.reason} (attempt ${made})`
         return { state: 'parked', attempts: made, reason, afterMs: 0 }
       }
       return {
         state: 'queued',
         attempts: made,
         reason: outcome.reason,
-        afterMs: Math.max(0, outcome.afterMs ?? pause(made, backoffMs, random)),
+        afterMs: whole(outcome.afterMs ?? pause(made, backoffMs, random)),
       }
   }
 }
@@ -40,5 +40,12 @@ export function endOfAttempt(
 /** Doubled with each attempt, and spread by half, so that what failed together does not come back together. */
 function pause(made: number, { first, most }: Backoff, random: number): number {
   const full = Math.min(most, first * 2 ** Math.min(made - 1, 30))
-  return Math.round(full * (0.5 + random / 2))
+  return full * (0.5 + random / 2)
+}
+
+/** Timers of BullMQ do not reach further than some years. */
+const maxAfterMs = 366 * 86_400_000
+
+function whole(afterMs: number): number {
+  return Math.min(maxAfterMs, Math.max(0, Math.round(afterMs)))
 }

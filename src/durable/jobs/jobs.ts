@@ -37,6 +37,13 @@ class ProcessJobs implements Jobs {
   constructor(options: JobsOptions) {
     this.#options = options
     const { url, logger, config } = options
+    this.#declared = Object.entries(config.schedules).map(([name, schedule]) => {
+      try {
+        return scheduleFrom(name, schedule)
+      } catch (error) {
+        throw new HoldfastError('CONFIG_INVALID', `schedule ${name}: ${(error as Error).message}`)
+      }
+    })
     const open = () =>
       connectPostgres(url, {
         max: rowsPoolSize,
@@ -47,13 +54,6 @@ class ProcessJobs implements Jobs {
     this.#rows = new AnsweringPool(open, { timeoutMs: answerMs, graceSeconds: 5 })
     this.#webhooks = createWebhookDeliverer({ url, logger })
     for (const [name, rule] of Object.entries(config.rules)) this.#add(configuredRule(name, rule))
-    this.#declared = Object.entries(config.schedules).map(([name, schedule]) => {
-      try {
-        return scheduleFrom(name, schedule)
-      } catch (error) {
-        throw new HoldfastError('CONFIG_INVALID', `schedule ${name}: ${(error as Error).message}`)
-      }
-    })
   }
 
   rule(name: string, definition: RuleInput): void {

@@ -110,6 +110,7 @@ describe('a webhook', () => {
     const proxy = await receiver(socket => socket.write(reply(200)))
     for (const name of ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'ALL_PROXY']) vi.stubEnv(name, proxy.url)
     vi.stubEnv('NODE_USE_ENV_PROXY', '1')
+    for (const name of ['no_proxy', 'NO_PROXY']) vi.stubEnv(name, '')
     const to = await receiver(socket => socket.write(reply(200)))
     expect(await send(hook(to.url))).toMatchObject({ status: 200 })
     expect([to.connections(), proxy.connections()]).toEqual([1, 0])

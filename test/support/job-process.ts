@@ -1,0 +1,53 @@
+import { createDurableTier, createPostgresLedger, type Groups } from '../../src/durable/index.ts'
+import { createJobs } from '../../src/durable/jobs/jobs.ts'
+import { createLogger, parseConfig } from '../../src/platform/index.ts'
+
+/** What a process is told on its command line. */
+export interface JobProcessSetup {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly rule: string
+}
+
+/*
+ * A process that takes a rule's jobs and never ends one, made to be killed: it says so on standard output when it has
+ * begun. It matches no events.
+ */
+const setup = JSON.parse(process.argv[2] ?? '{}') as JobProcessSetup
+const logger = createLogger('silent')
+const ledger = await createPostgresLedger({
+  url: setup.databaseUrl,
+  poolSize: 2,
+  lanes: 1,
+  allowUnsafeFsync: false,
+})
+const tier = await createDurableTier({ ledger, redisUrl: setup.redisUrl, nodeId: 'killed', logger })
+const none: Groups = {
+  group: name => {
+    const group = { name, on: () => group }
+    return group
+  },
+  work: async () => {},
+  status: () => [],
+  close: async () => {},
+}
+const jobs = createJobs({
+  log: tier.log,
+  groups: none,
+  url: setup.databaseUrl,
+  poolSize: 2,
+  redisUrl: setup.redisUrl,
+  redisPrefix: 'holdfast',
+  config: parseConfig({}).jobs,
+  acts: { append: event => tier.append(event), publish: async () => undefined },
+  nodeName: 'killed',
+  logger,
+  timings: { lockMs: 1_500, stalledMs: 500, overdueMs: 1_000 },
+})
+jobs.handler('hang', async (_, { tx }) => {
+  await tx`insert into killed values ('never committed')`
+  process.stdout.write('begun\n')
+  await new Promise(() => {})
+})
+jobs.rule(setup.rule, { on: { channel: `${setup.rule}:*` }, handler: 'hang' })
+await jobs.work()
