@@ -19,6 +19,7 @@ import { createRealtimeTier } from '../realtime/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
 import { withContract } from './contract-router.ts'
 import { registerGauges } from './gauges.ts'
+import type { ContractGroup } from './group-types.ts'
 import { HookRegistry } from './hooks.ts'
 import { openDurable } from './open-durable.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
@@ -173,6 +174,11 @@ export async function createHoldfast<const C extends Contract = Contract>(
       await cluster.act({ act: 'unsubscribe', user, channel, code: 2000, reason: 'server unsubscribe' })
     },
 
+    group: (name, options) => behindTheLog().groups.group(name, options) as ContractGroup<C>,
+    rule: (name, definition) => behindTheLog().jobs.rule(name, definition),
+    job: (name, handler) => behindTheLog().jobs.handler(name, handler),
+    schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),
+    unschedule: async name => behindTheLog().jobs.unschedule(name),
     work: () => behindTheLog().begin(),
     get operations() {
       return behindTheLog().operations

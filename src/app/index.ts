@@ -19,6 +19,7 @@ export {
 } from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
 export type { Config, ConfigInput } from '../platform/index.ts'
+export type { ContractGroup } from './group-types.ts'
 export { createHoldfast } from './holdfast.ts'
 export type {
   AppendOptions,

@@ -8,7 +8,7 @@ import type {
   PublishDataOf,
 } from '../contract/index.ts'
 import type { Appended, ClientInfo, Position } from '../domain/index.ts'
-import type { Operations } from '../durable/index.ts'
+import type { GroupOptions, Handler, Operations, ScheduleOptions } from '../durable/index.ts'
 import type {
   AuthenticateHook,
   Authorization,
@@ -16,7 +16,8 @@ import type {
   PublishCall,
   RpcCall,
 } from '../gateway/index.ts'
-import type { Config, ConfigInput, Logger } from '../platform/index.ts'
+import type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+import type { ContractGroup } from './group-types.ts'
 
 export interface HoldfastOptions<C extends Contract> extends ConfigInput {
   /** Channel patterns with the schemas of what they carry; an event that does not match is refused. */
@@ -121,6 +122,32 @@ export interface Holdfast<C extends Contract = Contract> {
   /** Ends a user's subscription to a channel, on whichever node it is. */
   unsubscribe(user: string, channel: ChannelOf<C>): Promise<void>
 
+  /**
+   * Declares a consumer group: server-side work on durable events, each handled once in effect, on one of all processes
+   * that declare the group. It begins with `work` or `listen`.
+   * @throws HoldfastError CONFIG_INVALID for a bad name or option, or one that is declared twice; NOT_AVAILABLE without
+   *   Postgres
+   */
+  group(name: string, options?: GroupOptions): ContractGroup<C>
+  /**
+   * Declares a rule: the events it names become jobs, to a webhook, to a `job` of this application, or to a queue of its
+   * own. It applies to what is recorded after it was first seen.
+   * @throws HoldfastError CONFIG_INVALID, NOT_AVAILABLE without Postgres
+   */
+  rule(name: string, definition: RuleInput): void
+  /**
+   * What rules with `handler: name` call, once in effect for what it writes through `tx`.
+   * @throws HoldfastError CONFIG_INVALID for a name that is taken
+   */
+  job(name: string, handler: Handler): void
+  /**
+   * Appends or publishes at a time, after a delay, or again and again by a cron expression. Written to Postgres; one
+   * of the same name is replaced.
+   * @throws HoldfastError REQUEST_INVALID, CHANNEL_INVALID, DEPENDENCY_*
+   */
+  schedule(name: string, options: ScheduleOptions): Promise<void>
+  /** False: there is none of this name. */
+  unschedule(name: string): Promise<boolean>
   /**
    * Begins the work behind the log: groups, jobs, the outbox, retention. `listen` does it too, unless `role` is
    * `gateway`. Resolves when the groups are known to the ledger.

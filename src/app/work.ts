@@ -1,5 +1,9 @@
 import type { ContractCheck } from '../contract/index.ts'
 import {
+  createGroups,
+  createJobs,
+  type Groups,
+  type Jobs,
   type Operations,
   startCleaning,
   startForgetting,
@@ -13,6 +17,8 @@ import type { OpenDurable } from './open-durable.ts'
 /** What this process does behind the log. */
 export interface Work {
   readonly operations: Operations
+  readonly groups: Groups
+  readonly jobs: Jobs
   /** @throws HoldfastError CONFIG_INVALID, DEPENDENCY_* */
   begin(): Promise<void>
   /** Finishes what is in hand, at most so long. Before the tier is closed. */
@@ -22,6 +28,7 @@ export interface Work {
 export interface WorkOptions {
   readonly config: Config
   readonly durable: OpenDurable
+  /** What schedules append and publish through. */
   readonly router: Router
   /** The contract, for what does not come through the router. */
   readonly check: ContractCheck | undefined
@@ -30,33 +37,61 @@ export interface WorkOptions {
 }
 
 /** Groups, jobs, the outbox and retention of one process. Nothing runs before `begin`. */
-export function createWork({ config, durable, check, logger }: WorkOptions): Work {
+export function createWork({ config, durable, router, check, nodeName, logger }: WorkOptions): Work {
   const { url, tier, sql } = durable
-  const ends: (() => Promise<void>)[] = []
+  const { leaseMs, poolSize } = config.workers
+  const groups = createGroups({ log: tier.log, url, leaseMs, poolSize, nodeName, logger })
+  const jobs = createJobs({
+    log: tier.log,
+    groups,
+    url,
+    poolSize,
+    redisUrl: config.redis.jobs?.url ?? config.redis.url,
+    redisPrefix: config.redis.prefix,
+    config: config.jobs,
+    acts: { append: event => router.append(event), publish: publication => router.publish(publication) },
+    nodeName,
+    logger,
+  })
+  const loops: { stop(): Promise<void> }[] = []
   let begun: Promise<void> | undefined
+  let closed: Promise<void> | undefined
 
   async function begin(): Promise<void> {
-    const { namespaces, postgres, jobs, outbox } = config
+    const { namespaces, postgres, outbox } = config
     const { redis } = tier.log
-    const loops = [
+    loops.push(
       startRetention({ url, namespaces, intervalMs: postgres.retentionIntervalMs, logger }),
-      startCleaning({ sql, keepSeconds: jobs.keepSeconds, logger }),
-      ...(redis ? [startForgetting({ sql, copies: redis, logger })] : []),
-      ...(outbox.relay
-        ? [startOutboxRelay({ tier, url, namespaces, check, idleMs: outbox.idleMs, logger })]
-        : []),
-    ]
-    ends.push(...loops.map(loop => () => loop.stop()))
+      startCleaning({ sql, keepSeconds: config.jobs.keepSeconds, logger }),
+    )
+    if (redis)
+      loops.push(startForgetting({ sql, copies: redis, forgetJobs: event => jobs.forget(event), logger }))
+    if (outbox.relay)
+      loops.push(startOutboxRelay({ tier, url, namespaces, check, idleMs: outbox.idleMs, logger }))
+    // The jobs declare a group of their own.
+    await jobs.work()
+    await groups.work()
+  }
+
+  async function close(withinMs: number): Promise<void> {
+    await begun?.catch(() => undefined)
+    const stopped = Promise.all(loops.splice(0).map(loop => loop.stop()))
+    await groups.close(withinMs)
+    await jobs.close(withinMs)
+    await stopped
   }
 
   return {
     operations: durable.operations,
+    groups,
+    jobs,
     begin() {
       begun ??= begin()
       return begun
     },
-    async close(_withinMs) {
-      await Promise.all(ends.splice(0).map(end => end()))
+    close(withinMs) {
+      closed ??= close(withinMs)
+      return closed
     },
   }
 }

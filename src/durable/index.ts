@@ -3,6 +3,8 @@ export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-li
 export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.ts'
 export type { Ack, CursorKey, CursorPlace, CursorState, Cursors } from './cursors/types.ts'
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
+export type { GroupActor, GroupOperations } from './groups/group-operations.ts'
+export type { GroupDetail, GroupMember, GroupPartition, GroupSummary, Lag } from './groups/group-report.ts'
 export { createGroups, type GroupsOptions, type SystemGroups } from './groups/groups.ts'
 export { done, type Outcome, park, retry } from './groups/outcome.ts'
 export type {
@@ -14,6 +16,9 @@ export type {
   HandlerContext,
   HandlerEvent,
 } from './groups/types.ts'
+export { createJobs } from './jobs/jobs.ts'
+export type { ScheduleOptions } from './jobs/schedules/schedule.ts'
+export type { Jobs, JobsOptions, JobsStatus } from './jobs/types.ts'
 export { newWebhookSecret } from './jobs/webhooks/signature.ts'
 export {
   createWebhookDeliverer,

@@ -1,0 +1,17 @@
+import type { ChannelNameOf, Contract, EventDataOf, EventTypeOf, ParamsOf } from '../contract/index.ts'
+import type { Handler } from '../durable/index.ts'
+
+/** Handlers of one consumer group, with the contract's types. */
+export interface ContractGroup<C extends Contract> {
+  readonly name: string
+  /**
+   * Handles the events of these types (`*`: all) in the channels of a pattern. The first handler that matches an event
+   * counts; events that no handler matches are passed over.
+   * @throws HoldfastError CONFIG_INVALID for a bad pattern
+   */
+  on<Pattern extends string, Type extends EventTypeOf<C, ChannelNameOf<Pattern>>>(
+    pattern: Pattern,
+    types: Type | readonly Type[] | '*',
+    handler: Handler<EventDataOf<C, ChannelNameOf<Pattern>, Type>, Readonly<ParamsOf<Pattern>>>,
+  ): ContractGroup<C>
+}
