@@ -3,11 +3,9 @@
 -- A channel's namespace, as the gateway finds it: what stands before the first colon; a leading `$` is not part of it.
 CREATE FUNCTION holdfast.namespace_of(p_channel text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-  SELECT CASE WHEN strpos(c.name, ':') = 0 THEN '' ELSE split_part(c.name, ':', 1) END
-  FROM (SELECT CASE WHEN left(p_channel, 1) = '$' THEN substr(p_channel, 2) ELSE p_channel END AS name) AS c
-$$;
+RETURN CASE WHEN strpos(p_channel, ':') = 0 THEN ''
+            WHEN left(p_channel, 1) = '$' THEN split_part(substr(p_channel, 2), ':', 1)
+            ELSE split_part(p_channel, ':', 1) END;
 --> statement-breakpoint
 -- Who still needs events of a channel: a row for each, who does without everything up to `position`, or up to `offset`.
 --   group/<name>     what it has not settled yet. One that has not heard of the ledger's epoch may need everything
@@ -16,24 +14,34 @@ $$;
 -- `since`: when that has moved last, in milliseconds since 1970.
 CREATE FUNCTION holdfast.needed_by(p_partition int, p_channel text)
 RETURNS TABLE (holder text, "position" bigint, "offset" bigint, since bigint)
-LANGUAGE sql STABLE
+-- In plpgsql for its plans, which are made once: retention asks for each channel. Stable, so that the caller's snapshot
+-- is what it sees.
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
-  SELECT 'group/' || g.name, CASE WHEN p.epoch = l.epoch THEN p.position ELSE 0 END, NULL::bigint, p.moved
-  FROM holdfast.ledger AS l, holdfast.groups AS g, holdfast.group_partitions AS p
-  WHERE p."group" = g.name AND p.partition = p_partition
-    AND (g.namespaces IS NULL OR holdfast.namespace_of(p_channel) = ANY (g.namespaces))
-  UNION ALL
-  SELECT 'open deliveries of ' || d.consumer, min(d.position) - 1, NULL, min(d.updated)
-  FROM holdfast.deliveries AS d
-  WHERE d.partition = p_partition AND d.channel = p_channel
-    AND d.state IN ('waiting', 'retrying', 'queued', 'parked')
-  GROUP BY d.consumer
-  UNION ALL
-  SELECT 'cursor/' || c.name || ' of ' || c."user", NULL, c.offset, c.moved
-  FROM holdfast.ledger AS l, holdfast.cursors AS c
-  WHERE c.partition = p_partition AND c.channel = p_channel AND c.holds AND c.epoch = l.epoch
-    AND (c.holds_until IS NULL OR c.holds_until > floor(extract(epoch FROM clock_timestamp()) * 1000))
+#variable_conflict use_column
+DECLARE
+  v_namespace text := holdfast.namespace_of(p_channel);
+  v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+BEGIN
+  RETURN QUERY
+    SELECT 'group/' || g.name, CASE WHEN p.epoch = l.epoch THEN p.position ELSE 0 END, NULL::bigint, p.moved
+    FROM holdfast.ledger AS l, holdfast.groups AS g, holdfast.group_partitions AS p
+    WHERE p."group" = g.name AND p.partition = p_partition
+      AND (g.namespaces IS NULL OR v_namespace = ANY (g.namespaces))
+    UNION ALL
+    SELECT 'open deliveries of ' || d.consumer, min(d.position) - 1, NULL, min(d.updated)
+    FROM holdfast.deliveries AS d
+    WHERE d.partition = p_partition AND d.channel = p_channel
+      AND d.state IN ('waiting', 'retrying', 'queued', 'parked')
+    GROUP BY d.consumer
+    UNION ALL
+    SELECT 'cursor/' || c.name || ' of ' || c."user", NULL, c.offset, c.moved
+    FROM holdfast.ledger AS l, holdfast.cursors AS c
+    WHERE c.partition = p_partition AND c.channel = p_channel AND c.holds AND c.epoch = l.epoch
+      AND (c.holds_until IS NULL OR c.holds_until > v_now);
+END
 $$;
 --> statement-breakpoint
 -- Retention: removes the oldest events of a channel up to an offset, at most p_limit of them, as far as nobody needs
