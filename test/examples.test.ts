@@ -21,7 +21,22 @@ const printed: Record<string, string[]> = {
     "{ headline: 'from the server' }",
   ],
   'contract.ts': ['bad request: order:*: PaymentCaptured at cents: *', '1 line', '16800 cents'],
+  'cursor-and-ack.ts': [
+    "phone 1 { text: 'hello' }",
+    "phone 2 { text: 'are you there?' }",
+    "phone 3 { text: 'call me' }",
+    '2 unread',
+    "laptop 3 { text: 'call me' }",
+    "laptop 4 { text: 'never mind' }",
+  ],
   'hello.ts': ['anna says {"text":"hello"}'],
+  'park-and-redrive.ts': [
+    'receipt 1 for anna',
+    '2 is parked (no such account: ben), and 1 waits behind it',
+    '1 redriven',
+    'receipt 2 for ben',
+    'receipt 3 for anna',
+  ],
   'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { appendCommand } from './commands/append.ts'
+import { cursorsCommand } from './commands/cursors.ts'
 import { deliveriesCommand } from './commands/deliveries.ts'
 import { devCommand } from './commands/dev.ts'
 import { eraseCommand } from './commands/erase.ts'
@@ -33,6 +34,7 @@ export function buildProgram(): Command {
     appendCommand,
     ledgerCommand,
     retentionCommand,
+    cursorsCommand,
     parkedCommand,
     deliveriesCommand,
     eraseCommand,

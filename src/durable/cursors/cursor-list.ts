@@ -66,6 +66,13 @@ export async function listCursors(
   }
 }
 
+export async function countCursors(sql: Sql, filter: CursorFilter): Promise<number> {
+  const partition = await partitionOfFilter(sql, filter)
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from holdfast.cursors as c where ${conditionOf(sql, filter, partition)}`
+  return row?.count ?? 0
+}
+
 /** The partition of the filter's channel, with which the key begins; undefined where it names none. */
 export async function partitionOfFilter(sql: Sql, { channel }: CursorFilter): Promise<number | undefined> {
   if (channel === undefined) return undefined

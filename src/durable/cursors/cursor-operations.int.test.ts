@@ -64,6 +64,8 @@ describe('the list of cursors', () => {
     expect(await listed({ channel: 'order:2', user: 'ann', name: 'inbox' })).toEqual(['order:2 ann inbox 9'])
     expect(await listed({ channel: 'order:2', user: 'ben' })).toEqual([])
     expect(await listed({})).toHaveLength(6)
+    expect(await operations.count({})).toBe(6)
+    expect(await operations.count({ channel: 'order:1', name: 'inbox' })).toBe(2)
   })
 
   it('says where each stands, how far it is behind, and whether it holds retention', async () => {

@@ -1,6 +1,6 @@
 import type { Sql } from '../../platform/index.ts'
 import { type CursorLag, cursorLags } from './cursor-lags.ts'
-import { type CursorFilter, type CursorPage, listCursors } from './cursor-list.ts'
+import { type CursorFilter, type CursorPage, countCursors, listCursors } from './cursor-list.ts'
 import { type CursorRemoval, removeCursors } from './cursor-removal.ts'
 
 export interface CursorOperations {
@@ -13,6 +13,8 @@ export interface CursorOperations {
     filter: CursorFilter,
     page: { readonly limit: number; readonly after?: string | undefined },
   ): Promise<CursorPage>
+  /** How many there are. */
+  count(filter: CursorFilter): Promise<number>
   /**
    * Removes cursors and records who did it. Their users begin anew, or where their clients say. `step` is told after each
    * part. Returns how many there were.
@@ -27,6 +29,7 @@ export interface CursorOperations {
 export function cursorOperations(sql: Sql): CursorOperations {
   return {
     list: (filter, page) => listCursors(sql, filter, page),
+    count: filter => countCursors(sql, filter),
     remove: (removal, step) => removeCursors(sql, removal, step),
     lags: () => cursorLags(sql),
   }

@@ -6,6 +6,7 @@ import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
 import type { Health } from '../health.ts'
 import { accessOf } from './api-key.ts'
+import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
@@ -49,6 +50,8 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   discard,
   deliveries,
   erase,
+  cursors,
+  remove_cursor: removeCursor,
   webhooks,
   enable_webhook: enableWebhook,
   disable_webhook: disableWebhook,
