@@ -33,6 +33,11 @@ function bare(): NodeJS.ProcessEnv {
 
 const lines = (text: string) => text.trim().split('\n').filter(Boolean)
 
+const operating = [
+  ...['parked list', 'parked inspect', 'parked redrive', 'parked discard'],
+  ...['deliveries', 'erase', 'retention status'],
+]
+
 describe('the commands, without a node', () => {
   it.each([
     ['a command that does not exist', ['nope'], 2, /unknown command 'nope'/],
@@ -56,14 +61,21 @@ describe('the commands, without a node', () => {
     expect(result.stdout).toBe('')
   })
 
-  it.each(['dev', 'serve', 'migrate', 'token', 'tail', 'append', 'ledger status', 'ledger new-epoch'])(
-    'explain %s with an example',
-    async command => {
-      const { code, stdout } = await holdfast([...command.split(' '), '--help'])
-      expect(code).toBe(0)
-      expect(stdout).toMatch(/Examples:\n\s+#/)
-    },
-  )
+  it.each([
+    'dev',
+    'serve',
+    'migrate',
+    'token',
+    'tail',
+    'append',
+    'ledger status',
+    'ledger new-epoch',
+    ...operating,
+  ])('explain %s with an example', async command => {
+    const { code, stdout } = await holdfast([...command.split(' '), '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/Examples:\n\s+#/)
+  })
 
   it('name a configuration file that can’t be read, and every mistake in one that can', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'holdfast-config-'))
