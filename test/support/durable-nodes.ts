@@ -16,6 +16,7 @@ export interface DurableNodes {
   /** A ledger without a mirror: what is appended to it looks like a node that died right after its commit. */
   readonly bare: Ledger
   readonly redis: Redis
+  readonly redisUrl: string
   readonly epoch: string
   /** Another node, with a Redis of its own choice. */
   node(options?: { redisUrl?: string | undefined; mirror?: Partial<MirrorOptions> }): Promise<OpenTier>
@@ -55,6 +56,7 @@ export async function durableNodes(mirror: Partial<MirrorOptions> = {}): Promise
     database,
     bare: database.ledgers[0],
     redis,
+    redisUrl: url,
     epoch: database.ledgers[0].epoch,
     node,
     async killRedis() {

@@ -29,14 +29,16 @@ interface Kept {
   floor: number
   /** Redis has to be told of the group. */
   noGroup: boolean
-  /** Consumers may be there that are gone. */
-  untidy: boolean
+  /** When consumers that are gone were looked for. */
+  tidiedAt: number
   claimedAt: number
 }
 
 /** Most positions one look at the ledger goes over, and most floors raised in one statement. */
 const window = 5_000
 const raisedAtOnce = 16
+/** How often it is looked for consumers that are gone while something is not settled; else when a member has gone. */
+const tidyMs = 5_000
 
 /**
  * What the holder of a partition's lease does for everybody: raises the floor, sees that Redis hands out what the log
@@ -54,6 +56,12 @@ export class Keeper {
 
   get partitions(): readonly number[] {
     return [...this.#kept.keys()]
+  }
+
+  /** Whether something that is kept is not settled. */
+  get behind(): boolean {
+    for (const kept of this.#kept.values()) if (this.#isBehind(kept)) return true
+    return false
   }
 
   /** Whether something is to be read from the ledger. */
@@ -75,7 +83,7 @@ export class Keeper {
         coverage: new Coverage(this.#parts.patienceMs),
         floor: position,
         noGroup: true,
-        untidy: true,
+        tidiedAt: Number.NEGATIVE_INFINITY,
         claimedAt: performance.now(),
       })
     }
@@ -93,12 +101,12 @@ export class Keeper {
 
   /** Looks after everything that is kept. @throws HoldfastError DEPENDENCY_*, or the driver's error */
   async round(): Promise<void> {
-    await this.#raise([...this.#kept.values()].filter(kept => this.#head(kept) > kept.floor))
+    await this.#raise([...this.#kept.values()].filter(kept => this.#isBehind(kept)))
     await Promise.all([...this.#kept.values()].map(kept => this.#look(kept)))
     const { store, group } = this.#parts
     const found = await store.run(sql => members(sql, group))
     if ([...this.#members].some(member => !found.has(member)))
-      for (const kept of this.#kept.values()) kept.untidy = true
+      for (const kept of this.#kept.values()) kept.tidiedAt = Number.NEGATIVE_INFINITY
     this.#members = found
     this.#resting = false
   }
@@ -111,8 +119,8 @@ export class Keeper {
     for (const kept of this.#kept.values()) {
       if (left <= 0) return
       if (kept.noGroup) await this.#createGroup(stream, kept)
-      if (kept.untidy) left -= await this.#tidy(stream, kept, left)
-      if (left > 0 && this.#head(kept) > kept.floor) left -= await this.#claimIdle(stream, kept, left)
+      left -= await this.#tidy(stream, kept, left)
+      if (left > 0) left -= await this.#claimIdle(stream, kept, left)
     }
   }
 
@@ -147,7 +155,7 @@ export class Keeper {
     const { stream } = this.#parts
     const head = this.#head(kept)
     const logFloor =
-      stream?.reachable && head > kept.floor
+      stream?.reachable && this.#isBehind(kept)
         ? await stream.logFloor(kept.place).catch(() => undefined)
         : undefined
     kept.coverage.look({ floor: kept.floor, head, logFloor, now: performance.now() })
@@ -162,6 +170,8 @@ export class Keeper {
   /** Consumers of members that are gone: what they had is taken over at once, then they are forgotten. */
   async #tidy(stream: GroupStream, kept: Kept, most: number): Promise<number> {
     const { place } = kept
+    const now = performance.now()
+    if (now - kept.tidiedAt < (this.#isBehind(kept) ? tidyMs : Number.POSITIVE_INFINITY)) return 0
     let claimed = 0
     for (const { name, pending } of await stream.consumers(place)) {
       if (name === this.#parts.member || this.#members.has(name)) continue
@@ -174,13 +184,13 @@ export class Keeper {
       }
       await stream.forget(place, name)
     }
-    kept.untidy = claimed > 0
+    if (claimed === 0) kept.tidiedAt = now
     return claimed
   }
 
   async #claimIdle(stream: GroupStream, kept: Kept, most: number): Promise<number> {
     const now = performance.now()
-    if (now - kept.claimedAt < this.#parts.patienceMs / 2) return 0
+    if (!this.#isBehind(kept) || now - kept.claimedAt < this.#parts.patienceMs / 2) return 0
     let from = 0
     let claimed = 0
     do {
@@ -191,6 +201,10 @@ export class Keeper {
     } while (from > 0 && claimed < most)
     if (from === 0) kept.claimedAt = now
     return claimed
+  }
+
+  #isBehind(kept: Kept): boolean {
+    return this.#head(kept) > kept.floor
   }
 
   /** As far as is known; positions above the real head are never settled. */

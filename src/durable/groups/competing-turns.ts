@@ -24,6 +24,8 @@ export interface Handled {
   suppressed: number
   /** Left where they are: Postgres could not settle them, or somebody else is at work on them. */
   readonly left: TurnItem[]
+  /** In how many milliseconds the first of those is due that are owed again. */
+  owedInMs: number
 }
 
 export interface TurnsOfGroup {
@@ -44,7 +46,7 @@ export async function handleItems(
   manner: Manner,
   items: readonly TurnItem[],
 ): Promise<Handled> {
-  const handled: Handled = { ended: [], suppressed: 0, left: [] }
+  const handled: Handled = { ended: [], suppressed: 0, left: [], owedInMs: Number.POSITIVE_INFINITY }
   const waiting: (readonly TurnItem[])[] = [items]
   for (let some = waiting.shift(); some; some = waiting.shift()) {
     if (some.length > 0) waiting.unshift(...(await handleSome(group, manner, some, handled)))
@@ -105,8 +107,10 @@ async function oweOne(
   logger: Logger,
 ): Promise<void> {
   try {
-    if (!(await manner.owe(item, failure))) handled.suppressed++
+    const owed = await manner.owe(item, failure)
     handled.ended.push(item)
+    if (!owed) handled.suppressed++
+    else if (failure.kind === 'retry') handled.owedInMs = Math.min(handled.owedInMs, failure.afterMs)
   } catch (error) {
     logger.warn({ err: error }, 'could not write what is still owed; the event is handled again')
     handled.left.push(item)

@@ -27,6 +27,7 @@ export class CompetingWork {
   readonly #abort = new AbortController()
   #due: readonly TurnItem[] = []
   #suppressed = 0
+  #owedAt = Number.POSITIVE_INFINITY
 
   constructor(parts: RunnerParts, stream: GroupStream | undefined, hooks: WorkHooks) {
     this.#parts = parts
@@ -46,6 +47,11 @@ export class CompetingWork {
   /** Whether more has to be read for it. */
   get hungry(): boolean {
     return this.free > 0 && this.#backlog.size === 0 && this.#due.length === 0
+  }
+
+  /** Whether something that this process owes again is due by now. */
+  owedBy(now: number): boolean {
+    return this.#owedAt <= now
   }
 
   get dueWaiting(): boolean {
@@ -87,6 +93,7 @@ export class CompetingWork {
   /** Deliveries that are due now. */
   acceptDue(items: readonly TurnItem[]): void {
     this.#due = [...this.#due, ...items]
+    this.#owedAt = Number.POSITIVE_INFINITY
   }
 
   /** Begins as many turns as there is room and work for. */
@@ -149,9 +156,12 @@ export class CompetingWork {
     this.#backlog.release(batch)
   }
 
-  #handle(epoch: string, manner: Manner, items: readonly TurnItem[]): Promise<Handled> {
+  async #handle(epoch: string, manner: Manner, items: readonly TurnItem[]): Promise<Handled> {
     const { name, settings, turns, logger } = this.#parts
-    return handleItems({ name, settings, epoch, turns, signal: this.#abort.signal, logger }, manner, items)
+    const { signal } = this.#abort
+    const handled = await handleItems({ name, settings, epoch, turns, signal, logger }, manner, items)
+    this.#owedAt = Math.min(this.#owedAt, performance.now() + handled.owedInMs)
+    return handled
   }
 
   async #acknowledge(place: LogPlace, positions: readonly number[]): Promise<void> {

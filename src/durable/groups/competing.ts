@@ -6,9 +6,9 @@ import { GroupStream } from './competing-stream.ts'
 import { CompetingWork } from './competing-work.ts'
 import type { Runner, RunnerParts, Tick } from './runner.ts'
 
-/** How often it is looked for what no news has told of; and while Redis is away, for everything. */
-const roundMs = 1_000
-const roundAloneMs = 250
+/** How often a process looks after the group while something is not settled, and otherwise. */
+const busyMs = 250
+const idleMs = 1_000
 /** Whoever was given an event and has not settled it after so many of its handler's timeouts counts as lost. */
 const patience = 1.5
 /** When a process looks again at due deliveries for which it has no handler. */
@@ -163,15 +163,19 @@ class CompetingRunner implements Runner {
   }
 
   async #rounds(): Promise<void> {
-    while (!this.#closed.signal.aborted) {
-      if (!this.#paused) await this.#round()
-      const ms = this.#stream?.reachable ? roundMs : roundAloneMs
-      await delay(ms, undefined, { signal: this.#closed.signal }).catch(() => undefined)
+    const { signal } = this.#closed
+    for (let swept = -idleMs; !signal.aborted; ) {
+      const now = performance.now()
+      const all = now - swept >= idleMs
+      if (!this.#paused && (all || this.#keeper.behind || this.#work.owedBy(now))) await this.#round(all)
+      if (all) swept = now
+      await delay(busyMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  async #round(): Promise<void> {
-    this.#intake?.sweep(this.#parts.log.ledger.partitions)
+  /** @param all what no news has told of too */
+  async #round(all: boolean): Promise<void> {
+    if (all) this.#intake?.sweep(this.#parts.log.ledger.partitions)
     const acts = [() => this.#keeper.round(), () => this.#lookForDue(), () => this.#claim()]
     for (const act of acts) {
       try {
