@@ -128,6 +128,35 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Takes a group away with everything it has: its places, what it has settled, its members. What it still owes is discarded.
+-- Its workers hear of it with their next tick. Returns how many deliveries that were, null where there is no such group.
+CREATE FUNCTION holdfast.remove_group(p_group text, p_actor text, p_reason text) RETURNS int
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+  v_discarded int;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
+  DELETE FROM holdfast.groups AS g WHERE g.name = p_group;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  DELETE FROM holdfast.group_partitions AS g WHERE g."group" = p_group;
+  DELETE FROM holdfast.group_settled AS s WHERE s."group" = p_group;
+  DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group;
+  UPDATE holdfast.deliveries AS d
+  SET state = 'discarded', reason = 'the group was removed', actor = p_actor, updated = v_now
+  WHERE d.consumer = 'group/' || p_group AND d.state IN ('waiting', 'retrying', 'queued', 'parked');
+  GET DIAGNOSTICS v_discarded = ROW_COUNT;
+  INSERT INTO holdfast.acts (time, actor, act, target, reason)
+  VALUES (v_now, p_actor, 'remove_group', 'group ' || p_group, p_reason);
+  RETURN v_discarded;
+END
+$$;
+--> statement-breakpoint
 -- Moves an ordered group's checkpoint, in the transaction of the effects of what lies between: at least once in, once in
 -- effect. Raises HF006 where the place is another member's, or not where the caller believes.
 CREATE FUNCTION holdfast.move_checkpoint(
@@ -341,6 +370,7 @@ $$;
 REVOKE ALL ON FUNCTION
   holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
   holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
+  holdfast.remove_group(text, text, text),
   holdfast.move_checkpoint(text, int, text, bigint, bigint, bigint),
   holdfast.end_deliveries(text, int, text, bigint, bigint[]),
   holdfast.owe_again(text, int, text, bigint, bigint, text, int, text, bigint),

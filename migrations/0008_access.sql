@@ -21,6 +21,7 @@ BEGIN
   GRANT EXECUTE ON FUNCTION
     holdfast.partition_head(int), holdfast.adopt_epoch(text), holdfast.declare_group(text, text, text[], text),
     holdfast.tick_group(text, text, text, int, int[]), holdfast.leave_group(text, text),
+    holdfast.remove_group(text, text, text),
     holdfast.move_checkpoint(text, int, text, bigint, bigint, bigint),
     holdfast.end_deliveries(text, int, text, bigint, bigint[]),
     holdfast.owe_again(text, int, text, bigint, bigint, text, int, text, bigint),

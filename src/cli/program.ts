@@ -5,8 +5,10 @@ import { cursorsCommand } from './commands/cursors.ts'
 import { deliveriesCommand } from './commands/deliveries.ts'
 import { devCommand } from './commands/dev.ts'
 import { eraseCommand } from './commands/erase.ts'
+import { groupsCommand } from './commands/groups.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
+import { outboxCommand } from './commands/outbox.ts'
 import { parkedCommand } from './commands/parked.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { serveCommand } from './commands/serve.ts'
@@ -35,6 +37,8 @@ export function buildProgram(): Command {
     ledgerCommand,
     retentionCommand,
     cursorsCommand,
+    outboxCommand,
+    groupsCommand,
     parkedCommand,
     deliveriesCommand,
     eraseCommand,

@@ -9,7 +9,9 @@ import { accessOf } from './api-key.ts'
 import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
+import { groups, pauseGroup, removeGroup, resumeGroup } from './groups.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
+import { discardOutbox, outbox, retryOutbox } from './outbox.ts'
 import { append, broadcast, publish } from './publishing.ts'
 import { channels, history, info, presence, presenceStats } from './reading.ts'
 import { check, readRequest } from './request.ts'
@@ -52,6 +54,13 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   erase,
   cursors,
   remove_cursor: removeCursor,
+  outbox,
+  retry_outbox: retryOutbox,
+  discard_outbox: discardOutbox,
+  groups,
+  pause_group: pauseGroup,
+  resume_group: resumeGroup,
+  remove_group: removeGroup,
   webhooks,
   enable_webhook: enableWebhook,
   disable_webhook: disableWebhook,
