@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freePort } from '../../src/cli/services/free-port.ts'
+import { connectPostgres } from '../../src/platform/index.ts'
 import { freshDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
@@ -73,7 +74,9 @@ describe('the code of the README, in an empty folder with the packed packages', 
     const flags = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--noEmit']
     const modules = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node']
     const tsc = join(directory, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, ...flags, ...modules, 'server.ts', 'client.ts'], { cwd: directory })
+    await run(process.execPath, [tsc, ...flags, ...modules, 'server.ts', 'client.ts', 'holdfast.ts'], {
+      cwd: directory,
+    })
   }, 120_000)
 
   it('runs: the client stores an event on the server and reads it back', async () => {
@@ -107,6 +110,52 @@ describe('the code of the README, in an empty folder with the packed packages', 
     server.child.kill('SIGTERM')
     await ended
     await database.drop()
+  }, 120_000)
+
+  it('runs: a worker writes a receipt for an event that an application’s transaction recorded', async () => {
+    const database = await freshDatabase(inject('postgresUrl'))
+    const sql = connectPostgres(database.url, { max: 1, applicationName: 'test' })
+    const worker = spawn(
+      process.execPath,
+      [
+        join(directory, 'node_modules/holdfast/bin/holdfast'),
+        'serve',
+        '--role',
+        'worker',
+        '--migrate',
+        '--json',
+      ],
+      {
+        cwd: directory,
+        env: {
+          ...nodeFirst,
+          HOLDFAST_CONFIG: 'holdfast.ts',
+          HOLDFAST_HOST: '127.0.0.1',
+          HOLDFAST_PORT: '0',
+          REDIS_URL: inject('redisUrl'),
+          DATABASE_URL: database.url,
+        },
+      },
+    )
+    children.push(worker)
+    const output: string[] = []
+    worker.stdout.on('data', (chunk: Buffer) => output.push(chunk.toString()))
+    worker.stderr.on('data', (chunk: Buffer) => output.push(chunk.toString()))
+    try {
+      await until('the worker is there', () => output.join('').includes('"listening"'))
+      await sql`create table receipts (event uuid, "order" text, cents int)`
+      await sql`select holdfast_publish('order:7', 'PaymentCaptured', '{"cents":4200}')`
+      await until('the receipt is written', async () => (await sql`select from receipts`).length > 0)
+      expect(await sql`select "order", cents from receipts`).toEqual([{ order: '7', cents: 4200 }])
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${output.join('')}`)
+    } finally {
+      const ended = once(worker, 'exit')
+      worker.kill('SIGTERM')
+      await ended
+      await sql.end()
+      await database.drop()
+    }
   }, 120_000)
 
   it('stays at fifteen lines for a server and fifteen for a client', async () => {
