@@ -66,7 +66,7 @@ export interface Cluster {
   readonly databaseUrl: string
   /** Only with `ownRedis`. */
   readonly redis: LocalRedis | undefined
-  start(overrides?: { port?: number; env?: Record<string, string> }): Promise<Node>
+  start(overrides?: { port?: number; env?: Record<string, string>; args?: readonly string[] }): Promise<Node>
   close(): Promise<void>
 }
 
@@ -95,7 +95,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const start: Cluster['start'] = async (overrides = {}) => {
     const node = await startNode({
       name: `node-${nodes.length + 1}`,
-      migrate: !migrated,
+      args: [...(migrated ? [] : ['--migrate']), ...(overrides.args ?? [])],
       env: {
         HOLDFAST_CONFIG: file,
         HOLDFAST_HOST: '127.0.0.1',
@@ -128,10 +128,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 async function startNode(options: {
   name: string
-  migrate: boolean
+  args: readonly string[]
   env: Record<string, string>
 }): Promise<Node> {
-  const child = spawn(process.execPath, [bin, 'serve', '--json', ...(options.migrate ? ['--migrate'] : [])], {
+  const child = spawn(process.execPath, [bin, 'serve', '--json', ...options.args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
