@@ -6,18 +6,22 @@ interface Holding {
   readonly holder: string
   readonly channel: string
   readonly since: number
+  /** The last pass that met it. */
   seen: number
   told: number | undefined
 }
 
 /** One that retention waits for all day is no news every minute. */
 const tellAgainMs = 24 * 3_600_000
+/** A pass asks few channels who holds them, so one that is not met for a while may still be there. */
+const forgottenAfter = 10
 
 /** Remembers who holds retention back, and says it when that has lasted: a group that nobody runs holds for ever. */
 export class HeldBack {
   readonly #holdings = new Map<string, Holding>()
   readonly #patienceMs: number
   readonly #logger: Logger | undefined
+  #pass = 0
 
   constructor(patienceMs: number, logger: Logger | undefined) {
     this.#patienceMs = patienceMs
@@ -28,15 +32,17 @@ export class HeldBack {
     const now = performance.now()
     const key = `${namespace} ${holder}`
     const known = this.#holdings.get(key)
-    if (known) known.seen = now
-    else this.#holdings.set(key, { namespace, holder, channel, since: now, seen: now, told: undefined })
+    if (known) known.seen = this.#pass
+    else
+      this.#holdings.set(key, { namespace, holder, channel, since: now, seen: this.#pass, told: undefined })
   }
 
+  /** Ends a pass. */
   tell(): void {
     const now = performance.now()
     for (const [key, holding] of this.#holdings) {
       const { namespace, holder, channel, since, seen, told } = holding
-      if (now - seen > this.#patienceMs) this.#holdings.delete(key)
+      if (this.#pass - seen >= forgottenAfter) this.#holdings.delete(key)
       else if (now - since >= this.#patienceMs && (told === undefined || now - told >= tellAgainMs)) {
         holding.told = now
         const minutes = Math.round((now - since) / 60_000)
@@ -46,5 +52,6 @@ export class HeldBack {
         )
       }
     }
+    this.#pass++
   }
 }
