@@ -39,6 +39,7 @@ const printed: Record<string, string[]> = {
   ],
   'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
+  'webhook-receiver.ts': ['OrderPlaced order:7 { lines: 2 }', 'it comes again, and was taken already'],
 }
 
 describe('every example', () => {
