@@ -1,0 +1,108 @@
+import {
+  createDurableTier,
+  createGroups,
+  createPostgresLedger,
+  type Handler,
+  park,
+  retry,
+} from '../../src/durable/index.ts'
+import { createLogger } from '../../src/platform/index.ts'
+
+/** What a worker process is told on its command line. */
+export interface WorkerSetup {
+  readonly name: string
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly logSize: number
+  readonly leaseMs: number
+}
+
+/** An event's data: its number among all, and what its handler does the first time; it parks until `chaos.fixed` has the number. */
+export interface Numbered {
+  readonly number: number
+  readonly mishap?: 'retry' | 'throw' | 'park'
+}
+
+/** What it prints, one line each, a few times a second. */
+export interface WorkerReport {
+  readonly suppressed: number
+}
+
+/*
+ * A process that works for an ordered and a competing group, made to be killed. Every event has one effect per group: a
+ * row in a table that takes duplicates. `turn` is the number of the ordered group's effect in its channel, counted in the
+ * transaction of the effect: the counter's row is locked until the commit, so the numbers are the order of the commits.
+ */
+const setup = JSON.parse(process.argv[2] ?? '{}') as WorkerSetup
+const logger = createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent')
+const ledger = await createPostgresLedger({
+  url: setup.databaseUrl,
+  poolSize: 3,
+  lanes: 1,
+  allowUnsafeFsync: false,
+  logger,
+})
+const tier = await createDurableTier({
+  ledger,
+  redisUrl: setup.redisUrl,
+  nodeId: setup.name,
+  logger,
+  mirror: { logSize: setup.logSize },
+})
+const groups = createGroups({
+  log: tier.log,
+  url: setup.databaseUrl,
+  leaseMs: setup.leaseMs,
+  poolSize: 4,
+  nodeName: setup.name,
+  logger,
+})
+
+const effects: Record<'ordered' | 'competing', Handler> = {
+  async ordered({ channel, offset, data }, { tx }) {
+    await tx`
+      with counted as (update chaos.channels set turn = turn + 1 where channel = ${channel} returning turn)
+      insert into chaos.effects ("group", channel, "offset", number, turn)
+      select 'ordered', ${channel}, ${offset}, ${(data as Numbered).number}, turn from counted`
+  },
+  async competing({ channel, offset, data }, { tx }) {
+    await tx`
+      insert into chaos.effects ("group", channel, "offset", number)
+      values ('competing', ${channel}, ${offset}, ${(data as Numbered).number})`
+  },
+}
+
+for (const mode of ['ordered', 'competing'] as const) {
+  groups
+    .group(mode, {
+      mode,
+      batchSize: 50,
+      concurrency: 4,
+      maxAttempts: 1_000,
+      retryMs: { first: 50, most: 500 },
+      handlerTimeoutMs: 5_000,
+    })
+    .on('order:{id}', '*', async (event, context) => {
+      await effects[mode](event, context)
+      // Only now: what was written has to be taken back with it.
+      const { number, mishap } = event.data as Numbered
+      if (mishap === 'park') {
+        const [fixed] = await context.tx`select from chaos.fixed where number = ${number}`
+        return fixed ? undefined : park('asked for by the test')
+      }
+      if (context.attempt > 1 || mishap === undefined) return
+      if (mishap === 'retry') return retry(100, 'asked for by the test')
+      throw new Error('thrown by the test')
+    })
+}
+const report = () => {
+  const suppressed = groups.status().reduce((sum, group) => sum + group.suppressed, 0)
+  process.stdout.write(`${JSON.stringify({ suppressed } satisfies WorkerReport)}\n`)
+}
+process.once('SIGTERM', async () => {
+  await groups.close(5_000)
+  report()
+  await tier.close()
+})
+await groups.work()
+setInterval(report, 200).unref()
