@@ -4,7 +4,7 @@ const vitest = ['node_modules/vitest/vitest.mjs', 'run']
 
 const tasks = {
   start: rest => [['bin/holdfast', 'dev', ...rest]],
-  test: rest => [[...vitest, ...rest]],
+  test: rest => [['scripts/bring-chromium.ts'], [...vitest, ...rest]],
   lint: rest => [[...biome, ...rest]],
   types: rest => [[...types, ...rest]],
   check: () => [biome, types, [...vitest, 'test/architecture.test.ts']],
