@@ -22,9 +22,11 @@ export function selfSigned(name: string): { cert: string; key: string } {
     der(0xa3, sequence(names, authority)),
   )
   const signature = der(0x03, '00', sign('sha256', body, privateKey))
-  const base64 = sequence(body, ecdsaWithSha256, signature).toString('base64')
+  const lines = sequence(body, ecdsaWithSha256, signature)
+    .toString('base64')
+    .match(/.{1,64}/g)
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${base64.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${lines?.join('\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   }
 }

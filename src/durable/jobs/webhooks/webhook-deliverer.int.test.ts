@@ -87,8 +87,9 @@ describe('an endpoint', () => {
   })
 
   it('is counted as failing until its next success', async () => {
-    answer = reply(500, 'oops /hooks/T0K3N')
-    const reason = 'status 500: oops [hidden]'
+    webhooks.declare(rule, config({ headers: { authorization: 'Bearer swordfish' } }))
+    answer = reply(500, `oops /hooks/T0K3N ${secret} for swordfish`)
+    const reason = 'status 500: oops [hidden] whsec_[hidden] for [hidden]'
     for (let i = 0; i < 3; i++) expect(await deliver()).toEqual({ kind: 'retry', reason })
     expect(await row()).toMatchObject({ failures: 3, disabled_at: null, reason })
     answer = reply(200)

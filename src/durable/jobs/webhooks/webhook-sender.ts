@@ -67,5 +67,7 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
 function hiddenOf({ config, secrets, headers }: Webhook): string[] {
   const { pathname, search } = new URL(config.url)
   const keys = secrets.map(secret => secret.slice('whsec_'.length))
-  return [...keys, ...Object.values(headers), pathname + search, pathname, search]
+  // A scheme in front of a key (`Bearer …`) need not come back with it.
+  const values = Object.values(headers).flatMap(value => [value, ...value.split(/\s+/)])
+  return [...keys, ...values, pathname + search, pathname, search]
 }
