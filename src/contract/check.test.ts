@@ -41,7 +41,7 @@ describe('an event is checked against the contract', () => {
 
   it('and is refused where the channel does not carry its type', () => {
     const error = refusal(() => check('order:7', 'OrderShipped', {}))
-    expect(error.details).toEqual({
+    expect(error.details).toMatchObject({
       path: '',
       reason: 'order:{id} carries OrderPlaced, toString, not "OrderShipped"',
     })
@@ -82,6 +82,7 @@ describe('an event is checked against the contract', () => {
     expect(refusal(() => contractCheck(own)('n:1', 'N', 'x')).details).toEqual({
       path: 'a.b.0',
       reason: 'no',
+      told: 'N at a.b.0: no',
     })
   })
 })

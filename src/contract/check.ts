@@ -3,7 +3,8 @@ import type { ChannelSchemas, Contract, SchemaIssue, SchemaResult, StandardSchem
 
 /**
  * Refuses what does not match the contract; a promise only where the schema is asynchronous.
- * @throws HoldfastError PAYLOAD_INVALID with details `path` (`lines.0.sku`, empty for the whole) and `reason`
+ * @throws HoldfastError PAYLOAD_INVALID with details `path` (`lines.0.sku`, empty for the whole), `reason`, and both as
+ *   the client is `told`
  */
 export type ContractCheck = (channel: string, type: string, value: unknown) => void | Promise<void>
 
@@ -36,7 +37,7 @@ function schemaFor(
   if (schema) return schema
   const known = Object.keys(schemas).join(', ')
   const reason = `${pattern.source} carries ${known || 'no events'}, not ${JSON.stringify(type)}`
-  throw new HoldfastError('PAYLOAD_INVALID', `${channel}: ${reason}`, { details: { path: '', reason } })
+  throw refusal(channel, { path: '', reason, told: reason })
 }
 
 function isSchema(schemas: ChannelSchemas): schemas is StandardSchemaV1 {
@@ -48,9 +49,12 @@ function refuse(channel: string, type: string, result: SchemaResult<unknown>): v
   if (!issue) return
   const path = pathOf(issue)
   const reason = issue.message
-  throw new HoldfastError('PAYLOAD_INVALID', `${channel}: ${type}${path && ` at ${path}`}: ${reason}`, {
-    details: { path, reason },
-  })
+  throw refusal(channel, { path, reason, told: `${type}${path && ` at ${path}`}: ${reason}` })
+}
+
+/** Who sent it knows the channel: its name, which may be long, leaves no room for the reason on the wire. */
+function refusal(channel: string, details: { path: string; reason: string; told: string }): HoldfastError {
+  return new HoldfastError('PAYLOAD_INVALID', `${channel}: ${details.told}`, { details })
 }
 
 function pathOf(issue: SchemaIssue): string {
