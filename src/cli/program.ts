@@ -6,11 +6,13 @@ import { deliveriesCommand } from './commands/deliveries.ts'
 import { devCommand } from './commands/dev.ts'
 import { eraseCommand } from './commands/erase.ts'
 import { groupsCommand } from './commands/groups.ts'
+import { jobsCommand } from './commands/jobs.ts'
 import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { outboxCommand } from './commands/outbox.ts'
 import { parkedCommand } from './commands/parked.ts'
 import { retentionCommand } from './commands/retention.ts'
+import { schedulesCommand } from './commands/schedules.ts'
 import { serveCommand } from './commands/serve.ts'
 import { tailCommand } from './commands/tail.ts'
 import { tokenCommand } from './commands/token.ts'
@@ -39,6 +41,8 @@ export function buildProgram(): Command {
     cursorsCommand,
     outboxCommand,
     groupsCommand,
+    jobsCommand,
+    schedulesCommand,
     parkedCommand,
     deliveriesCommand,
     eraseCommand,

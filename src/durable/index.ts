@@ -16,8 +16,9 @@ export type {
   HandlerContext,
   HandlerEvent,
 } from './groups/types.ts'
+export type { JobOperations, JobTotals, RuleSummary } from './jobs/job-operations.ts'
 export { createJobs } from './jobs/jobs.ts'
-export type { ScheduleOptions } from './jobs/schedules/schedule.ts'
+export type { NewSchedule, Schedule, ScheduleOptions } from './jobs/schedules/schedule.ts'
 export type { Jobs, JobsOptions, JobsStatus } from './jobs/types.ts'
 export { newWebhookSecret } from './jobs/webhooks/signature.ts'
 export {

@@ -1,4 +1,4 @@
-import { createDurableTier, createPostgresLedger, type Groups } from '../../src/durable/index.ts'
+import { createDurableTier, createGroups, createPostgresLedger } from '../../src/durable/index.ts'
 import { createJobs } from '../../src/durable/jobs/jobs.ts'
 import { createLogger, parseConfig } from '../../src/platform/index.ts'
 
@@ -11,7 +11,7 @@ export interface JobProcessSetup {
 
 /*
  * A process that takes a rule's jobs and never ends one, made to be killed: it says so on standard output when it has
- * begun. It matches no events.
+ * begun. Its groups do not work, so it matches no events.
  */
 const setup = JSON.parse(process.argv[2] ?? '{}') as JobProcessSetup
 const logger = createLogger('silent')
@@ -22,18 +22,17 @@ const ledger = await createPostgresLedger({
   allowUnsafeFsync: false,
 })
 const tier = await createDurableTier({ ledger, redisUrl: setup.redisUrl, nodeId: 'killed', logger })
-const none: Groups = {
-  group: name => {
-    const group = { name, on: () => group }
-    return group
-  },
-  work: async () => {},
-  status: () => [],
-  close: async () => {},
-}
+const groups = createGroups({
+  log: tier.log,
+  url: setup.databaseUrl,
+  leaseMs: 5_000,
+  poolSize: 1,
+  nodeName: 'killed',
+  logger,
+})
 const jobs = createJobs({
   log: tier.log,
-  groups: none,
+  groups,
   url: setup.databaseUrl,
   poolSize: 2,
   redisUrl: setup.redisUrl,

@@ -1,79 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { randomBytes } from 'node:crypto'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
-import { channelPattern, newEventId } from '../../src/domain/index.ts'
-import { createDurableTier, type Groups, type Handler, type OpenTier } from '../../src/durable/index.ts'
+import { newEventId } from '../../src/domain/index.ts'
+import { createDurableTier, createGroups, type OpenTier } from '../../src/durable/index.ts'
 import { createJobs } from '../../src/durable/jobs/jobs.ts'
 import type { Jobs, JobsOptions } from '../../src/durable/jobs/types.ts'
-import type { LogAccess } from '../../src/durable/log-access.ts'
 import { createLogger, type JobsConfig, parseConfig, type Sql } from '../../src/platform/index.ts'
 import { testLedger } from './ledger.ts'
 import { type OwnServer, ownRedis } from './own-servers.ts'
 import { until } from './until.ts'
-
-/** TEMPORARY stand-in */
-export function standInGroups(log: LogAccess, sql: Sql): Groups {
-  const handlers: { pattern: string; handler: Handler }[] = []
-  const positions = new Map<number, number>()
-  let closed = false
-  let running: Promise<void> | undefined
-  const loop = async () => {
-    const { ledger } = log
-    const all = Array.from({ length: ledger.partitions }, (_, p) => p)
-    for (const [p, head] of await ledger.partitionHeads(all)) positions.set(p, head)
-    while (!closed) {
-      for (const [p, head] of await ledger.partitionHeads(all)) {
-        const from = (positions.get(p) ?? 0) + 1
-        if (head < from) continue
-        const page = await ledger.readPartition(p, from, 100)
-        const acts: (() => void)[] = []
-        await sql.begin(async tx => {
-          const turn = {}
-          for (const event of page.events) {
-            for (const { pattern, handler } of handlers) {
-              const params = channelPattern(pattern).match(event.channel)
-              if (!params) continue
-              await handler(
-                { ...event, epoch: ledger.epoch, params, data: JSON.parse(event.data), info: undefined },
-                {
-                  tx,
-                  turn,
-                  attempt: 1,
-                  signal: new AbortController().signal,
-                  heartbeat: async () => {},
-                  afterCommit: act => acts.push(act),
-                },
-              )
-            }
-          }
-        })
-        positions.set(p, page.through)
-        for (const act of acts) act()
-      }
-      await delay(10)
-    }
-  }
-  const groups: Groups = {
-    group(name) {
-      running ??= loop()
-      const group = {
-        name,
-        on(pattern: string, _types: string | readonly string[], handler: Handler) {
-          handlers.push({ pattern, handler })
-          return group
-        },
-      }
-      return group
-    },
-    work: async () => {},
-    status: () => [],
-    async close() {
-      closed = true
-      await running
-    },
-  }
-  return groups
-}
 
 /** One process's jobs, with everything they stand on. */
 export interface StageNode {
@@ -101,7 +36,10 @@ export interface JobsStage {
   readonly redis: OwnServer
   /** A connection of the test's own. */
   readonly client: Redis
+  /** Of the database, for a role that may what a serving node may. */
   readonly url: string
+  /** Makes a table that handlers may write into. */
+  table(definition: string): Promise<void>
   /** Returns the event's id. */
   append(channel: string, type: string, data: unknown): Promise<string>
   deliveries(rule: string): Promise<DeliveryRow[]>
@@ -121,6 +59,12 @@ export async function jobsStage(): Promise<JobsStage> {
   const client = new Redis(redis.url)
   client.on('error', () => undefined)
   const [writer] = database.ledgers
+  // Processes may do what a serving node may, and no more.
+  const login = `jobs_${randomBytes(6).toString('hex')}`
+  await database.sql.unsafe(`create role ${login} login password 'secret' in role holdfast_runtime`)
+  const runtime = new URL(database.url)
+  runtime.username = login
+  runtime.password = 'secret'
   const nodes: StageNode[] = []
   const queues: Queue[] = []
   const logger = createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent')
@@ -129,7 +73,14 @@ export async function jobsStage(): Promise<JobsStage> {
     const ledger = await database.open()
     const name = `node-${nodes.length}`
     const tier = await createDurableTier({ ledger, redisUrl: redis.url, nodeId: name, logger })
-    const groups = standInGroups(tier.log, database.sql)
+    const groups = createGroups({
+      log: tier.log,
+      url: runtime.href,
+      leaseMs: 1_000,
+      poolSize: 4,
+      nodeName: name,
+      logger,
+    })
     const published: StageNode['published'] = []
     const create = () =>
       createJobs({
@@ -185,7 +136,11 @@ export async function jobsStage(): Promise<JobsStage> {
     sql: database.sql,
     redis,
     client,
-    url: database.url,
+    url: runtime.href,
+    async table(definition) {
+      await database.sql.unsafe(`create table ${definition}`)
+      await database.sql.unsafe(`grant all on ${definition.split(' ')[0]} to holdfast_runtime`)
+    },
     async append(channel, type, data) {
       const id = newEventId()
       const outcome = await writer.append({ channel, type, data: JSON.stringify(data), id })
@@ -212,6 +167,8 @@ export async function jobsStage(): Promise<JobsStage> {
       await Promise.all(queues.map(queue => queue.close()))
       client.disconnect()
       await redis.stop()
+      await database.sql.unsafe(`drop owned by ${login}`)
+      await database.sql.unsafe(`drop role ${login}`)
       await database.close()
     },
   }

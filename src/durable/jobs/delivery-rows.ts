@@ -122,7 +122,11 @@ export interface WalkPlace {
   readonly position: number
 }
 
-export type OverdueDelivery = OpenDelivery & { readonly due: number }
+export interface OverdueDelivery extends OpenDelivery {
+  readonly due: number
+  /** How long it has been due, in milliseconds. */
+  readonly lateMs: number
+}
 
 /** Queued deliveries in the order of the index, from a place on, that have been due for so long. */
 export function overdue(
@@ -133,7 +137,8 @@ export function overdue(
   limit: number,
 ): Promise<OverdueDelivery[]> {
   return sql<OverdueDelivery[]>`
-    select ${rule} as rule, partition, position, event_id as id, id as "deliveryId", attempts, due, 0 as "earlyMs"
+    select ${rule} as rule, partition, position, event_id as id, id as "deliveryId", attempts, due, ${now(sql)} - due as "lateMs",
+           0 as "earlyMs"
     from holdfast.deliveries
     where consumer = ${consumerOf(rule)} and state = 'queued' and due > 0 and due <= ${now(sql)} - ${overdueMs}::bigint
       and (partition, due) >= (${from.partition}, ${from.due}::bigint)

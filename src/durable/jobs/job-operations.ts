@@ -1,8 +1,175 @@
-import type { Sql } from '../../platform/index.ts'
+import { HoldfastError } from '../../domain/index.ts'
+import { type Sql, transaction } from '../../platform/index.ts'
+import type { StoredRule } from './rule-rows.ts'
+import { storedRules } from './rule-rows.ts'
+import { checkSchedule, type NewSchedule, type Schedule } from './schedules/schedule.ts'
+import { listSchedules, removeSchedule, saveSchedule } from './schedules/schedule-rows.ts'
 
-// biome-ignore lint/suspicious/noEmptyInterface: its owner fills it
-export interface JobOperations {}
+/** How a rule fares: its deliveries by state, as far as their rows are kept. */
+export interface RuleSummary {
+  readonly name: string
+  readonly channel: string
+  /** Null: all. */
+  readonly types: readonly string[] | null
+  readonly target: 'webhook' | 'handler' | 'queue'
+  /** The handler's or the queue's name; null for a webhook. */
+  readonly to: string | null
+  /** False: no process has declared it for ten minutes; what it owes waits. */
+  readonly known: boolean
+  /** When it was first seen, in milliseconds since 1970. */
+  readonly created: number
+  readonly queued: number
+  /** Of those queued: how many have failed at least once. */
+  readonly failing: number
+  readonly parked: number
+  readonly done: number
+  readonly discarded: number
+  /** When the oldest event was recorded as owed that is still queued or parked; null where there is none. */
+  readonly oldestOpen: number | null
+}
 
-export function jobOperations(_sql: Sql): JobOperations {
-  return {}
+/** Numbers over all rules and schedules, cheap enough to be asked for every few seconds. */
+export interface JobTotals {
+  readonly rules: readonly {
+    readonly rule: string
+    readonly queued: number
+    readonly parked: number
+    /** Seconds since the oldest delivery became due that is not made yet. */
+    readonly overdueSeconds: number
+  }[]
+  readonly schedules: { readonly active: number; readonly paused: number; readonly failing: number }
+}
+
+export interface Actor {
+  readonly actor: string
+  readonly reason?: string | undefined
+}
+
+/** Rules, and what happens by the clock. Every change is recorded with the one who made it. */
+export interface JobOperations {
+  rules(): Promise<RuleSummary[]>
+  counts(): Promise<JobTotals>
+  schedules(): Promise<Schedule[]>
+  /**
+   * Writes a schedule down, in place of what has had its name.
+   * @throws HoldfastError REQUEST_INVALID, CHANNEL_INVALID; REQUEST_INVALID, too, for a name of the configuration's
+   */
+  schedule(schedule: NewSchedule, by: Actor): Promise<Schedule>
+  /** @throws HoldfastError REQUEST_INVALID where there is none of this name, or the configuration declares it */
+  unschedule(name: string, by: Actor): Promise<void>
+  /**
+   * A paused schedule does not happen; one that is resumed happens for the latest time that it has missed.
+   * `changed` is false where it was so already.
+   * @throws HoldfastError REQUEST_INVALID where there is none of this name
+   */
+  pauseSchedule(name: string, by: Actor): Promise<{ changed: boolean }>
+  resumeSchedule(name: string, by: Actor): Promise<{ changed: boolean }>
+}
+
+type Counted = Pick<RuleSummary, 'queued' | 'failing' | 'parked' | 'done' | 'discarded' | 'oldestOpen'> & {
+  name: string
+}
+
+export function jobOperations(sql: Sql): JobOperations {
+  async function named(name: string): Promise<Schedule> {
+    const found = (await listSchedules(sql)).find(each => each.name === name)
+    if (found) return found
+    throw new HoldfastError('REQUEST_INVALID', `there is no schedule ${name.slice(0, 80)}`)
+  }
+
+  async function setPaused(name: string, paused: boolean, by: Actor): Promise<{ changed: boolean }> {
+    await named(name)
+    const act = paused ? 'pause_schedule' : 'resume_schedule'
+    const changed = await sql`
+      with changed as (
+        update holdfast.schedules set paused = ${paused} where name = ${name} and paused <> ${paused} returning name
+      )
+      ${recorded(sql, act, by)}`
+    return { changed: changed.count > 0 }
+  }
+
+  return {
+    async rules() {
+      const [rules, counts] = await Promise.all([storedRules(sql), countedByRule(sql)])
+      return rules.map(rule => summaryOf(rule, counts.get(rule.name)))
+    },
+    counts: () => totals(sql),
+    schedules: () => listSchedules(sql),
+    async schedule(schedule, by) {
+      checkSchedule(schedule)
+      await transaction(sql, async tx => {
+        if (!(await saveSchedule(tx, schedule, { declared: false }))) throw declared(schedule.name)
+        await tx`with changed as (select ${schedule.name} as name) ${recorded(tx as unknown as Sql, 'schedule', by)}`
+      })
+      return named(schedule.name)
+    },
+    async unschedule(name, by) {
+      if ((await named(name)).declared) throw declared(name)
+      await transaction(sql, async tx => {
+        if (!(await removeSchedule(tx, name))) return
+        await tx`with changed as (select ${name} as name) ${recorded(tx as unknown as Sql, 'unschedule', by)}`
+      })
+    },
+    pauseSchedule: (name, by) => setPaused(name, true, by),
+    resumeSchedule: (name, by) => setPaused(name, false, by),
+  }
+}
+
+function recorded(sql: Sql, act: string, { actor, reason }: Actor) {
+  return sql`
+    insert into holdfast.acts (time, actor, act, target, reason)
+    select floor(extract(epoch from clock_timestamp()) * 1000), ${actor}::text, ${act}::text, 'schedule ' || name,
+           ${reason ?? null}::text
+    from changed`
+}
+
+function declared(name: string): HoldfastError {
+  return new HoldfastError(
+    'REQUEST_INVALID',
+    `the schedule ${name} belongs to the configuration; change it there`,
+  )
+}
+
+async function countedByRule(sql: Sql): Promise<ReadonlyMap<string, Counted>> {
+  const rows = await sql<Counted[]>`
+    select substr(consumer, 6) as name,
+           count(*) filter (where state = 'queued') as queued,
+           count(*) filter (where state = 'queued' and attempts > 0) as failing,
+           count(*) filter (where state = 'parked') as parked,
+           count(*) filter (where state = 'done') as done,
+           count(*) filter (where state = 'discarded') as discarded,
+           min(created) filter (where state in ('queued', 'parked')) as "oldestOpen"
+    from holdfast.deliveries where consumer like 'rule/%' group by consumer`
+  return new Map(rows.map(row => [row.name, row]))
+}
+
+function summaryOf(rule: StoredRule, counted: Counted | undefined): RuleSummary {
+  const { name, channel, types, target, to = null, known, created } = rule
+  const none = { queued: 0, failing: 0, parked: 0, done: 0, discarded: 0, oldestOpen: null }
+  return { name, channel, types, target, to, known, created, ...none, ...counted }
+}
+
+/** Only open deliveries are counted: they have an index of their own, the others may be millions. */
+async function totals(sql: Sql): Promise<JobTotals> {
+  const [rules, [schedules]] = await Promise.all([
+    sql<JobTotals['rules'][number][]>`
+      select r.name as rule,
+             count(d.id) filter (where d.state = 'queued') as queued,
+             count(d.id) filter (where d.state = 'parked') as parked,
+             greatest(0, floor(extract(epoch from clock_timestamp())
+               - min(case when d.due > 0 then d.due else d.updated end) filter (where d.state = 'queued') / 1000.0))::int
+               as "overdueSeconds"
+      from holdfast.job_rules as r
+      left join holdfast.deliveries as d on d.consumer = 'rule/' || r.name and d.state in ('queued', 'parked')
+      group by r.name order by r.name`,
+    sql<JobTotals['schedules'][]>`
+      select count(*) filter (where due is not null and not paused) as active,
+             count(*) filter (where paused) as paused,
+             count(*) filter (where failure is not null) as failing
+      from holdfast.schedules`,
+  ])
+  return {
+    rules: rules.map(rule => ({ ...rule, overdueSeconds: rule.overdueSeconds ?? 0 })),
+    schedules: schedules ?? { active: 0, paused: 0, failing: 0 },
+  }
 }

@@ -60,7 +60,7 @@ describe('a Redis that forgets everything', () => {
     const begun = Promise.withResolvers<void>()
     const goOn = Promise.withResolvers<void>()
     let runs = 0
-    await stage.sql`create table if not exists outcomes (name text)`
+    await stage.table('outcomes (name text)')
     const node = await working('inhand', async (_, { tx }) => {
       runs += 1
       await tx`insert into outcomes values ('inhand')`

@@ -46,7 +46,7 @@ describe('an application’s own queue', () => {
     await settled('own', 'done')
     const [parked] = await settled('own', 'parked')
     expect(parked).toMatchObject({ reason: 'mail server says no', attempts: 1 })
-    expect(got[0]).toEqual({
+    expect(got.find(job => job.id === `own.${good}`)).toEqual({
       id: `own.${good}`,
       name: 'Placed',
       data: {
@@ -159,24 +159,42 @@ describe('a webhook', () => {
 
 describe('a worker', () => {
   it('that is killed in the middle loses its job to another, and its transaction', async () => {
-    await stage.sql`create table killed (text text)`
+    await stage.table('killed (text text)')
     const node = await stage.node()
     node.jobs.rule('killed', { on: { channel: 'killed:*' }, handler: 'hang' })
     await node.work()
-    const path = fileURLToPath(new URL('../../../test/support/job-process.ts', import.meta.url))
-    const setup = { databaseUrl: stage.url, redisUrl: stage.redis.url, rule: 'killed' }
-    const child: ChildProcess = spawn(process.execPath, [path, JSON.stringify(setup)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    ends.push(() => child.kill('SIGKILL'))
     await stage.append('killed:1', 'T', 0)
-    const [line] = await once(child.stdout ?? child, 'data')
-    expect(String(line)).toBe('begun\n')
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    await kill(await begun('killed'))
+    // Whoever is killed is not counted; but who takes it and is killed as well speaks against the job.
+    await kill(await begun('killed'))
+    const third = await begun('killed')
+    await until('it is counted', async () => (await stage.deliveries('killed'))[0]?.attempts === 1)
+    expect((await stage.deliveries('killed'))[0]).toMatchObject({
+      state: 'queued',
+      reason: expect.stringContaining('stalled'),
+    })
+    await kill(third)
     node.jobs.handler('hang', () => undefined)
     await settled('killed', 'done')
     expect(await stage.sql`select from killed`).toHaveLength(0)
     await node.close()
   })
 })
+
+/** A process that has begun with a job of the rule, and never ends it. */
+async function begun(rule: string): Promise<ChildProcess> {
+  const path = fileURLToPath(new URL('../../../test/support/job-process.ts', import.meta.url))
+  const setup = { databaseUrl: stage.url, redisUrl: stage.redis.url, rule }
+  const child = spawn(process.execPath, [path, JSON.stringify(setup)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  ends.push(() => child.kill('SIGKILL'))
+  const [line] = await once(child.stdout, 'data')
+  expect(String(line)).toBe('begun\n')
+  return child
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}

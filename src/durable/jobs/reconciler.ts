@@ -64,8 +64,8 @@ export class Reconciler {
     await this.#walk(rule, overdueMs, async found => {
       const lost = await this.#lost(rule, found)
       if (lost.length === 0) return
-      const without = await enqueuer.existing(rule.name, rule, lost)
-      if (without.some(Boolean)) await enqueuer.remove(rule.name, rule, lost)
+      const remains = await enqueuer.existing(rule.name, rule, lost)
+      if (remains.some(Boolean)) await enqueuer.remove(rule.name, rule, lost)
       await this.#add(rule, lost)
       counts.count(rule.name, 'requeued', lost.length)
       logger.info({ rule: rule.name, jobs: lost.length }, 'jobs that redis had lost are enqueued again')
@@ -88,8 +88,7 @@ export class Reconciler {
         counts.count(rule.name, 'parked', parked)
         counts.count(rule.name, 'done', ends.length - parked)
       }
-      const before = Date.now() - overdueMs
-      const lost = found.filter((row, i) => states[i]?.state === 'unknown' && row.due <= before)
+      const lost = found.filter((row, i) => states[i]?.state === 'unknown' && row.lateMs >= overdueMs)
       if (lost.length === 0) return
       await this.#add(rule, lost)
       counts.count(rule.name, 'requeued', lost.length)

@@ -7,7 +7,7 @@ import { createOperations } from '../operations/operations.ts'
 let stage: JobsStage
 beforeAll(async () => {
   stage = await jobsStage()
-  await stage.sql`create table effects (name text not null, number int not null)`
+  await stage.table('effects (name text not null, number int not null)')
 })
 afterAll(() => stage.close())
 

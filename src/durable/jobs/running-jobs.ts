@@ -158,7 +158,7 @@ export class RunningJobs {
     if (!this.#joined) {
       this.#joined = true
       this.#parts.groups
-        .group(jobsGroup, { mode: 'ordered', start: 'now', batchSize })
+        .systemGroup(jobsGroup, { mode: 'ordered', start: 'now', batchSize })
         .on('*', '*', this.#matching.handle)
     }
     const { target } = rule

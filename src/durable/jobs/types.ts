@@ -1,5 +1,6 @@
 import type { JobsConfig, Logger, RuleInput } from '../../platform/index.ts'
-import type { Groups, Handler } from '../groups/types.ts'
+import type { SystemGroups } from '../groups/groups.ts'
+import type { Handler } from '../groups/types.ts'
 import type { LogAccess } from '../log-access.ts'
 import type { ErasedPlace } from './forget-event.ts'
 import type { JobOutcome } from './job-counts.ts'
@@ -8,7 +9,7 @@ import type { ScheduledActs } from './schedules/scheduler.ts'
 
 export interface JobsOptions {
   readonly log: LogAccess
-  readonly groups: Groups
+  readonly groups: SystemGroups
   /** Postgres. */
   readonly url: string
   /** Connections to Postgres for handlers. */

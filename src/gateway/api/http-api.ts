@@ -10,6 +10,7 @@ import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
 import { groups, pauseGroup, removeGroup, resumeGroup } from './groups.ts'
+import { pauseSchedule, resumeSchedule, rules, schedule, schedules, unschedule } from './jobs.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
 import { discardOutbox, outbox, retryOutbox } from './outbox.ts'
 import { append, broadcast, publish } from './publishing.ts'
@@ -57,6 +58,12 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   outbox,
   retry_outbox: retryOutbox,
   discard_outbox: discardOutbox,
+  rules,
+  schedules,
+  schedule,
+  unschedule,
+  pause_schedule: pauseSchedule,
+  resume_schedule: resumeSchedule,
   groups,
   pause_group: pauseGroup,
   resume_group: resumeGroup,
