@@ -40,7 +40,7 @@ phone.disconnect()
 // A week later, on the laptop: what was never acknowledged comes again, then everything new.
 await hf.append(name, 'Said', { text: 'never mind' })
 const laptop = await device()
-const { lag } = await laptop.channel(name).cursor('read').state()
+const { lag } = await laptop.channel(name).cursor('read').position()
 console.log(lag, 'unread')
 await new Promise<void>(resolve => {
   laptop.channel(name).subscribe({

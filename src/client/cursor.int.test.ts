@@ -133,7 +133,7 @@ describe('a subscription from a cursor', () => {
     cursor.ack({ epoch: 'epoch-1', offset: 2 })
     await cursor.flush()
     expect(cursor.acknowledged).toEqual({ epoch: 'epoch-1', offset: 2 })
-    expect(await cursor.state()).toMatchObject({ offset: 2, epoch: 'epoch-1', head: 4, lag: 2 })
+    expect(await cursor.position()).toMatchObject({ offset: 2, epoch: 'epoch-1', head: 4, lag: 2 })
     subscription.unsubscribe()
     const again = follow({ ack: 'manual' })
     await again.seen(4)

@@ -6,7 +6,7 @@ import type { Place } from './follower.ts'
 import type { Report } from './report.ts'
 
 /** Where a cursor stands, by the server. */
-export interface CursorState extends Place {
+export interface CursorPosition extends Place {
   /** The offset of the channel's last event. */
   readonly head: number
   /** How many events are still to come. */
@@ -38,7 +38,7 @@ export interface Cursor {
    */
   flush(): Promise<void>
   /** Asks the server: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
-  state(): Promise<CursorState>
+  position(): Promise<CursorPosition>
 }
 
 export interface CursorsParts {
@@ -51,8 +51,8 @@ export interface CursorsParts {
 
 /** A cursor as a subscription from it needs it. */
 export interface OwnCursor extends Cursor {
-  /** `state` with a channel token, for who is not subscribed yet. */
-  read(token: string | undefined): Promise<CursorState>
+  /** `position` with a channel token, for who is not subscribed yet. */
+  read(token: string | undefined): Promise<CursorPosition>
   /** An ack that is tried once, at once. */
   put(place: Place, token: string | undefined): Promise<Place>
   /** Whether this place is acknowledged, be it on its way or at the server. */
@@ -79,7 +79,7 @@ export class Cursors {
       },
       ack: upTo => acks.ack(placeOf(upTo)),
       flush: () => acks.flush(),
-      state: () => call('holdfast.cursor', { channel, cursor: name }),
+      position: () => call('holdfast.cursor', { channel, cursor: name }),
       read: token => call('holdfast.cursor', { channel, cursor: name, token }),
       put: (place, token) => call('holdfast.ack', { channel, cursor: name, ...place, token }),
       covers: place => acks.covers(place),

@@ -146,7 +146,7 @@ describe('the cursor of a user with two devices on two nodes', () => {
     await until('all have come', () => later.at(-1) === 8)
     expect(later).toEqual([4, 5, 6, 7, 8])
     await until('all are acknowledged', async () => (await keptAt(channel, 'dora')) === 8)
-    const state = await tablet.channel(channel).cursor('inbox').state()
+    const state = await tablet.channel(channel).cursor('inbox').position()
     expect(state).toMatchObject({ offset: 8, head: 8, lag: 0 })
     expect(Date.now() - (state.moved ?? 0)).toBeLessThan(60_000)
   })

@@ -20,7 +20,10 @@ export function ack(session: SessionContext, command: RpcCommand, pending: Pendi
   })
 }
 
-/** `holdfast.cursor`: where it stands, where its channel does, and how many events are between; without `moved` it was never acknowledged. */
+/**
+ * `holdfast.cursor`: where it stands, where its channel does, and how many events are between. Without `moved` it was
+ * never acknowledged.
+ */
 export function cursor(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
   const request = parseCursor(command.data)
   const { channel, cursor: name } = request
