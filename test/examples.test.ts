@@ -37,6 +37,11 @@ const printed: Record<string, string[]> = {
     'receipt 2 for ben',
     'receipt 3 for anna',
   ],
+  'outbox-in-a-transaction.ts': [
+    'not placed: example_orders_cents_check',
+    '1 OrderPlaced { cents: 4200 }',
+    '2 OrderPlaced { cents: 990 }',
+  ],
   'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
   'webhook-receiver.ts': ['OrderPlaced order:7 { lines: 2 }', 'it comes again, and was taken already'],
