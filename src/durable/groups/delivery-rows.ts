@@ -1,6 +1,7 @@
 import type { StoredEvent } from '../../domain/index.ts'
 import type { Sql, Transaction } from '../../platform/index.ts'
 import { intArray, textArray } from '../ledger/array-literal.ts'
+import type { Failure } from './failure.ts'
 
 /** A partition as one member holds it: every settlement is refused where the epoch or the fence is not this any more. */
 export interface Place {
@@ -27,6 +28,18 @@ export interface NewRow {
   readonly attempts: number
   readonly reason: string | null
   readonly dueInMs: number
+}
+
+/** An event that waits behind another of its channel. */
+export function waitingRow(event: StoredEvent): NewRow {
+  return { event, state: 'waiting', attempts: 0, reason: null, dueInMs: 0 }
+}
+
+/** How an attempt that is not done leaves its event. */
+export function failedRow(attempts: number, failure: Failure): Omit<NewRow, 'event'> {
+  const { reason } = failure
+  if (failure.kind === 'park') return { state: 'parked', attempts, reason, dueInMs: 0 }
+  return { state: 'retrying', attempts, reason, dueInMs: Math.ceil(failure.afterMs) }
 }
 
 /** Statements that go out together; each is under way when it is returned. */

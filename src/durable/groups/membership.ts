@@ -1,4 +1,5 @@
 import type { Logger } from '../../platform/index.ts'
+import { within } from '../mirror/deadline.ts'
 import type { GroupStore } from './group-store.ts'
 import type { Runner } from './runner.ts'
 
@@ -13,6 +14,8 @@ export interface MembershipParts {
 
 const mostBetweenTicksMs = 1_000
 const ticksPerLease = 4
+/** A process that stops does not wait for a database that hangs. */
+const farewellMs = 2_000
 /** So often at most, whatever there is to tell. */
 const leastBetweenTicksMs = 50
 
@@ -49,14 +52,13 @@ export class Membership {
   async leave(): Promise<void> {
     const ended = this.#ended
     this.#end()
-    await this.#running
     if (ended) return
     const { store, group, member, logger } = this.#parts
-    await store
-      .leave(group, member.id)
-      .catch(error =>
-        logger.warn({ err: error }, 'could not leave the group: its partitions wait for the lease'),
-      )
+    // A tick that is under way could make it a member again.
+    const farewell = Promise.resolve(this.#running).then(() => store.leave(group, member.id))
+    await within(farewell, farewellMs, 'leaving the group').catch(error =>
+      logger.warn({ err: error }, 'could not leave the group: its partitions wait for the lease'),
+    )
   }
 
   #schedule(ms: number): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { PartitionWork } from './partition-work.ts'
 import type { HeldPartition, Runner, RunnerParts, Tick } from './runner.ts'
 import { Slots } from './slots.ts'
@@ -12,6 +13,9 @@ interface Held {
 
 /** Between two lines that say the same. */
 const complainMs = 10_000
+
+/** For aborted work to let go of its connections. */
+const afterAbortMs = 300
 
 /** Works through the partitions that this member holds, several at a time, each in the order of its events. */
 export function createOrderedRunner(parts: RunnerParts): Runner {
@@ -67,11 +71,15 @@ class OrderedRunner implements Runner {
     this.#closing = true
     const all = [...this.#held.values()]
     for (const { work } of all) work.finish()
-    const late = setTimeout(() => {
+    const late = new AbortController()
+    const lose = delay(withinMs, undefined, { signal: late.signal }).then(() => {
       for (const { work } of all) work.lose()
-    }, withinMs)
-    await Promise.all(all.map(({ ended }) => ended))
-    clearTimeout(late)
+      // A settlement that Postgres does not answer is not waited for: its fate is the database's.
+      return delay(afterAbortMs, undefined, { signal: late.signal })
+    })
+    await Promise.race([Promise.all(all.map(({ ended }) => ended)), lose])
+    late.abort()
+    lose.catch(() => undefined)
     this.#held.clear()
   }
 
