@@ -40,26 +40,35 @@ BEGIN
       current_setting('transaction_isolation'), current_setting('synchronous_commit') USING ERRCODE = 'HF002';
   END IF;
 
-  -- The epoch and the heads from one snapshot.
+  -- The epoch and the heads from one snapshot. A head is looked for once for each channel.
   SELECT l.epoch,
-         array_agg(CASE WHEN t.epoch NOT IN ('', l.epoch) THEN 'e' WHEN t.offset > h.head THEN 'a' ELSE 'm' END
+         array_agg(CASE WHEN t.epoch NOT IN ('', l.epoch) THEN 'e' WHEN t.offset > t.head THEN 'a' ELSE 'm' END
                    ORDER BY t.n),
-         array_agg(h.head ORDER BY t.n),
-         array_agg(DISTINCT hashtext(t.user)) FILTER (WHERE t.epoch IN ('', l.epoch) AND t.offset <= h.head
+         array_agg(t.head ORDER BY t.n),
+         array_agg(DISTINCT hashtext(t.user)) FILTER (WHERE t.epoch IN ('', l.epoch) AND t.offset <= t.head
            AND NOT EXISTS (SELECT FROM holdfast.cursors AS c
                            WHERE c.partition = t.partition AND c.channel = t.channel
                              AND c.user = t.user AND c.name = t.name))
   INTO v_epoch, v_outcomes, v_heads, v_new_users
   FROM holdfast.ledger AS l
-  CROSS JOIN unnest(p_partitions, p_channels, p_users, p_names, p_offsets, p_epochs)
-             WITH ORDINALITY AS t (partition, channel, "user", name, "offset", epoch, n)
-  CROSS JOIN LATERAL (
-    SELECT greatest(
-      (SELECT e.offset FROM holdfast.events AS e
-       WHERE e.partition = t.partition AND e.channel = t.channel ORDER BY e.offset DESC LIMIT 1),
-      (SELECT f.head FROM holdfast.channel_floor AS f
-       WHERE f.partition = t.partition AND f.channel = t.channel), 0) AS head
-  ) AS h
+  CROSS JOIN (
+    SELECT n, partition, channel, "user", name, "offset", epoch,
+           first_value(head_at_first) OVER (PARTITION BY partition, channel ORDER BY n) AS head
+    FROM (
+      SELECT a.*, CASE WHEN a.nth = 1 THEN greatest(
+               (SELECT e.offset FROM holdfast.events AS e
+                WHERE e.partition = a.partition AND e.channel = a.channel ORDER BY e.offset DESC LIMIT 1),
+               (SELECT f.head FROM holdfast.channel_floor AS f
+                WHERE f.partition = a.partition AND f.channel = a.channel), 0)
+             END AS head_at_first
+      FROM (
+        SELECT *, row_number() OVER (PARTITION BY partition, channel ORDER BY n) AS nth
+        FROM unnest(p_partitions, p_channels, p_users, p_names, p_offsets, p_epochs)
+             WITH ORDINALITY AS u (partition, channel, "user", name, "offset", epoch, n)
+      ) AS a
+      OFFSET 0 -- Else the look-ups become part of the window's function, which repeats them.
+    ) AS looked_up
+  ) AS t
   WHERE l.singleton
   GROUP BY l.epoch;
 
