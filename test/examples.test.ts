@@ -30,6 +30,14 @@ const printed: Record<string, string[]> = {
     "laptop 4 { text: 'never mind' }",
   ],
   'hello.ts': ['anna says {"text":"hello"}'],
+  'own-consumer-group.ts': [
+    'payment 1, attempt 1',
+    'payment 2, attempt 2',
+    'payment 3, attempt 1',
+    '600 cents',
+    'payment 4, attempt 1',
+    '1000 cents',
+  ],
   'park-and-redrive.ts': [
     'receipt 1 for anna',
     '2 is parked (no such account: ben), and 1 waits behind it',
