@@ -71,7 +71,6 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
     log: {
       ledger,
       redis: redis && mirrors && bus && { log: redis, mirrors, bus },
-      forgetPages: channel => pages.forget(channel),
       nodeId: node,
       logger,
     },

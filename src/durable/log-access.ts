@@ -11,11 +11,6 @@ export interface LogAccess {
   readonly redis:
     | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: PubSub }
     | undefined
-  /**
-   * Reads of the channel's past begin anew on this node. To be called where an event has been erased; pages read
-   * before it are otherwise handed on for up to five seconds.
-   */
-  forgetPages(channel: string): void
   readonly nodeId: string
   readonly logger: Logger
 }

@@ -34,7 +34,8 @@ export interface SharedPagesBounds {
 }
 
 /**
- * As long as sessions that came at the same moment take to ask for the same; a page is about half a megabyte at most.
+ * About as long as a storm of sessions that want the same takes. Events do not change but by erasure, and what was read
+ * before one is handed on no longer than this: erasure counts on it.
  */
 const defaults: SharedPagesBounds = { maxBytes: 16 * 1_048_576, lifeMs: 5_000 }
 /** What a small page costs beside its bytes. */
