@@ -38,17 +38,17 @@ const printed: Record<string, string[]> = {
     'payment 4, attempt 1',
     '1000 cents',
   ],
+  'outbox-in-a-transaction.ts': [
+    'not placed: example_orders_cents_check',
+    '1 OrderPlaced { cents: 4200 }',
+    '2 OrderPlaced { cents: 990 }',
+  ],
   'park-and-redrive.ts': [
     'receipt 1 for anna',
     '2 is parked (no such account: ben), and 1 waits behind it',
     '1 redriven',
     'receipt 2 for ben',
     'receipt 3 for anna',
-  ],
-  'outbox-in-a-transaction.ts': [
-    'not placed: example_orders_cents_check',
-    '1 OrderPlaced { cents: 4200 }',
-    '2 OrderPlaced { cents: 990 }',
   ],
   'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
