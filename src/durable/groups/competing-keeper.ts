@@ -5,7 +5,7 @@ import { members, raiseFloors, readUnsettled, type Unsettled } from './competing
 import type { GroupStream, LogPlace } from './competing-stream.ts'
 import type { GroupStore } from './group-store.ts'
 import type { News } from './news.ts'
-import type { HeldPartition } from './runner.ts'
+import type { HeldPartition } from './tick.ts'
 
 export interface KeeperParts {
   readonly group: string
@@ -55,7 +55,7 @@ export class Keeper {
   }
 
   get partitions(): readonly number[] {
-    return [...this.#kept.keys()]
+    return [...this.#kept.keys()].sort((a, b) => a - b)
   }
 
   /** Whether something that is kept is not settled. */

@@ -1,9 +1,9 @@
 import type { Logger, Transaction } from '../../platform/index.ts'
 import type { Statements } from './delivery-rows.ts'
 import type { Failure } from './failure.ts'
-import { sqlState } from './group-store.ts'
 import type { TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
+import { sqlState } from './sql-state.ts'
 import type { Turns } from './turn.ts'
 
 /** How items are claimed and settled. */

@@ -4,7 +4,8 @@ import { Intake } from './competing-intake.ts'
 import { Keeper } from './competing-keeper.ts'
 import { GroupStream } from './competing-stream.ts'
 import { CompetingWork } from './competing-work.ts'
-import type { Runner, RunnerParts, Tick } from './runner.ts'
+import type { Runner, RunnerParts } from './runner.ts'
+import type { Tick } from './tick.ts'
 
 /** How often a process looks after the group while something is not settled, and otherwise. */
 const busyMs = 250

@@ -11,7 +11,8 @@ import {
   type Place,
   type Statements,
 } from './delivery-rows.ts'
-import type { Tick } from './runner.ts'
+import { sqlState } from './sql-state.ts'
+import type { Tick } from './tick.ts'
 
 /** Longer than any of these statements takes; a lease is longer still, or is lost with the database's answer. */
 const answerMs = 4_500
@@ -162,11 +163,4 @@ export class GroupStore {
       throw error
     }
   }
-}
-
-/** The code that Postgres gave, also where the driver's error is the cause of one of ours. */
-export function sqlState(error: unknown): string {
-  if (error instanceof HoldfastError) return error.cause === undefined ? '' : sqlState(error.cause)
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : ''
 }

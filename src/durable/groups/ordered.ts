@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { PartitionWork } from './partition-work.ts'
-import type { HeldPartition, Runner, RunnerParts, Tick } from './runner.ts'
+import type { Runner, RunnerParts } from './runner.ts'
 import { Slots } from './slots.ts'
+import type { HeldPartition, Tick } from './tick.ts'
 
 interface Held {
   readonly work: PartitionWork

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { OpenCounts } from './group-store.ts'
 import { PartitionProgress, type ProgressParts } from './partition-progress.ts'
-import type { HeldPartition, RunnerParts } from './runner.ts'
+import type { RunnerParts } from './runner.ts'
 import type { Slots } from './slots.ts'
+import type { HeldPartition } from './tick.ts'
 
 export interface PartitionParts extends RunnerParts, Pick<ProgressParts, 'onSuppressed'> {
   /** Turns of the group that may be under way at a time in this process. */

@@ -5,25 +5,8 @@ import type { LogReader } from './log-reader.ts'
 import type { News } from './news.ts'
 import type { Routes } from './routes.ts'
 import type { GroupSettings } from './settings.ts'
+import type { Tick } from './tick.ts'
 import type { Turns } from './turn.ts'
-
-/** A partition that this member holds the lease of. */
-export interface HeldPartition {
-  readonly partition: number
-  readonly epoch: string
-  /** The checkpoint, or the floor of a competing group, at the moment of the tick. */
-  readonly position: number
-  /** Another number than before: it was somebody else's in between, and what was known of it means nothing. */
-  readonly fence: number
-  /** Another member has too few: finish what is in hand, and let go. */
-  readonly surplus: boolean
-}
-
-export interface Tick {
-  readonly held: readonly HeldPartition[]
-  /** Take up nothing new, and leave everything where it is. */
-  readonly paused: boolean
-}
 
 /** What works for one group in this process, on the partitions that membership gives it. Nothing here rejects. */
 export interface Runner {

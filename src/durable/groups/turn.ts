@@ -2,9 +2,9 @@ import { type Logger, type Sql, type Transaction, transaction } from '../../plat
 import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf } from './failure.ts'
-import { sqlState } from './group-store.ts'
 import { callHandler, type TurnItem, Unfinished } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
+import { sqlState } from './sql-state.ts'
 
 /** Some events that share a transaction with their settlement. */
 export interface TurnWork {

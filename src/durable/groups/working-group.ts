@@ -1,8 +1,9 @@
 import type { Logger } from '../../platform/index.ts'
 import { Membership, type MembershipParts } from './membership.ts'
 import { Routes } from './routes.ts'
-import type { Runner, RunnerParts, Tick } from './runner.ts'
+import type { Runner, RunnerParts } from './runner.ts'
 import type { GroupSettings } from './settings.ts'
+import type { Tick } from './tick.ts'
 import type { Group, GroupStatus, Handler } from './types.ts'
 
 /** What all groups of a process share. */
