@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
+import type { StandardSchemaV1 } from '../contract/index.ts'
 import {
   type Client,
   type ClientOptions,
@@ -13,6 +14,9 @@ import {
 } from './index.ts'
 
 const channel = 'order:7'
+const counted: StandardSchemaV1<{ n: number }> = {
+  '~standard': { version: 1, vendor: 'test', validate: value => ({ value: value as { n: number } }) },
+}
 const dense = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 const turns = async (n: number) => {
   for (let i = 0; i < n; i++) await new Promise(resolve => setImmediate(resolve))
@@ -100,6 +104,14 @@ describe('a replay', () => {
     script.pageSize = 7
     record(100)
     expect(await all(options)).toEqual({ offsets: expected, error: undefined })
+  })
+
+  it('knows its events’ types from the contract', () => {
+    const contract = { 'order:{id}': { Counted: counted } }
+    const { replay } = createClient<typeof contract>(node.url).channel('order:7')
+    type Event = ReturnType<typeof replay> extends AsyncIterable<infer E> ? E : never
+    expectTypeOf<Event['type']>().toEqualTypeOf<'Counted'>()
+    expectTypeOf<Event['data']>().toEqualTypeOf<{ n: number }>()
   })
 
   it('of an empty channel is over at once', async () => {
