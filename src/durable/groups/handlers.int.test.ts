@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { append, dense } from '../../../test/support/durable-nodes.ts'
@@ -255,6 +256,37 @@ describe('declaring a group', () => {
     expect(rows).toEqual([{ namespaces: null }])
     await groups.close(0)
   })
+})
+
+it('needs no more than the role of a node', async () => {
+  const group = fresh()
+  const { sql, url } = stage.database
+  const login = `groups_${randomBytes(4).toString('hex')}`
+  await sql.unsafe(`create role ${login} login password 'secret' in role holdfast_runtime`)
+  await sql.unsafe(`grant insert on public.effects to ${login}`)
+  const mine = new URL(url)
+  Object.assign(mine, { username: login, password: 'secret' })
+  const groups = stage.worker({ url: mine.href })
+  groups
+    .group(group, { start: 'now', maxAttempts: 2, retryMs: { first: 5, most: 5 } })
+    .on(`${group}:*`, '*', async ({ offset }, context) => {
+      await record(group, offset, context)
+      if (offset === 2) throw new Error('no')
+    })
+  await groups.work()
+  await append(stage.a, `${group}:1`, 3)
+  await until(
+    'one waits',
+    async () => (await openDeliveries(stage.database, group)).at(-1)?.state === 'waiting',
+  )
+  await until(
+    'one is parked',
+    async () => (await openDeliveries(stage.database, group))[0]?.state === 'parked',
+  )
+  expect(await offsets(group)).toEqual([1])
+  await groups.close(1_000)
+  await sql.unsafe(`drop owned by ${login}`)
+  await sql.unsafe(`drop role ${login}`)
 })
 
 it('stops a partition in which too much is owed, and goes on when some of it is settled', async () => {
