@@ -1,11 +1,9 @@
-import {
-  createDurableTier,
-  createGroups,
-  createPostgresLedger,
-  type Handler,
-  park,
-  retry,
-} from '../../src/durable/index.ts'
+// Not through the room's door: it would load everything, and these processes are started again and again.
+import { createDurableTier } from '../../src/durable/durable-tier.ts'
+import { createGroups } from '../../src/durable/groups/groups.ts'
+import { park, retry } from '../../src/durable/groups/outcome.ts'
+import type { Handler } from '../../src/durable/groups/types.ts'
+import { createPostgresLedger } from '../../src/durable/ledger/postgres-ledger.ts'
 import { createLogger } from '../../src/platform/index.ts'
 
 /** What a worker process is told on its command line. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
@@ -27,7 +28,7 @@ const leaseMs = 2_000
  * is read from it and some is trimmed before. */
 const before = 20_000
 const ahead = 2_500
-const mishaps = { flush: 20, kill: 14, freeze: 4 }
+const mishaps = { flush: 20, kill: 14, freeze: 4, evict: 12 }
 const groups = ['ordered', 'competing']
 const limitMs = 300_000
 
@@ -123,15 +124,26 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
         await operations.deliveries.redrive({ ids: parked.map(row => row.id) }, { actor: 'the test' })
     }
     const thaws: Promise<void>[] = []
-    const done: Record<Mishap, number> = { flush: 0, kill: 0, freeze: 0 }
+    const done: Record<Mishap, number> = { flush: 0, kill: 0, freeze: 0, evict: 0 }
     const happen: Record<Mishap, () => Promise<unknown>> = {
       flush: () => redis.flushall(),
       async kill() {
         await pick(crew.alive).kill()
         crew.start()
       },
+      // Others are given its partitions, while it works on and does not know.
+      async evict() {
+        const members = await sql<{ member: string }[]>`
+          select distinct member from holdfast.group_members order by member`
+        if (members.length > 0)
+          await sql`delete from holdfast.group_members where member = ${pick(members).member}`
+      },
       async freeze() {
-        thaws.push(pick(crew.alive.filter(worker => !worker.frozen)).freeze(leaseMs * 1.6))
+        const awake = await until('a worker is awake', () => {
+          const some = crew.alive.filter(worker => !worker.frozen)
+          return some.length > 0 && some
+        })
+        thaws.push(pick(awake).freeze(leaseMs * 1.6))
       },
     }
     const plan = Object.entries(mishaps)
@@ -149,6 +161,8 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
     await until(
       'everything is settled',
       async () => {
+        // The machine is needed for something else than being asked.
+        await delay(100)
         const [ordered = 0, competing = 0] = await settled()
         while (plan[0] && plan[0].at <= ordered + competing) {
           const { what } = plan.shift() as (typeof plan)[number]
@@ -170,7 +184,8 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
     console.log(
       `groups-chaos: seed ${seed}: ${total} events through two groups in ${seconds.toFixed(1)} s, ` +
         `${Math.round((2 * total) / seconds)} effects per second; ${done.kill} workers killed, ${done.freeze} frozen for ` +
-        `longer than their lease, Redis wiped ${done.flush} times; ${crew.suppressed} duplicates suppressed`,
+        `longer than their lease, ${done.evict} put out of their groups, Redis wiped ${done.flush} times; ` +
+        `${crew.suppressed} duplicates suppressed`,
     )
     expect(done).toEqual(mishaps)
     expect(crew.deaths).toEqual([])
