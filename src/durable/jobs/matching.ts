@@ -37,7 +37,7 @@ export class Matching {
     const rules = await this.#rulesOf(context, event.partition)
     const applying = rules.filter(rule => isAfter(rule, event) && this.#matcher(rule)(event))
     if (applying.length === 0) return
-    await owe(
+    owe(
       context.tx,
       applying.map(rule => rule.name),
       event,
