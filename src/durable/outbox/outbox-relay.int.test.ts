@@ -311,6 +311,23 @@ test('another epoch of the ledger is found, and the relay goes on in it', async 
   expect(await append(nodes.a, channel, 1)).toEqual([3])
 })
 
+test('a relay whose Postgres hangs can be stopped, and another one goes on', async () => {
+  const channel = newChannel()
+  const proxy = await tcpProxy(nodes.database.url)
+  const stuck = relay(nodes.a, { url: proxy.through(nodes.database.url) })
+  await app.begin(async tx => {
+    await tx`select pg_advisory_xact_lock(1212566596, ${nodes.bare.partitionOf(channel)})`
+    await publish(app, channel, 1)
+    await until('its batch is at the database', relayWaits)
+    proxy.freeze()
+    await publish(app, channel, 2)
+    await stuck.stop()
+  })
+  relay(nodes.b)
+  await until('the other one is at it', async () => (await recorded(channel)).length === 2)
+  await proxy.close()
+})
+
 test('it works as the runtime role', async () => {
   const login = `node_${newEventId().replaceAll('-', '')}`
   await nodes.database.sql.unsafe(`create role ${login} login password 'secret' in role holdfast_runtime`)

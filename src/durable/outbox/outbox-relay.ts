@@ -25,9 +25,10 @@ export interface OutboxRelay {
 }
 
 /**
- * How a turn ended: there may be more at once, what was read is done, nothing was there, or another relay is at it.
+ * How a turn ended: there may be more at once, what was read is done, nothing was there, another relay is at it, or some
+ * was left because a check could not tell.
  */
-type Turn = 'more' | 'done' | 'empty' | 'elsewhere'
+type Turn = 'more' | 'done' | 'empty' | 'elsewhere' | 'postponed'
 
 const shortestPauseMs = 20
 const failurePauseMs = { first: 100, most: 5_000 }
@@ -35,6 +36,8 @@ const failurePauseMs = { first: 100, most: 5_000 }
 const timeouts = { statementMs: 10_000, answerMs: 10_500 }
 /** A Postgres that hangs must not keep the process: what the batch in hand did is as unknown as after a kill. */
 const stopPatienceMs = 3_000
+/** Refusals that follow on each other faster are not told again. */
+const quietMs = 60_000
 
 /**
  * Moves what applications have committed to the outbox into the ledger: at once after work, else every 20 to `idleMs`
@@ -63,9 +66,10 @@ class Relay {
   readonly #pool: AnsweringPool
   /** Its own: the ledger takes what its appender knows as what its listeners have heard. */
   readonly #heads = new KnownHeads()
-  readonly #start = new ScanStart()
+  #start = new ScanStart()
   #epoch: string
   #failing: string | undefined
+  #quietUntil = 0
 
   constructor(options: OutboxRelayOptions) {
     this.#options = options
@@ -86,8 +90,9 @@ class Relay {
     let pauseMs = shortestPauseMs
     while (!signal.aborted) {
       try {
-        pauseMs = this.#pauseAfter(await this.#turn(), pauseMs)
-        this.#wentWell()
+        const turn = await this.#turn()
+        pauseMs = this.#pauseAfter(turn, pauseMs)
+        if (turn !== 'postponed') this.#wentWell()
       } catch (error) {
         const { first, most } = failurePauseMs
         pauseMs = Math.min(Math.max(2 * pauseMs, first), most)
@@ -116,6 +121,7 @@ class Relay {
         'LEDGER_BEHIND',
         'the mirror is ahead of the ledger; an operator has to look at it',
       )
+    this.#noticeEpoch()
     const rows = await this.#pool.run(async sql =>
       readVisible(sql, await this.#start.from(sql, performance.now())),
     )
@@ -124,7 +130,10 @@ class Relay {
     const { partitions } = tier.log.ledger
     const { fit, unfit, postponed } = await checkRows(rows, { namespaces, partitions, check })
     const moved = fit.length + unfit.length > 0 ? await this.#move(fit, unfit) : 0
-    if (postponed) throw postponed
+    if (postponed) {
+      this.#failed(postponed)
+      return 'postponed'
+    }
     if (moved === 0) return 'elsewhere'
     return rows.length === batchLimits.events ? 'more' : 'done'
   }
@@ -146,10 +155,7 @@ class Relay {
   }
 
   async #relay(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<number> {
-    const { tier, logger } = this.#options
-    const { ledger } = tier.log
-    if (ledger.epoch !== this.#epoch) this.#heads.forget()
-    this.#epoch = ledger.epoch
+    const { ledger } = this.#options.tier.log
     const epoch = this.#epoch
     // Where the answer is lost, the rows are there at the next look or they are not, and then the sweeper announces them.
     const results = await this.#pool.run(sql => relayRows(sql, epoch, { fit, unfit }, this.#heads))
@@ -162,14 +168,28 @@ class Relay {
     this.#heads.learn(stored)
     if (ledger.epoch === epoch) ledger.announce(stored)
     const collided = outcomes.filter(outcome => outcome.kind === 'refused')
-    const refused = unfit.length + collided.length
-    if (refused > 0) {
-      logger.warn(
-        { refused, reason: (unfit[0] ?? collided[0])?.reason },
-        'events in the outbox cannot be recorded: see "holdfast outbox refused"',
-      )
-    }
+    if (unfit.length + collided.length > 0) this.#refused([...unfit, ...collided])
     return outcomes.length + unfit.length
+  }
+
+  /** The ids of a database that was restored may begin again, and so may its positions. */
+  #noticeEpoch(): void {
+    const { epoch } = this.#options.tier.log.ledger
+    if (epoch === this.#epoch) return
+    this.#epoch = epoch
+    this.#heads.forget()
+    this.#start = new ScanStart()
+  }
+
+  /** One line for a flood: how many there are, the operations and the metrics say. */
+  #refused(rows: readonly { readonly reason: string }[]): void {
+    const now = performance.now()
+    const level = now < this.#quietUntil ? 'debug' : 'warn'
+    this.#quietUntil = now + quietMs
+    this.#options.logger[level](
+      { refused: rows.length, reason: rows[0]?.reason },
+      'events in the outbox cannot be recorded: see "holdfast outbox refused"',
+    )
   }
 
   #wentWell(): void {
