@@ -20,7 +20,7 @@ const printed: Record<string, string[]> = {
     "{ for: 'anna', of: { sku: 'chair' }, cents: 4200 }",
     "{ headline: 'from the server' }",
   ],
-  'contract.ts': ['bad request: order:*: PaymentCaptured at cents: *', '1 line', '16800 cents'],
+  'contract.ts': ['bad request: PaymentCaptured at cents: *', '1 line', '16800 cents'],
   'cursor-and-ack.ts': [
     "phone 1 { text: 'hello' }",
     "phone 2 { text: 'are you there?' }",
@@ -64,7 +64,7 @@ describe('every example', () => {
 
   it('is on the list here, and has fewer than 60 lines', async () => {
     const files = globSync('*.ts', { cwd: folder })
-    expect(files.sort()).toEqual(Object.keys(printed))
+    expect(files.sort()).toEqual(Object.keys(printed).sort())
     for (const file of files) {
       const lines = (await readFile(folder + file, 'utf8')).trimEnd().split('\n')
       expect(lines.length, file).toBeLessThan(60)
