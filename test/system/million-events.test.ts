@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 
 const million = 1_000_000
 /** As much as brings a young process to its working size: compiled code, grown heap, open connections. */
-const warmUp = 60_000
+const warmUp = 150_000
 /** Of the events, for the client that pages: it asks for 300 at a time. */
 const pagedPart = 0.2
 const cap = 10_000
