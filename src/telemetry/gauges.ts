@@ -29,7 +29,10 @@ export function createMetrics(onError: (error: unknown) => void): Metrics {
     prometheus,
     gauges(names, read) {
       const observables = new Map(
-        names.map(({ name, unit, description }) => [name, meter.createObservableGauge(name, { unit, description })]),
+        names.map(({ name, unit, description }) => [
+          name,
+          meter.createObservableGauge(name, { unit, description }),
+        ]),
       )
       meter.addBatchObservableCallback(
         async result => {

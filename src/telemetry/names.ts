@@ -15,7 +15,8 @@ export const metrics = {
   cursorLag: {
     name: 'holdfast.cursor.lag',
     unit: '{event}',
-    description: 'Events after the cursor that is furthest behind its channel’s head, by `namespace` and `cursor`.',
+    description:
+      'Events after the cursor that is furthest behind its channel’s head, by `namespace` and `cursor`.',
   },
   groupLag: {
     name: 'holdfast.group.lag',
