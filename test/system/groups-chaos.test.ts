@@ -141,7 +141,7 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
       async freeze() {
         const awake = await until('a worker is awake', () => {
           const some = crew.alive.filter(worker => !worker.frozen)
-          return some.length > 0 && some
+          return some.length > 0 ? some : undefined
         })
         thaws.push(pick(awake).freeze(leaseMs * 1.6))
       },

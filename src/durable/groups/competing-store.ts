@@ -3,8 +3,11 @@ import type { Sql, Transaction } from '../../platform/index.ts'
 import { intArray } from '../ledger/array-literal.ts'
 import type { LogPlace } from './competing-stream.ts'
 
-/** How long another's transaction is waited for: it is nearly done, or hangs with its process. */
-const patienceMs = 500
+/**
+ * How long another's transaction is waited for: it is nearly done, or hangs with its process. With several it is worth
+ * while, because they are taken one by one else; then each is soon somebody else's.
+ */
+const patienceMs = { several: 500, one: 20 }
 
 /** What is not settled of a range of a partition. */
 export interface Unsettled {
@@ -27,9 +30,10 @@ export async function takePositions(
   { epoch, partition }: LogPlace,
   positions: readonly number[],
 ): Promise<ReadonlySet<number>> {
+  const ms = positions.length > 1 ? patienceMs.several : patienceMs.one
   const rows = await sql<{ position: number }[]>`
     select unnest(holdfast.take_positions(${group}, ${epoch}, ${partition},
-                  ${intArray(positions, one => one)}::bigint[], ${patienceMs})) as position`
+                  ${intArray(positions, one => one)}::bigint[], ${ms})) as position`
   return new Set(rows.map(row => row.position))
 }
 

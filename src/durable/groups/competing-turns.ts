@@ -6,6 +6,9 @@ import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
 import type { Turns } from './turn.ts'
 
+/** Postgres: a lock was not free in time. */
+const lockNotAvailable = '55P03'
+
 /** How items are claimed and settled. */
 export interface Manner {
   /** Claims items in the transaction of their effects, as its first statement; returns those that are one's own. */
@@ -22,8 +25,10 @@ export interface Handled {
   readonly ended: TurnItem[]
   /** Of those that ended: how many were somebody else's. */
   suppressed: number
-  /** Left where they are: Postgres could not settle them, or somebody else is at work on them. */
+  /** Left where they are: Postgres could not settle them, or the work was lost. */
   readonly left: TurnItem[]
+  /** Left to somebody else, who is at work on them. */
+  readonly busy: TurnItem[]
   /** In how many milliseconds the first of those is due that are owed again. */
   owedInMs: number
 }
@@ -46,7 +51,13 @@ export async function handleItems(
   manner: Manner,
   items: readonly TurnItem[],
 ): Promise<Handled> {
-  const handled: Handled = { ended: [], suppressed: 0, left: [], owedInMs: Number.POSITIVE_INFINITY }
+  const handled: Handled = {
+    ended: [],
+    suppressed: 0,
+    left: [],
+    busy: [],
+    owedInMs: Number.POSITIVE_INFINITY,
+  }
   const waiting: (readonly TurnItem[])[] = [items]
   for (let some = waiting.shift(); some; some = waiting.shift()) {
     if (some.length > 0) waiting.unshift(...(await handleSome(group, manner, some, handled)))
@@ -86,10 +97,13 @@ async function handleSome(
       return []
     }
     case 'unavailable':
-      // Somebody else is at work on one of them: the rest need not wait for that.
-      if (sqlState(result.error) === '55P03' && items.length > 1) return singly(items)
-      if (sqlState(result.error) !== '55P03')
-        logger.warn({ group: name, err: result.error }, 'could not settle events; they are tried again')
+      if (sqlState(result.error) === lockNotAvailable) {
+        // The others need not wait for it.
+        if (items.length > 1) return singly(items)
+        handled.busy.push(...items)
+        return []
+      }
+      logger.warn({ group: name, err: result.error }, 'could not settle events; they are tried again')
       break
     case 'lost':
     case 'aborted':

@@ -9,6 +9,9 @@ import { type Handled, handleItems, type Manner } from './competing-turns.ts'
 import type { TurnItem } from './handler-call.ts'
 import type { RunnerParts } from './runner.ts'
 
+/** How long an event is left to somebody else who is at work on it. */
+const busyMs = 3_000
+
 export interface WorkHooks {
   /** Something of this partition could not be settled or acknowledged. */
   readonly doubt: (partition: number) => void
@@ -141,19 +144,25 @@ export class CompetingWork {
   async #handleFresh(batch: Batch): Promise<void> {
     const { place, items } = batch
     const { store, name } = this.#parts
-    const { ended, left, suppressed } = await this.#handle(
+    const { ended, left, busy, suppressed } = await this.#handle(
       place.epoch,
       freshManner(store, name, place),
       items,
     )
     this.#suppressed += suppressed
-    if (left.length > 0) this.#hooks.doubt(place.partition)
     await this.#acknowledge(
       place,
       ended.map(({ event }) => event.position),
     )
-    // Only now: one's own pending list has them until they are acknowledged.
+    // Only now: until they are acknowledged, one's own pending list has them.
+    this.#release({ place, items: [...ended, ...left] }, left.length > 0)
+    if (busy.length > 0) setTimeout(() => this.#release({ place, items: busy }, true), busyMs).unref()
+  }
+
+  /** What is not settled is looked for again, which must not find it held. */
+  #release(batch: Batch, again: boolean): void {
     this.#backlog.release(batch)
+    if (again) this.#hooks.doubt(batch.place.partition)
   }
 
   async #handle(epoch: string, manner: Manner, items: readonly TurnItem[]): Promise<Handled> {

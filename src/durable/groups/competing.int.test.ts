@@ -111,11 +111,11 @@ async function deliveries(): Promise<{ state: string; attempts: number; reason: 
 describe('a competing group', () => {
   it('gives every event its effect once, whichever of its workers takes it', async () => {
     const slow: Handler = () => delay(5)
-    await appendAll(20)
+    await appendAll(10)
     await worker('one', { after: slow })
     await worker('two', { tier: nodes.b, after: slow })
     await appendAll(20)
-    await allOnce(40)
+    await allOnce(30)
     const workers = new Set((await effects()).map(effect => effect.worker))
     expect(workers).toEqual(new Set(['one', 'two']))
   })
@@ -142,7 +142,8 @@ describe('a competing group', () => {
     await sql`update holdfast.groups set paused = true where name = ${group}`
     await until('it has heard of it', () => open[0]?.status()[0]?.paused)
     await appendAll(2)
-    await delay(1_500)
+    // Longer than it takes to look for what no news has told of.
+    await delay(1_100)
     expect(await effects()).toHaveLength(channels.length * 2)
     await sql`update holdfast.groups set paused = false where name = ${group}`
     await allOnce(4)
@@ -164,11 +165,11 @@ describe('when Redis forgets', () => {
   it('handles everything once although all is wiped, again and again', async () => {
     await worker('one', { after: () => delay(2) })
     await worker('two', { tier: nodes.b, after: () => delay(2) })
-    for (let round = 0; round < 6; round++) {
-      await appendAll(15, round % 2 ? nodes.a : nodes.b)
+    for (let round = 0; round < 5; round++) {
+      await appendAll(10, round % 2 ? nodes.a : nodes.b)
       await nodes.redis.flushall()
     }
-    await allOnce(90)
+    await allOnce(50)
   })
 
   it('does not handle again what it hands out again', async () => {
@@ -316,6 +317,29 @@ describe('what was handed out and not settled', () => {
     return pending
   }
 
+  it('is left to a worker that hangs while it has taken it, is nobody’s hindrance, and is done when that one is gone', async () => {
+    const { sql } = nodes.database
+    const partition = nodes.bare.partitionOf('order:0')
+    await append(nodes.b, 'order:0', 12)
+    const hangs = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    await sql`select holdfast.declare_group(${group}, 'competing', null, 'beginning')`
+    const hanging = sql.begin(async tx => {
+      await tx`
+        select holdfast.take_positions(${group}, ${nodes.epoch}, ${partition}, '{3,4}'::bigint[], 1000)`
+      begun.resolve()
+      await hangs.promise
+      throw new Error('killed')
+    })
+    hanging.catch(() => undefined)
+    await begun.promise
+    await worker('one')
+    await until('the others are done', async () => (await effects()).length === 10)
+    hangs.resolve()
+    await expect(hanging).rejects.toThrow('killed')
+    await allOnce(12, ['order:0'])
+  })
+
   it('is found in one’s own pending list after an answer was lost', async () => {
     const proxy = await tcpProxy(nodes.redisUrl)
     proxies.push(proxy)
@@ -438,7 +462,11 @@ describe('what does not go smoothly', () => {
     await until('it is owed', async () => (await deliveries()).length === 1)
     await first.close(1_000)
     const second = await worker('two', { tier: nodes.b, pattern: 'order:1' })
-    await delay(1_500)
+    await until('it has looked at it', async () => {
+      const [row] = await nodes.database.sql`
+        select from holdfast.deliveries where due > extract(epoch from clock_timestamp()) * 1000 + 10000`
+      return row
+    })
     await second.close(1_000)
     expect(await deliveries()).toMatchObject([{ state: 'retrying', offset: 1 }])
     await nodes.database.sql`update holdfast.deliveries set due = 0`
