@@ -1,11 +1,10 @@
-import type { Operations } from '../durable/index.ts'
 import { type Metrics, metrics, type Reading } from '../telemetry/index.ts'
-
-const { cursors, cursorLag, groupLag, groupLagSeconds, deliveries, outboxWaiting, outboxAge, outboxRefused } =
-  metrics
+import type { Work } from './work.ts'
 
 /** What of the operators' questions has a number goes out as gauges, asked for when somebody reads the metrics. */
-export function registerGauges(telemetry: Metrics, operations: Operations): void {
+export function registerGauges(telemetry: Metrics, { operations, groups, jobs }: Work): void {
+  const { cursors, cursorLag, groupLag, groupLagSeconds, deliveries } = metrics
+  const { outboxWaiting, outboxAge, outboxRefused } = metrics
   telemetry.gauges([cursors, cursorLag], async () =>
     (await operations.cursors.lags()).flatMap(({ namespace, cursor, count, maxLag }): Reading[] => {
       const attributes = { namespace, cursor }
@@ -26,6 +25,36 @@ export function registerGauges(telemetry: Metrics, operations: Operations): void
       })),
     ]),
   )
+  telemetry.gauges([metrics.jobOverdue, deliveries], async () =>
+    (await operations.jobs.counts()).rules.flatMap(({ rule, queued, parked, overdueSeconds }): Reading[] => {
+      const consumer = `rule/${rule}`
+      return [
+        { metric: metrics.jobOverdue, value: overdueSeconds, attributes: { rule } },
+        { metric: deliveries, value: queued, attributes: { consumer, state: 'queued' } },
+        { metric: deliveries, value: parked, attributes: { consumer, state: 'parked' } },
+      ]
+    }),
+  )
+  telemetry.counters([metrics.groupSuppressed, metrics.jobAttempts], async () => {
+    const status = jobs.status()
+    return [
+      ...groups.status().map(({ name, suppressed }) => ({
+        metric: metrics.groupSuppressed,
+        value: suppressed,
+        attributes: { group: name },
+      })),
+      ...status.deliveries.map(({ name, outcome, count }) => ({
+        metric: metrics.jobAttempts,
+        value: count,
+        attributes: { rule: name, outcome },
+      })),
+      ...status.schedules.map(({ name, outcome, count }) => ({
+        metric: metrics.jobAttempts,
+        value: count,
+        attributes: { schedule: name, outcome },
+      })),
+    ]
+  })
   telemetry.gauges([outboxWaiting, outboxAge, outboxRefused], async () => {
     const { waiting, oldestSeconds, refused } = await operations.outbox.status()
     return [

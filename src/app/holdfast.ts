@@ -95,7 +95,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
   const telemetry = config.http.metrics
     ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
     : undefined
-  if (durable && telemetry) registerGauges(telemetry, durable.operations)
+  if (work && telemetry) registerGauges(telemetry, work)
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({ router, namespaces, draining: () => closing !== undefined })
   const api = createHttpApi({

@@ -1,4 +1,4 @@
-import type { Attributes } from '@opentelemetry/api'
+import type { Attributes, MetricOptions, Observable } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import type { MetricName } from './names.ts'
@@ -16,6 +16,8 @@ export interface Metrics {
    * time: a missing value says that nobody knows, an old one would lie.
    */
   gauges(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
+  /** The same for what only ever grows, from the process' beginning on. */
+  counters(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
   /** All metrics in the Prometheus text format. */
   readonly prometheus: PrometheusExporter
   close(): Promise<void>
@@ -25,29 +27,37 @@ export function createMetrics(onError: (error: unknown) => void): Metrics {
   const prometheus = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true })
   const provider = new MeterProvider({ readers: [prometheus] })
   const meter = provider.getMeter('holdfast')
+  const observables = new Map<string, Observable>()
+
+  function observe(
+    names: readonly MetricName[],
+    read: () => Promise<readonly Reading[]>,
+    create: (name: string, options: MetricOptions) => Observable,
+  ): void {
+    for (const { name, unit, description } of names) {
+      if (!observables.has(name)) observables.set(name, create(name, { unit, description }))
+    }
+    meter.addBatchObservableCallback(
+      async result => {
+        try {
+          for (const { metric, value, attributes } of await read()) {
+            const observable = observables.get(metric.name)
+            if (observable) result.observe(observable, value, attributes)
+          }
+        } catch (error) {
+          onError(error)
+        }
+      },
+      names.flatMap(({ name }) => observables.get(name) ?? []),
+    )
+  }
+
   return {
     prometheus,
-    gauges(names, read) {
-      const observables = new Map(
-        names.map(({ name, unit, description }) => [
-          name,
-          meter.createObservableGauge(name, { unit, description }),
-        ]),
-      )
-      meter.addBatchObservableCallback(
-        async result => {
-          try {
-            for (const { metric, value, attributes } of await read()) {
-              const gauge = observables.get(metric.name)
-              if (gauge) result.observe(gauge, value, attributes)
-            }
-          } catch (error) {
-            onError(error)
-          }
-        },
-        [...observables.values()],
-      )
-    },
+    gauges: (names, read) =>
+      observe(names, read, (name, options) => meter.createObservableGauge(name, options)),
+    counters: (names, read) =>
+      observe(names, read, (name, options) => meter.createObservableCounter(name, options)),
     close: () => provider.shutdown(),
   }
 }

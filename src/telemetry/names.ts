@@ -33,6 +33,23 @@ export const metrics = {
     unit: '{delivery}',
     description: 'Open deliveries, by `consumer` (`group/…` or `rule/…`) and `state`.',
   },
+  groupSuppressed: {
+    name: 'holdfast.group.suppressed',
+    unit: '{event}',
+    description:
+      'Events that came to a competing group’s worker although another had settled them, by `group`; counted by this process.',
+  },
+  jobAttempts: {
+    name: 'holdfast.job.attempts',
+    unit: '{attempt}',
+    description:
+      'How attempts at jobs and schedules ended, by `rule` or `schedule` and `outcome`; counted by this process.',
+  },
+  jobOverdue: {
+    name: 'holdfast.job.overdue',
+    unit: 's',
+    description: 'Since when a rule’s oldest delivery has been due that is not made yet, by `rule`.',
+  },
   outboxWaiting: {
     name: 'holdfast.outbox.waiting',
     unit: '{event}',

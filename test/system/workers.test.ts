@@ -125,6 +125,8 @@ describe('processes with roles', () => {
     const text = await (await fetch(`${gateway.http}/metrics`)).text()
     expect(text).toMatch(/^holdfast_group_lag\S*\{[^}]*group="receipts"[^}]*\} \d+/m)
     expect(text).toMatch(/^holdfast_outbox_waiting\S*(\{\})? 0$/m)
+    expect(text).toMatch(/^holdfast_deliveries\S*\{[^}]*consumer="group\/receipts",state="parked"[^}]*\} 0/m)
+    expect(text).toMatch(/^holdfast_deliveries\S*\{[^}]*consumer="rule\/mail",state="queued"[^}]*\} \d+/m)
     expect(text).not.toMatch(/order:/)
   })
 })
