@@ -48,7 +48,14 @@ export class GatedTransaction {
         const value = target[key as keyof Transaction] as unknown
         if (key === 'unsafe' || key === 'file')
           return (...args: unknown[]) => guarded((value as Callable)(...args))
-        if (key === 'savepoint') return (...args: unknown[]) => this.#savepoint(value as Callable, args)
+        if (key === 'savepoint') {
+          return (...args: unknown[]) => {
+            const done = this.#savepoint(value as Callable, args)
+            // As with statements: a rejection that nobody waits for does not end the process.
+            done.catch(() => undefined)
+            return done
+          }
+        }
         return value
       },
     })
@@ -83,7 +90,8 @@ export class GatedTransaction {
   }
 }
 
-function isConnectionError(error: unknown): boolean {
+/** An error of the connection itself: the driver's, or the socket's. */
+export function isConnectionError(error: unknown): boolean {
   if (typeof error !== 'object' || error === null || !('code' in error)) return false
   return /^CONNECT(ION)?_/.test(String(error.code)) || 'syscall' in error
 }

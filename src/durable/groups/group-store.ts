@@ -95,19 +95,19 @@ export class GroupStore {
 
   /** Moves the checkpoint without an effect. False where the place is not ours any more. */
   moveCheckpoint(place: Place, from: number, to: number, rows: readonly NewRow[]): Promise<boolean> {
-    return this.#together(db => moveCheckpoint(db, place, from, to, rows))
+    return this.#settle(rows.length === 0 ? 1 : 2, db => moveCheckpoint(db, place, from, to, rows))
   }
 
   /** Ends deliveries without an effect. False where the place or one of them is not ours any more. */
   endDeliveries(place: Place, positions: readonly number[]): Promise<boolean> {
-    return this.#together(db => endDeliveries(db, place, positions))
+    return this.#settle(1, db => endDeliveries(db, place, positions))
   }
 
   /** Writes how the handling of an open delivery has ended once more. False where it is not ours any more. */
   oweAgain(place: Place, row: Omit<NewRow, 'event'> & { readonly position: number }): Promise<boolean> {
     const { group, partition, epoch, fence } = place
     const { position, state, attempts, reason, dueInMs } = row
-    return this.#together(db => [
+    return this.#settle(1, db => [
       db`select holdfast.owe_again(
            ${group}, ${partition}, ${epoch}, ${fence}, ${position}, ${state}, ${attempts}, ${reason}, ${Math.ceil(dueInMs)})`.execute(),
     ])
@@ -154,9 +154,13 @@ export class GroupStore {
     await this.#pool.close()
   }
 
-  async #together(statements: (tx: Transaction) => Statements): Promise<boolean> {
+  /** In one transaction, where there are several. False: refused, because the place is not ours any more. */
+  async #settle(count: number, statements: (db: Sql | Transaction) => Statements): Promise<boolean> {
     try {
-      await this.#pool.run(sql => transaction(sql, async tx => void (await Promise.all(statements(tx)))))
+      await this.#pool.run(async sql => {
+        if (count === 1) await Promise.all(statements(sql))
+        else await transaction(sql, tx => Promise.all(statements(tx)))
+      })
       return true
     } catch (error) {
       if (sqlState(error) === 'HF006') return false

@@ -23,17 +23,21 @@ export interface CallContext {
   readonly afterCommit: (act: () => void) => void
 }
 
-/** The handler may still send something, which the connection it has cannot refuse. */
-export class Unfinished extends Error {}
+/** A handler that threw, or could not have been done. */
+export interface Fault {
+  readonly kind: 'fault'
+  readonly error: Error
+  /** It is a statement of the transaction that has failed, whether or not the handler minded. */
+  readonly inStatement: boolean
+  /** The handler may still send something, which the connection that it had cannot refuse. */
+  readonly unfinished: boolean
+}
 
-/**
- * Calls a handler. Resolves to how it has ended; a thrown error, or a statement that failed in the transaction although
- * nobody minded, is an error.
- */
+/** Calls a handler, and resolves to how it has ended. */
 export async function callHandler(
   { event, route, attempt }: TurnItem,
   { tx, turn, epoch, signal, heartbeat, afterCommit }: CallContext,
-): Promise<Outcome | Error> {
+): Promise<Outcome | Fault> {
   const gate = new GatedTransaction(tx)
   const context: HandlerContext = {
     tx: gate.tx,
@@ -50,11 +54,11 @@ export async function callHandler(
   }
   try {
     const outcome = outcomeOf(await route.handler(handlerEvent(event, route, epoch), context))
-    if (gate.error !== undefined) return asError(gate.error)
-    if (gate.inSavepoint) return new Unfinished('the handler has returned before its savepoint')
-    return outcome
+    if (gate.error !== undefined) return fault(gate.error, gate)
+    if (gate.inSavepoint) return fault(new Error('the handler has returned before its savepoint'), gate)
+    return outcome instanceof Error ? fault(outcome, gate) : outcome
   } catch (error) {
-    return gate.lost ? asError(gate.error) : asError(error)
+    return fault(gate.lost ? gate.error : error, gate)
   } finally {
     gate.close()
   }
@@ -77,6 +81,11 @@ function handlerEvent(event: StoredEvent, { params }: Route, epoch: string): Han
   }
 }
 
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
+function fault(error: unknown, gate: GatedTransaction): Fault {
+  return {
+    kind: 'fault',
+    error: error instanceof Error ? error : new Error(String(error)),
+    inStatement: gate.error !== undefined,
+    unfinished: gate.inSavepoint,
+  }
 }

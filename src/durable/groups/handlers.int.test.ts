@@ -98,6 +98,32 @@ describe('a handler and its transaction', () => {
     await groups.close(1_000)
   })
 
+  it('is blamed for another database that it could not reach', async () => {
+    const group = fresh()
+    const groups = await working(group, { maxAttempts: 1 }, async () => {
+      throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', syscall: 'connect' })
+    })
+    await append(stage.a, `${group}:1`, 1)
+    await until(
+      'it is parked',
+      async () => (await openDeliveries(stage.database, group))[0]?.state === 'parked',
+    )
+    await groups.close(1_000)
+  })
+
+  it('is not done with a statement that failed and that nobody waited for', async () => {
+    const group = fresh()
+    const groups = await working(group, { maxAttempts: 1 }, (_, { tx }) => {
+      tx`select 1 / 0`.execute()
+    })
+    await append(stage.a, `${group}:1`, 1)
+    await until(
+      'it is parked',
+      async () => (await openDeliveries(stage.database, group))[0]?.state === 'parked',
+    )
+    await groups.close(1_000)
+  })
+
   it('may fail within a savepoint', async () => {
     const group = fresh()
     const groups = await working(group, {}, async (event, context) => {
@@ -106,6 +132,31 @@ describe('a handler and its transaction', () => {
     })
     await append(stage.a, `${group}:1`, 1)
     await until('it is done', async () => (await offsets(group)).length === 1)
+    await groups.close(1_000)
+  })
+
+  it('is not done before its savepoint is', async () => {
+    const group = fresh()
+    const late = Promise.withResolvers<void>()
+    const groups = await working(group, { maxAttempts: 1 }, async (event, context) => {
+      if (event.offset > 1) return record(group, event.offset, context).then(() => undefined)
+      const begun = Promise.withResolvers<void>()
+      void context.tx.savepoint(async tx => {
+        await tx`insert into public.effects ("group") values (${group})`
+        begun.resolve()
+        await late.promise
+      })
+      await begun.promise
+    })
+    await append(stage.a, `${group}:1`, 1)
+    const [parked] = await until('it is parked', async () => {
+      const open = await openDeliveries(stage.database, group)
+      return open[0]?.state === 'parked' ? open : undefined
+    })
+    expect(parked?.reason).toContain('before its savepoint')
+    late.resolve()
+    await delay(50)
+    expect(await offsets(group)).toEqual([])
     await groups.close(1_000)
   })
 

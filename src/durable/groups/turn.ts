@@ -1,8 +1,14 @@
-import { type Logger, type Sql, type Transaction, transaction } from '../../platform/index.ts'
+import {
+  isConnectionError,
+  type Logger,
+  type Sql,
+  type Transaction,
+  transaction,
+} from '../../platform/index.ts'
 import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf } from './failure.ts'
-import { callHandler, type TurnItem, Unfinished } from './handler-call.ts'
+import { callHandler, type Fault, type TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
 
@@ -72,6 +78,8 @@ class Turn {
   readonly #afterCommit: (() => void)[] = []
   #timer: NodeJS.Timeout | undefined
   #settling: Promise<unknown> | undefined
+  /** All handlers are done; what follows is the database's. */
+  #handled = false
   /** The item whose handler is at work, or was last. */
   #at = 0
   #failed: { readonly index: number; readonly failure: Failure } | undefined
@@ -127,35 +135,36 @@ class Turn {
       this.#expect(handlerTimeoutMs, 'too_slow')
       const outcome = await callHandler(item, context)
       if (this.#abandoned) throw new RollBack()
-      if (outcome instanceof Error) throw this.#threw(outcome, item)
       if (outcome.kind === 'done') continue
+      if (outcome.kind === 'fault') throw this.#blamed(outcome, item)
       this.#failed = { index, failure: outcome }
       throw new RollBack()
     }
+    this.#handled = true
     this.#expect(answerMs, 'silent')
     // Not waited for: the commit follows in the same packet. If the settlement is refused, that commit is a rollback.
-    this.#settling = settle ? Promise.all(settle(tx)) : undefined
+    this.#settling = settle && Promise.all(settle(tx)).catch(cause => Promise.reject(new Refused({ cause })))
     this.#settling?.catch(() => undefined)
   }
 
-  #threw(error: Error, { attempt }: TurnItem): Error {
-    if (error instanceof Unfinished) this.cut = true
-    if (isAboutConnection(error) || isAboutOthers(error)) this.#again = true
+  #blamed({ error, inStatement, unfinished }: Fault, { attempt }: TurnItem): Error {
+    if (unfinished) this.cut = true
+    if (inStatement && isPassing(error)) this.#again = true
     else this.#failed = { index: this.#at, failure: failureOf(error, attempt, this.#work.settings) }
     return error
   }
 
   #failedWith(error: unknown): TurnResult {
     if (this.#failed) return { kind: 'failed', ...this.#failed }
-    const state = sqlState(error)
+    const cause = error instanceof Refused ? error.cause : error
+    const state = sqlState(cause)
     if (state === 'HF006' || state === 'HF001') return { kind: 'lost' }
-    if (this.#again || isAboutConnection(error) || isAboutOthers(error)) return { kind: 'unavailable', error }
-    // A constraint that is checked at the commit, or something else that repeating does not change.
-    if (this.#settling === undefined) return { kind: 'unavailable', error }
+    // A statement that a handler did not wait for has failed; or, at the commit, a constraint that is checked then.
+    const spoilt = error instanceof Refused ? state === '25P02' : this.#handled
+    if (this.#again || isPassing(cause) || !spoilt) return { kind: 'unavailable', error: cause }
     const { items, settings } = this.#work
     const [only] = items.length === 1 ? items : []
-    const failure = failureOf(error, only?.attempt ?? 1, settings)
-    return { kind: 'failed', index: only && 0, failure }
+    return { kind: 'failed', index: only && 0, failure: failureOf(cause, only?.attempt ?? 1, settings) }
   }
 
   #abandonedAs(end: Abandonment): TurnResult {
@@ -192,7 +201,7 @@ class Turn {
 
   #leave(why: Abandonment): void {
     // What is being committed cannot be called back; the fence decides about it.
-    if (why === 'aborted' && this.#settling) return
+    if (why === 'aborted' && this.#handled) return
     this.#abandoned = true
     this.cut = true
     this.#controller.abort(
@@ -223,13 +232,17 @@ function allow(tx: Transaction, handlerTimeoutMs: number): void {
     .catch(() => undefined)
 }
 
-/** Postgres went away, or is stopping or starting: no event has caused that. */
-function isAboutConnection(error: unknown): boolean {
-  const state = sqlState(error)
-  return /^(08...|57P0.|53300|25P03|CONNECT.*)$/.test(state)
+/** The settlement was refused, and so all is rolled back. */
+class Refused extends Error {
+  constructor({ cause }: { cause: unknown }) {
+    super('the settlement was refused', { cause })
+  }
 }
 
-/** Two transactions were in each other's way: this one is to be done again. */
-function isAboutOthers(error: unknown): boolean {
-  return /^(40001|40P01)$/.test(sqlState(error))
+/**
+ * No event has caused it: Postgres went away, is stopping or starting, or two transactions were in each other's way. The same
+ * is to be done again.
+ */
+function isPassing(error: unknown): boolean {
+  return isConnectionError(error) || /^(08...|57P0.|53300|25P03|40001|40P01)$/.test(sqlState(error))
 }
