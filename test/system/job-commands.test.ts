@@ -57,12 +57,40 @@ it('counts the deliveries of rules by state, by the command and by the API', asy
     const [rule] = await rules()
     return rule?.done === 1 && rule.parked === 1
   })
-  const expected = { name: 'mail', types: ['Placed'], target: 'queue', to: 'mail', known: true, queued: 0 }
+  const expected = { name: 'mail', types: ['Placed'], target: 'queue', to: 'mail', declared: true, queued: 0 }
   expect((await rules())[0]).toMatchObject({ ...expected, oldest_open: expect.any(Number) })
   expect((await holdfast(['jobs', '--json'], env)).json<RuleSummary[]>()).toMatchObject([expected])
   const { stdout } = await holdfast(['jobs'], env)
   expect(stdout).toMatch(/RULE +ON +TO +STATE +QUEUED +FAILING +PARKED +DONE/)
   expect(stdout).toMatch(/mail +order:\* Placed +queue mail +declared +0 +0 +1 +1 +0/)
+})
+
+it('ends a rule that no process declares, with what it owes, and no other', async () => {
+  const refused = await holdfast(['jobs', 'remove', 'mail', '--yes'], env)
+  expect([refused.code, refused.stderr]).toEqual([
+    1,
+    expect.stringContaining('a process declares the rule mail'),
+  ])
+  await expect(node.api('remove_rule', { name: 'nothing' })).rejects.toThrow(/no rule nothing/)
+  await sql`
+    insert into holdfast.job_rules select 'old', starts, epoch, created, definition, seen - 120000
+    from holdfast.job_rules where name = 'mail'`
+  await sql`
+    update holdfast.job_rules set definition = replace(definition, '"mail"', '"nobody"') where name = 'old'`
+  await node.api('append', { channel: 'order:9', type: 'Placed', data: 'good' })
+  await until('it is applied although no process declares it', async () => {
+    const old = (await rules()).find(rule => rule.name === 'old')
+    return old?.queued === 1 && !old.declared
+  })
+  const removed = await holdfast(['jobs', 'remove', 'old', '--yes', '--by', 'ann', '--json'], env)
+  expect(removed.json()).toEqual({ discarded: 1 })
+  expect((await rules()).map(rule => rule.name)).toEqual(['mail'])
+  const [row] = await sql`select state, reason, actor from holdfast.deliveries where consumer = 'rule/old'`
+  expect(row).toEqual({ state: 'discarded', reason: 'the rule was removed', actor: 'ann' })
+  expect(await sql`select actor, act, target from holdfast.acts where act = 'remove_rule'`).toEqual([
+    { actor: 'ann', act: 'remove_rule', target: 'rule old' },
+  ])
+  await sql`delete from holdfast.acts where act = 'remove_rule'`
 })
 
 it('lists, adds, pauses, resumes and removes schedules, and records who did it', async () => {

@@ -139,12 +139,18 @@ function listed(schedules: readonly Schedule[]): string {
       schedule.name,
       whenText(schedule),
       `${schedule.act} ${schedule.channel}${schedule.type === null ? '' : ` ${schedule.type}`}`,
-      schedule.paused ? 'paused' : schedule.due === null ? 'over' : 'active',
+      stateOf(schedule),
       timeText(schedule.due),
       timeText(schedule.lastDue),
       schedule.failure,
     ]),
   )
+}
+
+function stateOf({ paused, resting, due }: Schedule): string {
+  if (paused) return 'paused'
+  if (resting) return 'no process declares it'
+  return due === null ? 'over' : 'active'
 }
 
 function whenText({ cron, zone, everySeconds }: Schedule): string {

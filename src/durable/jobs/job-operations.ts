@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../domain/index.ts'
 import { type Sql, transaction } from '../../platform/index.ts'
-import type { StoredRule } from './rule-rows.ts'
-import { storedRules } from './rule-rows.ts'
+import { type Actor, removeRule } from './rule-removal.ts'
+import { type StoredRule, storedRules } from './rule-rows.ts'
 import { checkSchedule, type NewSchedule, type Schedule } from './schedules/schedule.ts'
 import { listSchedules, removeSchedule, saveSchedule } from './schedules/schedule-rows.ts'
 
@@ -14,8 +14,8 @@ export interface RuleSummary {
   readonly target: 'webhook' | 'handler' | 'queue'
   /** The handler's or the queue's name; null for a webhook. */
   readonly to: string | null
-  /** False: no process has declared it for ten minutes; what it owes waits. */
-  readonly known: boolean
+  /** Whether a process declares it now. If none does, what it owes waits. */
+  readonly declared: boolean
   /** When it was first seen, in milliseconds since 1970. */
   readonly created: number
   readonly queued: number
@@ -40,14 +40,14 @@ export interface JobTotals {
   readonly schedules: { readonly active: number; readonly paused: number; readonly failing: number }
 }
 
-export interface Actor {
-  readonly actor: string
-  readonly reason?: string | undefined
-}
-
 /** Rules, and what happens by the clock. Every change is recorded with the one who made it. */
 export interface JobOperations {
   rules(): Promise<RuleSummary[]>
+  /**
+   * Ends a rule that no process declares any more: it is applied no longer, and what it owes is discarded.
+   * @throws HoldfastError REQUEST_INVALID where there is none of this name, or a process declares it
+   */
+  removeRule(name: string, by: Actor): Promise<{ discarded: number }>
   counts(): Promise<JobTotals>
   schedules(): Promise<Schedule[]>
   /**
@@ -93,18 +93,21 @@ export function jobOperations(sql: Sql): JobOperations {
       const [rules, counts] = await Promise.all([storedRules(sql), countedByRule(sql)])
       return rules.map(rule => summaryOf(rule, counts.get(rule.name)))
     },
+    removeRule: (name, by) => removeRule(sql, name, by),
     counts: () => totals(sql),
     schedules: () => listSchedules(sql),
     async schedule(schedule, by) {
       checkSchedule(schedule)
       await transaction(sql, async tx => {
-        if (!(await saveSchedule(tx, schedule, { declared: false }))) throw declared(schedule.name)
+        if (!(await saveSchedule(tx, schedule, { declared: false })))
+          throw belongsToConfiguration(schedule.name)
         await tx`with changed as (select ${schedule.name} as name) ${recorded(tx as unknown as Sql, 'schedule', by)}`
       })
       return named(schedule.name)
     },
     async unschedule(name, by) {
-      if ((await named(name)).declared) throw declared(name)
+      const { declared, resting } = await named(name)
+      if (declared && !resting) throw belongsToConfiguration(name)
       await transaction(sql, async tx => {
         if (!(await removeSchedule(tx, name))) return
         await tx`with changed as (select ${name} as name) ${recorded(tx as unknown as Sql, 'unschedule', by)}`
@@ -123,7 +126,7 @@ function recorded(sql: Sql, act: string, { actor, reason }: Actor) {
     from changed`
 }
 
-function declared(name: string): HoldfastError {
+function belongsToConfiguration(name: string): HoldfastError {
   return new HoldfastError(
     'REQUEST_INVALID',
     `the schedule ${name} belongs to the configuration; change it there`,
@@ -144,9 +147,9 @@ async function countedByRule(sql: Sql): Promise<ReadonlyMap<string, Counted>> {
 }
 
 function summaryOf(rule: StoredRule, counted: Counted | undefined): RuleSummary {
-  const { name, channel, types, target, to = null, known, created } = rule
+  const { name, channel, types, target, to = null, declared, created } = rule
   const none = { queued: 0, failing: 0, parked: 0, done: 0, discarded: 0, oldestOpen: null }
-  return { name, channel, types, target, to, known, created, ...none, ...counted }
+  return { name, channel, types, target, to, declared, created, ...none, ...counted }
 }
 
 /** Only open deliveries are counted: they have an index of their own, the others may be millions. */

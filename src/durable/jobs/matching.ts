@@ -81,9 +81,21 @@ export class Matching {
 
   #matcher(rule: TurnRule): ReturnType<typeof matcherOf> {
     const key = JSON.stringify([rule.channel, rule.types])
-    const matcher = this.#matchers.get(key) ?? matcherOf(rule)
+    const known = this.#matchers.get(key)
+    if (known) return known
+    const matcher = this.#compiled(rule)
     this.#matchers.set(key, matcher)
     return matcher
+  }
+
+  /** A pattern of a later version's that this one can't read must not end all rules. */
+  #compiled(rule: TurnRule): ReturnType<typeof matcherOf> {
+    try {
+      return matcherOf(rule)
+    } catch (error) {
+      this.#logger.error({ err: error, rule: rule.name }, 'a rule cannot be read by this process')
+      return () => false
+    }
   }
 
   #rulesOf({ turn, tx }: HandlerContext, partition: number): Promise<TurnRule[]> {

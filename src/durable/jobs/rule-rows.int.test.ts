@@ -28,7 +28,7 @@ it('a rule applies above the heads of its first declaration, whatever is declare
   await declareRules(db.sql, [ruleNamed('first', 'other:*'), ruleNamed('second')])
   expect(await startOf('first')).toBe(2)
   expect(await startOf('second')).toBe(3)
-  expect((await storedRules(db.sql)).map(rule => [rule.name, rule.channel, rule.known])).toEqual([
+  expect((await storedRules(db.sql)).map(rule => [rule.name, rule.channel, rule.declared])).toEqual([
     ['first', 'other:*', true],
     ['second', 'order:*', true],
   ])
@@ -84,8 +84,11 @@ it('a rule of a past epoch goes on at the head that is left', async () => {
 it('the group goes with the last rule that anybody declares, and comes back with the next', async () => {
   const places = () => db.sql`select from holdfast.group_partitions where "group" = ${jobsGroup}`
   expect(await dropIdleGroup(db.sql)).toBe(false)
-  await db.sql`update holdfast.job_rules set seen = seen - 700000`
-  expect((await storedRules(db.sql)).every(rule => !rule.known)).toBe(true)
+  await db.sql`update holdfast.job_rules set seen = seen - 120000`
+  expect((await storedRules(db.sql)).every(rule => !rule.declared)).toBe(true)
+  expect(await startOf('first')).toBe(2)
+  expect(await dropIdleGroup(db.sql)).toBe(false)
+  await db.sql`update holdfast.job_rules set seen = seen - 7 * 86400000`
   expect(await startOf('first')).toBeUndefined()
   expect(await dropIdleGroup(db.sql)).toBe(true)
   expect(await places()).toHaveLength(0)

@@ -5,25 +5,33 @@ import { definitionOf, type Rule, type RuleDefinition } from './rule.ts'
 /** The group that turns events into deliveries of rules. */
 export const jobsGroup = 'holdfast.jobs'
 
+/** A rule that no process has declared for so long has nobody who works for it. */
+const declaredMs = 60_000
 /**
- * A rule that no process has declared for so long is not applied any more. Long enough that a node which restarts, or one
- * that comes up again and again, leaves no hole behind while nodes without the rule go on.
+ * So long it is applied nevertheless, by the processes that have other rules: those that declare it may be away for a
+ * night, and what is recorded meanwhile is owed as well. Who wants a rule to end removes it (`holdfast jobs remove`).
  */
-export const ruleMemoryMs = 600_000
+const rememberedMs = 7 * 86_400_000
 
 export interface StoredRule extends RuleDefinition {
   readonly name: string
   readonly epoch: string
   /** Milliseconds since 1970. */
   readonly created: number
-  /** Whether a process has declared it within `ruleMemoryMs`. */
-  readonly known: boolean
+  /** Whether a process declares it now. */
+  readonly declared: boolean
 }
 
 type RuleRow = Omit<StoredRule, keyof RuleDefinition> & { definition: string }
+type TurnRow = Omit<TurnRule, keyof RuleDefinition> & { definition: string }
 
-/** All that ask for rules in a turn, and who declares one: see `rulesInTurn`. */
+/** All that ask for rules in a turn, and who changes rules: see `rulesInTurn`. */
 const turnLock = [1_212_566_598, 1] as const
+
+/** Waits until no turn is under way that has read the rules, and keeps others waiting until the end of the transaction. */
+export async function betweenTurns(tx: Transaction): Promise<void> {
+  await tx`select pg_advisory_xact_lock(${turnLock[0]}, ${turnLock[1]})`
+}
 
 /**
  * Makes rules known: a new one with the heads of the partitions, above which it applies. Nothing is recorded between
@@ -33,7 +41,7 @@ export async function declareRules(sql: Sql, rules: readonly Rule[]): Promise<vo
   const names = textArray(rules, rule => rule.name)
   const definitions = textArray(rules, rule => JSON.stringify(definitionOf(rule)))
   await transaction(sql, async tx => {
-    await tx`select pg_advisory_xact_lock(${turnLock[0]}, ${turnLock[1]})`
+    await betweenTurns(tx)
     await tx`select holdfast.declare_group(${jobsGroup}, 'ordered', null, 'now')`
     await tx`
       with heads as (
@@ -67,13 +75,13 @@ export async function keepRules(sql: Sql, rules: readonly Rule[]): Promise<boole
 export async function storedRules(sql: Sql): Promise<StoredRule[]> {
   const rows = await sql<RuleRow[]>`
     select name, epoch, created, definition,
-           seen > extract(epoch from clock_timestamp()) * 1000 - ${ruleMemoryMs}::bigint as known
+           seen > extract(epoch from clock_timestamp()) * 1000 - ${declaredMs}::bigint as declared
     from holdfast.job_rules order by name`
   return rows.map(({ definition, ...row }) => ({ ...(JSON.parse(definition) as RuleDefinition), ...row }))
 }
 
 /** A rule as it stands for one partition. */
-export interface TurnRule extends StoredRule {
+export interface TurnRule extends Omit<StoredRule, 'declared'> {
   /** It applies above this position. */
   readonly start: number
 }
@@ -86,26 +94,26 @@ export async function rulesInTurn(tx: Transaction, partition: number): Promise<T
   // Two statements, because the second one needs a snapshot that is younger than the lock; sent together.
   const [, rows] = await Promise.all([
     tx`select pg_advisory_xact_lock_shared(${turnLock[0]}, ${turnLock[1]})`,
-    tx<(RuleRow & { start: number })[]>`
-      select name, epoch, created, definition, starts[${partition + 1}::int] as start, true as known
+    tx<TurnRow[]>`
+      select name, epoch, created, definition, starts[${partition + 1}::int] as start
       from holdfast.job_rules
-      where seen > extract(epoch from clock_timestamp()) * 1000 - ${ruleMemoryMs}::bigint
+      where seen > extract(epoch from clock_timestamp()) * 1000 - ${rememberedMs}::bigint
       order by name`,
   ])
   return rows.map(({ definition, ...row }) => ({ ...(JSON.parse(definition) as RuleDefinition), ...row }))
 }
 
 /**
- * Takes the group of the rules away when no process has declared a rule for `ruleMemoryMs`: retention would keep for it
+ * Takes the group of the rules away when no process has declared a rule for a week: retention would keep for it
  * what nobody reads. It is made anew with the next rule.
  */
 export async function dropIdleGroup(sql: Sql): Promise<boolean> {
   return transaction(sql, async tx => {
-    await tx`select pg_advisory_xact_lock(${turnLock[0]}, ${turnLock[1]})`
+    await betweenTurns(tx)
     const dropped = await tx`
       delete from holdfast.groups where name = ${jobsGroup} and not exists (
         select from holdfast.job_rules
-        where seen > extract(epoch from clock_timestamp()) * 1000 - ${ruleMemoryMs}::bigint)`
+        where seen > extract(epoch from clock_timestamp()) * 1000 - ${rememberedMs}::bigint)`
     if (dropped.count === 0) return false
     for (const table of ['group_partitions', 'group_members', 'group_settled'])
       await tx`delete from holdfast.${tx.unsafe(table)} where "group" = ${jobsGroup}`

@@ -43,12 +43,19 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
     if (ended) last.ended = now
     if (lost) last.lost = now
     await scheduler.setTimers()
-    for (const rule of (await rows.run(storedRules)).filter(({ known }) => known)) {
+    const failures: unknown[] = []
+    for (const rule of await rows.run(storedRules)) {
       if (stopping.aborted) return
-      await reconciler.takeRedriven(rule)
-      if (rule.queue && ended) await reconciler.takeEnded(rule)
-      else if (!rule.queue && lost) await reconciler.takeLost(rule)
+      try {
+        await reconciler.takeRedriven(rule)
+        if (rule.queue && ended) await reconciler.takeEnded(rule)
+        else if (!rule.queue && lost) await reconciler.takeLost(rule)
+      } catch (error) {
+        // One rule's queue must not keep the others from theirs.
+        failures.push(error)
+      }
     }
+    if (failures.length > 0) throw failures[0]
     if (failing.is) logger.info('the upkeep of jobs goes on')
     failing.is = false
   }
@@ -59,8 +66,9 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
     const forgotten = await rows.run(sql => cleanSchedules(sql, options.keepSeconds))
     if (forgotten.length > 0)
       logger.info({ schedules: forgotten }, 'schedules that no configuration declares any more are removed')
-    if (await rows.run(dropIdleGroup)) logger.info('no process declares rules any more: events make no jobs')
-    const gone = unknown(await rows.run(storedRules))
+    if (await rows.run(dropIdleGroup))
+      logger.info('no process has declared a rule for a week: events make no jobs')
+    const gone = undeclared(await rows.run(storedRules))
     const waiting = await rows.run(
       sql => sql<{ rule: string; deliveries: number }[]>`
         select r.name as rule, count(*) as deliveries
@@ -69,7 +77,10 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
         group by r.name`,
     )
     for (const { rule, deliveries } of waiting)
-      logger.warn({ rule, deliveries }, 'deliveries wait for a rule that no process declares any more')
+      logger.warn(
+        { rule, deliveries },
+        'deliveries wait for a rule that no process declares: "holdfast jobs remove" ends it',
+      )
   }
 
   return startLoop({
@@ -85,6 +96,6 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
 }
 
 /** Names of rules consist of a-z, 0-9 and hyphens. */
-function unknown(rules: Awaited<ReturnType<typeof storedRules>>): string {
-  return `{${rules.filter(({ known }) => !known).map(({ name }) => name)}}`
+function undeclared(rules: Awaited<ReturnType<typeof storedRules>>): string {
+  return `{${rules.filter(({ declared }) => !declared).map(({ name }) => name)}}`
 }

@@ -10,7 +10,7 @@ import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
 import { groups, pauseGroup, removeGroup, resumeGroup } from './groups.ts'
-import { pauseSchedule, resumeSchedule, rules, schedule, schedules, unschedule } from './jobs.ts'
+import { pauseSchedule, removeRule, resumeSchedule, rules, schedule, schedules, unschedule } from './jobs.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
 import { discardOutbox, outbox, retryOutbox } from './outbox.ts'
 import { append, broadcast, publish } from './publishing.ts'
@@ -59,6 +59,7 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   retry_outbox: retryOutbox,
   discard_outbox: discardOutbox,
   rules,
+  remove_rule: removeRule,
   schedules,
   schedule,
   unschedule,

@@ -12,10 +12,17 @@ const by = {
   reason: optionalName,
 }
 
+const actParams = z.strictObject({ name, ...by })
+
 export const rules: ApiMethod = async (request, parts) => {
   check(z.strictObject({}), request)
   const found = await operationsOf(parts).jobs.rules()
   return JSON.stringify({ rules: found.map(ruleJson) })
+}
+
+export const removeRule: ApiMethod = async (request, parts) => {
+  const params = check(actParams, request)
+  return JSON.stringify(await operationsOf(parts).jobs.removeRule(params.name, params))
 }
 
 export const schedules: ApiMethod = async (request, parts) => {
@@ -66,8 +73,6 @@ export const schedule: ApiMethod = async (request, parts) => {
   )
   return scheduleJson(made)
 }
-
-const actParams = z.strictObject({ name, ...by })
 
 export const unschedule: ApiMethod = async (request, parts) => {
   const params = check(actParams, request)

@@ -2,12 +2,14 @@ import type { Sql, Transaction } from '../../../platform/index.ts'
 import { textArray } from '../../ledger/array-literal.ts'
 import { firstDue, type NewSchedule, type Schedule } from './schedule.ts'
 
-/** A schedule of the configuration that no process has declared for so long is removed. */
-export const scheduleMemoryMs = 600_000
+/** A schedule of the configuration that no process has declared for so long rests, */
+const declaredMs = 600_000
+/** and is removed after this: what it has missed while its processes were away for a while is not forgotten. */
+const rememberedMs = 7 * 86_400_000
 
 function columns(sql: Sql | Transaction) {
   return sql`name, cron, every_seconds as "everySeconds", zone, act, channel, type, data, due, last_due as "lastDue",
-             failure, declared, paused, created`
+             failure, declared, declared and seen < ${Date.now() - declaredMs} as resting, paused, created`
 }
 
 export function listSchedules(sql: Sql): Promise<Schedule[]> {
@@ -51,9 +53,11 @@ export async function saveSchedule(
   return saved.count > 0
 }
 
-/** Takes a schedule away. False: there is none, or it belongs to the configuration. */
+/** Takes a schedule away. False: there is none, or a process declares it. */
 export async function removeSchedule(sql: Sql | Transaction, name: string): Promise<boolean> {
-  const removed = await sql`delete from holdfast.schedules where name = ${name} and not declared`
+  const removed = await sql`
+    delete from holdfast.schedules
+    where name = ${name} and not (declared and seen >= ${Date.now() - declaredMs})`
   return removed.count > 0
 }
 
@@ -75,7 +79,9 @@ export interface DueTime {
 /** What is due up to a time, the earliest first. */
 export function dueUpTo(sql: Sql, time: number, limit: number): Promise<DueTime[]> {
   return sql<DueTime[]>`
-    select name, due from holdfast.schedules where not paused and due <= ${time} order by due limit ${limit}`
+    select name, due from holdfast.schedules 
+    where not paused and due <= ${time} and not (declared and seen < ${Date.now() - declaredMs})
+    order by due limit ${limit}`
 }
 
 /**
@@ -110,6 +116,6 @@ export async function cleanSchedules(sql: Sql, keepSeconds: number): Promise<str
     delete from holdfast.schedules
     where due is null and not declared and greatest(last_due, created) < ${now - keepSeconds * 1_000}`
   const forgotten = await sql<{ name: string }[]>`
-    delete from holdfast.schedules where declared and seen < ${now - scheduleMemoryMs} returning name`
+    delete from holdfast.schedules where declared and seen < ${now - rememberedMs} returning name`
   return forgotten.map(({ name }) => name)
 }

@@ -25,6 +25,8 @@ export interface Schedule extends Omit<NewSchedule, 'at'>, Recurrence {
   readonly failure: string | null
   /** By the configuration. */
   readonly declared: boolean
+  /** No process declares it any more: it does not happen, and is removed after a week. */
+  readonly resting: boolean
   readonly paused: boolean
 }
 

@@ -69,7 +69,7 @@ export class Scheduler {
     if (typeof name !== 'string' || typeof due !== 'number') return 'ended'
     try {
       const schedule = await rows.run(sql => scheduleNamed(sql, name))
-      if (schedule?.due !== due || schedule.paused) {
+      if (schedule?.due !== due || schedule.paused || schedule.resting) {
         counts.count(name, 'suppressed')
         return 'ended'
       }

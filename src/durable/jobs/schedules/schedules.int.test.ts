@@ -3,7 +3,7 @@ import { type JobsStage, jobsStage } from '../../../../test/support/jobs-stage.t
 import { until } from '../../../../test/support/until.ts'
 import { HoldfastError } from '../../../domain/index.ts'
 import type { Schedule } from './schedule.ts'
-import { listSchedules } from './schedule-rows.ts'
+import { cleanSchedules, listSchedules } from './schedule-rows.ts'
 
 let stage: JobsStage
 beforeAll(async () => {
@@ -222,14 +222,27 @@ describe('schedules of the configuration', () => {
     await Promise.all([node, again, changed].map(each => each.close()))
   })
 
-  it('are removed when no process declares them any more', async () => {
-    const node = await stage.node({ config })
+  it('rest when no process declares them, go on with what they missed, and are removed after a week', async () => {
+    const tea = {
+      schedules: { tea: { cron: '0 * * * *', append: { channel: 'tea:1', type: 'T', data: 1 } } },
+    }
+    const node = await stage.node({ config: tea })
     await node.work()
     await node.close()
-    await stage.sql`update holdfast.schedules set seen = seen - 700000 where name = 'nightly'`
+    await missed('tea', 3_600_000)
+    await stage.sql`update holdfast.schedules set seen = seen - 700000 where name = 'tea'`
     const other = await stage.node()
     await other.work()
-    await until('it is gone', async () => (await schedule('nightly')) === undefined)
+    await other.jobs.schedule('beside', { delayMs: 50, append: { channel: 'beside:1', type: 'T', data: 1 } })
+    await until('others happen', async () => (await events('beside:1')).length === 1)
+    expect(await schedule('tea')).toMatchObject({ resting: true, lastDue: null })
+    const again = await stage.node({ config: tea })
+    await again.work()
+    await until('it has happened', async () => (await events('tea:1')).length === 1)
+    await again.close()
+    await stage.sql`update holdfast.schedules set seen = seen - 8 * 86400000::bigint where name = 'tea'`
+    await cleanSchedules(stage.sql, 60)
+    expect(await schedule('tea')).toBeUndefined()
     await other.close()
   })
 
