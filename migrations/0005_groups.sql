@@ -399,3 +399,23 @@ END
 $$;
 --> statement-breakpoint
 REVOKE ALL ON FUNCTION holdfast.end_job(text, int, bigint, uuid, int) FROM PUBLIC;
+--> statement-breakpoint
+-- As before, and takes every group over at once: while no append can be under way, so that a head is what the old
+-- numbering left, and nothing of the new one is taken for settled. What was owed to events above it is owed no more.
+CREATE OR REPLACE FUNCTION holdfast.new_epoch() RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  v_epoch text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1212566596, p)
+  FROM (SELECT p FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p ORDER BY p) AS ascending;
+  PERFORM set_config('holdfast.acting', 'new_epoch', true);
+  UPDATE holdfast.ledger SET epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) RETURNING epoch INTO v_epoch;
+  PERFORM set_config('holdfast.acting', '', true);
+  PERFORM holdfast.adopt_epoch(g.name) FROM holdfast.groups AS g;
+  DELETE FROM holdfast.deliveries AS d WHERE d.position > holdfast.partition_head(d.partition);
+  RETURN v_epoch;
+END
+$$;
