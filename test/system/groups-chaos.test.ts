@@ -24,9 +24,9 @@ const workers = 3
 /** Small beside what is appended: much is trimmed before anybody has read it. */
 const logSize = 200
 const leaseMs = 2_000
-/** Appended before anybody works, and how far the appends may then run ahead: the log's size, about, so that some
- * is read from it and some is trimmed before. */
+/** Appended before anybody works. */
 const before = 20_000
+/** How far the appends then run ahead: by about what the logs keep, so that some is read there and some is trimmed. */
 const ahead = 2_500
 const mishaps = { flush: 20, kill: 14, freeze: 4, evict: 12 }
 const groups = ['ordered', 'competing']

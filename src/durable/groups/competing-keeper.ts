@@ -116,7 +116,7 @@ export class Keeper {
     const { stream } = this.#parts
     if (!stream?.reachable) return
     let left = most
-    for (const kept of this.#kept.values()) {
+    for (const kept of [...this.#kept.values()]) {
       if (left <= 0) return
       if (kept.noGroup) await this.#createGroup(stream, kept)
       left -= await this.#tidy(stream, kept, left)
