@@ -59,13 +59,15 @@ export class Matching {
 
   /** While one call is under way, what comes meanwhile collects for the next. */
   async #flush(): Promise<void> {
+    // If it ended before its promise is noted in `#flushing`, it would count as under way for ever.
+    await null
     try {
       for (;;) {
         const [next] = this.#waiting
         if (!next) return
+        if (!this.#enqueuer.reachable) return this.#waiting.clear()
         const [rule, { definition, rows }] = next
         this.#waiting.delete(rule)
-        if (!this.#enqueuer.reachable) continue
         for (let i = 0; i < rows.length; i += bulk) {
           await this.#enqueuer.add(rule, definition, rows.slice(i, i + bulk))
         }

@@ -41,6 +41,20 @@ describe('a Redis that forgets everything', () => {
     await node.close()
   })
 
+  it('is used at once again when it is back, by a process that has found it away', async () => {
+    const node = await working('back', () => undefined)
+    await stage.redis.kill()
+    await stage.append('back:1', 'T', 0)
+    await settled('back', 'queued')
+    await stage.redis.startAgain()
+    await settled('back', 'done')
+    const found = count(node, 'back', 'requeued')
+    await stage.append('back:1', 'T', 1)
+    await settled('back', 'done', 2)
+    expect(count(node, 'back', 'requeued')).toBe(found)
+    await node.close()
+  })
+
   it('loses none that waits for its next attempt, and the attempts go on from the row', async () => {
     const attempts: number[] = []
     const node = await working('delayed', (_, { attempt }) => {
