@@ -13,6 +13,19 @@ export interface Enqueued extends DeliveryPlace {
 /** How long the ended jobs of an application's own queue stay there: until their end has been seen, and for people to look. */
 const keepEnded = { removeOnComplete: { age: 3_600 }, removeOnFail: { age: 7 * 86_400 } }
 
+/** A delivery that got no job and never will, and why. */
+export interface Refused<Row> {
+  readonly row: Row
+  readonly state: 'discarded' | 'parked'
+  readonly reason: string
+}
+
+/** Whole events are read, and go to Redis, in calls that a slow one ends well before their deadline. */
+const readAtOnce = 50
+const bytesAtOnce = 1_048_576
+/** JSON is nested so much deeper inside BullMQ than where it is tried, by its wrapping and by the calls under way. */
+const spareDepth = 500
+
 /** BullMQ takes no colon in an id, and none that is a number; ours have hyphens and a full stop. */
 export function jobIdOf({ rule, id }: Pick<DeliveryPlace, 'rule' | 'id'>): string {
   return `${rule}.${id}`
@@ -59,25 +72,16 @@ export class Enqueuer {
   }
 
   /**
-   * Adds jobs; those that are there already stay as they are. Returns deliveries that got none, because their event is
-   * gone.
+   * Adds jobs; those that are there already stay as they are. Returns deliveries that got none: their event is gone, or
+   * is one that a job can't carry.
    * @throws HoldfastError DEPENDENCY_*
    */
   async add<Row extends Enqueued>(
     rule: string,
     definition: RuleDefinition,
     rows: readonly Row[],
-  ): Promise<Row[]> {
-    const { queue } = definition
-    if (queue) {
-      const jobs = await Promise.all(rows.map(row => this.#carrying(definition, row)))
-      await this.#open().add(
-        queue.name,
-        queue.prefix,
-        jobs.filter(job => job !== undefined),
-      )
-      return rows.filter((_, i) => jobs[i] === undefined)
-    }
+  ): Promise<Refused<Row>[]> {
+    if (definition.queue) return this.#addCarrying(definition, definition.queue, rows)
     const jobs = rows.map(row => ({
       name: rule,
       id: jobIdOf(row),
@@ -131,16 +135,60 @@ export class Enqueuer {
     throw new HoldfastError('DEPENDENCY_REJECTED', 'no redis is configured for jobs')
   }
 
-  /** The application's own workers know nothing of our ledger, so their jobs carry the whole event. */
-  async #carrying(definition: RuleDefinition, row: Enqueued): Promise<NewJob | undefined> {
-    const event = await eventAt(this.#ledger, row)
-    if (!event) return undefined
-    const { meta, data, partition: _, position: __, ...rest } = event
-    const info = meta === null ? {} : { info: JSON.parse(meta) }
+  /** Jobs that carry their events, so many in a call as their size allows. */
+  async #addCarrying<Row extends Enqueued>(
+    definition: RuleDefinition,
+    queue: { readonly name: string; readonly prefix: string },
+    rows: readonly Row[],
+  ): Promise<Refused<Row>[]> {
+    const refused: Refused<Row>[] = []
+    let bulk: NewJob[] = []
+    let bytes = 0
+    const flush = async () => {
+      await this.#open().add(queue.name, queue.prefix, bulk)
+      bulk = []
+      bytes = 0
+    }
+    for (let i = 0; i < rows.length; i += readAtOnce) {
+      const read = await Promise.all(
+        rows.slice(i, i + readAtOnce).map(async row => ({ row, event: await eventAt(this.#ledger, row) })),
+      )
+      for (const { row, event } of read) {
+        const job = event ? jobCarrying(event, this.#ledger.epoch, definition, row) : gone
+        if ('reason' in job) {
+          refused.push({ row, ...job })
+          continue
+        }
+        if (bytes + job.bytes > bytesAtOnce) await flush()
+        bulk.push(job)
+        bytes += job.bytes
+      }
+    }
+    await flush()
+    return refused
+  }
+}
+
+const gone = { state: 'discarded', reason: 'its event is not in the ledger any more' } as const
+
+/** The application's own workers know nothing of our ledger, so their jobs carry the whole event. */
+function jobCarrying(
+  stored: StoredEvent,
+  epoch: string,
+  definition: RuleDefinition,
+  row: Enqueued,
+): (NewJob & { readonly bytes: number }) | Omit<Refused<Enqueued>, 'row'> {
+  const { meta, data, partition: _, position: __, ...rest } = stored
+  const info = meta === null ? {} : { info: JSON.parse(meta) }
+  const event = { ...rest, epoch, data: JSON.parse(data), ...info }
+  try {
+    // BullMQ makes text of all jobs of a call, and one that it can't make text of would keep the others away.
+    const text = JSON.stringify(wrapped(event))
     return {
-      name: definition.queue?.job ?? event.type,
+      name: definition.queue?.job ?? stored.type,
       id: jobIdOf(row),
-      data: { event: { ...rest, epoch: this.#ledger.epoch, data: JSON.parse(data), ...info } },
+      data: { event },
+      bytes: Buffer.byteLength(text),
       delayMs: row.earlyMs,
       options: {
         ...keepEnded,
@@ -148,5 +196,13 @@ export class Enqueuer {
         backoff: { type: 'exponential', delay: definition.backoffMs.first, jitter: 0.5 },
       },
     }
+  } catch (error) {
+    return { state: 'parked', reason: `no job can carry its event: ${(error as Error).message}` }
   }
+}
+
+function wrapped(value: unknown): unknown {
+  let deep = value
+  for (let i = 0; i < spareDepth; i++) deep = [deep]
+  return deep
 }

@@ -7,6 +7,7 @@ import { type Job, Queue, Worker } from 'bullmq'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobsStage, jobsStage } from '../../../test/support/jobs-stage.ts'
 import { until } from '../../../test/support/until.ts'
+import { newEventId } from '../../domain/index.ts'
 import { createOperations } from '../operations/operations.ts'
 
 let stage: JobsStage
@@ -66,6 +67,43 @@ describe('an application’s own queue', () => {
     await deliveries.redrive({ ids: [parked?.id ?? 0] }, { actor: 'test' })
     await settled('own', 'done', 2)
     expect(got).toHaveLength(3)
+    await node.close()
+  })
+
+  it('gets all other jobs beside an event that none can carry, which is parked', async () => {
+    const node = await stage.node()
+    node.jobs.rule('deep', { on: { channel: 'deep:*' }, queue: { name: 'deep' } })
+    await node.work()
+    const queue = new Queue('deep', { connection: stage.client })
+    ends.push(() => queue.close())
+    const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+    const { ledger } = node.tier.log
+    for (const data of ['1', nested(20_000), '2', nested(200)])
+      await ledger.append({ channel: 'deep:1', type: 'T', data, id: newEventId() })
+    const [parked] = await settled('deep', 'parked')
+    expect(parked?.reason).toMatch(/no job can carry its event/)
+    await until('three wait', async () => (await queue.getWaitingCount()) === 3)
+    await stage.client.flushall()
+    await until('three wait again', async () => (await queue.getWaitingCount()) === 3)
+
+    const { deliveries } = createOperations(stage.sql)
+    await deliveries.redrive({ ids: [parked?.id ?? 0] }, { actor: 'test' })
+    await settled('deep', 'parked')
+    await node.close()
+  })
+
+  it('gets more than goes into one call', async () => {
+    const node = await stage.node()
+    node.jobs.rule('large', { on: { channel: 'large:*' }, queue: { name: 'large' } })
+    await node.work()
+    const queue = new Queue('large', { connection: stage.client })
+    ends.push(() => queue.close())
+    await Promise.all(
+      Array.from({ length: 30 }, (_, n) => stage.append(`large:${n}`, 'T', 'x'.repeat(100_000))),
+    )
+    await until('all wait', async () => (await queue.getWaitingCount()) === 30)
+    await stage.client.flushall()
+    await until('all wait again', async () => (await queue.getWaitingCount()) === 30)
     await node.close()
   })
 

@@ -28,7 +28,6 @@ export interface ReconcilerOptions {
 const step = 500
 const stepsPerPass = 10
 const start: WalkPlace = { partition: -1, due: 0, position: 0 }
-const gone = 'its event is not in the ledger any more'
 
 /**
  * Compares what Postgres says is owed with the jobs that Redis has. Every act of it can be repeated: a job that is there
@@ -104,10 +103,13 @@ export class Reconciler {
   }
 
   async #add(rule: StoredRule, found: readonly OpenDelivery[]): Promise<void> {
-    const { rows, enqueuer, counts } = this.#options
-    for (const row of await enqueuer.add(rule.name, rule, found)) {
-      const change = { state: 'discarded', attempts: row.attempts, reason: gone, afterMs: 0 } as const
-      if (await rows.run(sql => settle(sql, row, change))) counts.count(rule.name, 'discarded')
+    const { rows, enqueuer, counts, logger } = this.#options
+    for (const { row, state, reason } of await enqueuer.add(rule.name, rule, found)) {
+      const change = { state, attempts: row.attempts, reason, afterMs: 0 }
+      if (!(await rows.run(sql => settle(sql, row, change)))) continue
+      counts.count(rule.name, state)
+      if (state === 'parked')
+        logger.error({ rule: rule.name, delivery: row.deliveryId, reason }, 'a delivery was parked')
     }
   }
 
