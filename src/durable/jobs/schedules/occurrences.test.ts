@@ -164,9 +164,15 @@ describe('a recurrence', () => {
     ['61 * * * *', null, /cron 61/],
     ['0 0 30 2 *', null, /cron 0 0 30 2/],
     ['nonsense', null, /five fields/],
+    ['H * * * *', null, /got H/],
+    ['0 0,H(1-5) * * *', null, /got H/],
     ['@reboot', null, /cron @reboot/],
     ['* * * * *', 'Europe/Nowhere', /time zone/],
   ])('that never happens is refused: %s %s', (expression, zone, message) => {
     expect(() => checkRecurrence({ cron: expression, zone })).toThrow(message)
+  })
+
+  it.each(['0 9 * * THU', '@hourly'])('with a name is taken: %s', expression => {
+    expect(() => checkRecurrence({ cron: expression, zone: null })).not.toThrow()
   })
 })

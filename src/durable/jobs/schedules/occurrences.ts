@@ -30,6 +30,9 @@ export function checkRecurrence({ cron, zone }: Pick<Recurrence, 'cron' | 'zone'
       'REQUEST_INVALID',
       `cron: expected five fields, or six with seconds, got ${fields}`,
     )
+  // The parser draws another number for it each time it is asked.
+  if (/(?<![A-Z])H(?![A-Z])/.test(cron))
+    throw new HoldfastError('REQUEST_INVALID', `cron ${cron}: expected numbers, got H`)
   try {
     nextByClock(cron, zoneClock(zone), Date.now())
   } catch (error) {
