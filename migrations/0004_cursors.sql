@@ -76,7 +76,7 @@ BEGIN
     -- New cursors of one user are made one call after the other, else several could pass the limit at once. In
     -- ascending order and before any row is locked; in a statement of its own, because the count's snapshot has to
     -- be younger.
-    PERFORM pg_advisory_xact_lock(1212566598, u)
+    PERFORM pg_advisory_xact_lock(1212566599, u)
     FROM (SELECT u FROM unnest(v_new_users) AS u ORDER BY u) AS ascending;
     SELECT array_agg(
              CASE WHEN t.outcome = 'm' AND t.is_new AND t.nth_new

@@ -22,6 +22,7 @@ import { registerGauges } from './gauges.ts'
 import type { ContractGroup } from './group-types.ts'
 import { HookRegistry } from './hooks.ts'
 import { openDurable } from './open-durable.ts'
+import { Opened } from './opened.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
@@ -34,6 +35,19 @@ import { createWork, type Work } from './work.ts'
  */
 export async function createHoldfast<const C extends Contract = Contract>(
   options: HoldfastOptions<C> = {},
+): Promise<Holdfast<C>> {
+  const opened = new Opened()
+  try {
+    return await build(options, opened)
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function build<const C extends Contract>(
+  options: HoldfastOptions<C>,
+  opened: Opened,
 ): Promise<Holdfast<C>> {
   const { contract, logger: given, nodeName, ...input } = options
   const config = parseConfig(input)
@@ -52,19 +66,22 @@ export async function createHoldfast<const C extends Contract = Contract>(
   })
   const check = contract && contractCheck(contract)
 
-  const durable = await openDurable(config, node.id, logger)
+  const durable = opened.add(await openDurable(config, node.id, logger), part => part?.close())
   const busUrl = config.redis.bus?.url ?? config.redis.url
-  const realtime = await createRealtimeTier({
-    redisUrl: busUrl,
-    prefix: config.redis.prefix,
-    nodeId: node.id,
-    logger,
-  })
+  const { prefix } = config.redis
+  const realtime = opened.add(
+    await createRealtimeTier({ redisUrl: busUrl, prefix, nodeId: node.id, logger }),
+    part => part.close(),
+  )
 
   const { namespaces } = config
   const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
   const router = check ? withContract(plain, check) : plain
-  const work = durable && createWork({ config, durable, router, check, nodeName: node.name, logger })
+  const work =
+    durable &&
+    opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger }), part =>
+      part.close(0),
+    )
   const permissions = createPermissions({
     namespaces,
     insecure: config.auth.insecure,
@@ -127,8 +144,14 @@ export async function createHoldfast<const C extends Contract = Contract>(
 
   async function listen() {
     const address = await server.listen(config.http.host, config.http.port)
-    if (config.role !== 'gateway') await work?.begin()
-    return address
+    if (config.role === 'gateway' || !work) return address
+    try {
+      await work.begin()
+      return address
+    } catch (error) {
+      await server.close(0)
+      throw error
+    }
   }
 
   const behindTheLog = (): Work => {
@@ -179,7 +202,7 @@ export async function createHoldfast<const C extends Contract = Contract>(
     job: (name, handler) => behindTheLog().jobs.handler(name, handler),
     schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),
     unschedule: async name => behindTheLog().jobs.unschedule(name),
-    work: () => behindTheLog().begin(),
+    work: async () => behindTheLog().begin(),
     get operations() {
       return behindTheLog().operations
     },

@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ContractCheck } from '../contract/index.ts'
+import { HoldfastError, isSystemChannel } from '../domain/index.ts'
 import {
   createGroups,
   createJobs,
@@ -36,6 +38,9 @@ export interface WorkOptions {
   readonly logger: Logger
 }
 
+/** How long small steps may take to end. */
+const loopPatienceMs = 2_000
+
 /** Groups, jobs, the outbox and retention of one process. Nothing runs before `begin`. */
 export function createWork({ config, durable, router, check, nodeName, logger }: WorkOptions): Work {
   const { url, tier, sql } = durable
@@ -53,11 +58,17 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     nodeName,
     logger,
   })
+  // What Holdfast itself records is no business of the application's contract, whatever its patterns match.
+  const ofApplication: typeof check =
+    check && ((channel, type, value) => (isSystemChannel(channel) ? undefined : check(channel, type, value)))
   const loops: { stop(): Promise<void> }[] = []
   let begun: Promise<void> | undefined
   let closed: Promise<void> | undefined
 
   async function begin(): Promise<void> {
+    // The jobs declare a group of their own.
+    await jobs.work()
+    await groups.work()
     const { namespaces, postgres, outbox } = config
     const { redis } = tier.log
     loops.push(
@@ -67,18 +78,19 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     if (redis)
       loops.push(startForgetting({ sql, copies: redis, forgetJobs: event => jobs.forget(event), logger }))
     if (outbox.relay)
-      loops.push(startOutboxRelay({ tier, url, namespaces, check, idleMs: outbox.idleMs, logger }))
-    // The jobs declare a group of their own.
-    await jobs.work()
-    await groups.work()
+      loops.push(
+        startOutboxRelay({ tier, url, namespaces, check: ofApplication, idleMs: outbox.idleMs, logger }),
+      )
   }
 
   async function close(withinMs: number): Promise<void> {
+    const end = performance.now() + withinMs
     await begun?.catch(() => undefined)
     const stopped = Promise.all(loops.splice(0).map(loop => loop.stop()))
     await groups.close(withinMs)
-    await jobs.close(withinMs)
-    await stopped
+    await jobs.close(Math.max(0, end - performance.now()))
+    // A step that waits for a Postgres which never answers ends with its connection.
+    await Promise.race([stopped, delay(loopPatienceMs, undefined, { ref: false })])
   }
 
   return {
@@ -86,7 +98,12 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     groups,
     jobs,
     begin() {
-      begun ??= begin()
+      if (closed) throw new HoldfastError('SHUTTING_DOWN', 'this node has been closed')
+      // What failed may be tried again; what is running already goes on.
+      begun ??= begin().catch(error => {
+        begun = undefined
+        throw error
+      })
       return begun
     },
     close(withinMs) {

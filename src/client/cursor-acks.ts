@@ -76,6 +76,8 @@ export class CursorAcks {
 
   /** The connection is there (again). */
   connected(): void {
+    // The server's word holds for the connection it came on: the numbering may have begun anew meanwhile.
+    this.#confirmed = undefined
     this.#look()
   }
 

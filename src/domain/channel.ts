@@ -27,6 +27,16 @@ export function namespaceOf(channel: string): string {
   return colon < 0 ? '' : channel.slice(start, colon)
 }
 
+/**
+ * What Holdfast itself records lies here: erasures, webhooks that were disabled. Nobody else writes to it, and an
+ * application's code is not asked who may read it: only the namespace's own `allow` lists say.
+ */
+export const systemNamespace = 'holdfast'
+
+export function isSystemChannel(channel: string): boolean {
+  return namespaceOf(channel) === systemNamespace
+}
+
 /** Whether a subscription needs a channel token: the name begins with `$`. */
 export function isPrivate(channel: string): boolean {
   return channel.charCodeAt(0) === 36

@@ -3,8 +3,10 @@ export {
   channelPattern,
   checkChannel,
   isPrivate,
+  isSystemChannel,
   maxChannelLength,
   namespaceOf,
+  systemNamespace,
 } from './channel.ts'
 export { asHoldfastError, type ErrorCode, HoldfastError, type Remedy } from './errors.ts'
 export { eventIdFrom, newEventId, normalizeEventId } from './event-id.ts'

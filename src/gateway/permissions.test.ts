@@ -168,6 +168,25 @@ describe('a namespace', () => {
   })
 })
 
+describe('the system’s own namespace', () => {
+  const channel = 'holdfast:erasures'
+  const own = { holdfast: { tier: 'durable' as const, allow: { subscribe: ['client' as const] } } }
+
+  it('is written to by no client, not even where insecure is on', async () => {
+    for (const insecure of [true, false]) {
+      const { check } = permissions({ namespaces: own, insecure })
+      expect(await verdict(check('append', channel, requester()))).toBe('NOT_PERMITTED')
+      expect(await verdict(check('publish', `$${channel}`, requester(), 'good'))).toBe('NOT_PERMITTED')
+    }
+  })
+
+  it('is read by those on its list, whatever the application’s hooks say', async () => {
+    const { check } = permissions({ namespaces: own, hooks: { [channel]: () => true } })
+    expect(await verdict(check('subscribe', channel, requester()))).toBe('granted')
+    expect(await verdict(check('history', channel, requester()))).toBe('NOT_PERMITTED')
+  })
+})
+
 describe('a private channel', () => {
   const { check } = permissions(listed('anonymous', 'client', 'token'))
 

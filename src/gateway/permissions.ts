@@ -4,6 +4,7 @@ import {
   type Grantee,
   HoldfastError,
   isPrivate,
+  isSystemChannel,
   type NamespaceOptions,
   namespaceOf,
 } from '../domain/index.ts'
@@ -28,12 +29,14 @@ export interface PermissionsOptions {
  *   its namespace is not declared                                  CHANNEL_UNKNOWN
  *   append on a realtime channel; presence where it is off;
  *     history where none is kept                                   NOT_AVAILABLE
+ *   publish or append in the system's own namespace                NOT_PERMITTED
  *   `insecure`                                                     granted
  *   user-limited name (`ns:#ann`, `dialog#ann,bob`), other user    NOT_PERMITTED
  *   a token came with it and is bad                                what the authenticator says
  *   private name (`$…`) and neither a token came with it (for
  *     subscribe) nor is the asker subscribed (for the others)      NOT_PERMITTED
- *   a hook of the application matches the channel                  granted or NOT_PERMITTED, as it says
+ *   a hook of the application matches the channel, and it is not
+ *     the system's own                                             granted or NOT_PERMITTED, as it says
  *   the `allow` list of the action has …
  *     `token`        and a good token came with it, or one was
  *                    given for the subscription that lives now     granted
@@ -53,6 +56,8 @@ export function createPermissions(options: PermissionsOptions): Permissions {
     async check(action, channel, who, token) {
       const namespace = optionsOf(namespaces, channel)
       checkAvailable(action, channel, namespace)
+      const ofSystem = isSystemChannel(channel)
+      if (ofSystem && (action === 'publish' || action === 'append')) throw denied(action, channel)
       if (options.insecure) return {}
       if (!namesUser(channel, who.user)) throw denied(action, channel)
       const presented = token
@@ -62,7 +67,7 @@ export function createPermissions(options: PermissionsOptions): Permissions {
       if (isPrivate(channel) && !held && (action === 'subscribe' || !who.subscribed(channel))) {
         throw denied(action, channel)
       }
-      const matched = options.authorize?.(channel)
+      const matched = ofSystem ? undefined : options.authorize?.(channel)
       if (matched) {
         const call = { ...identityOf(who), channel, action, params: matched.params }
         const answer = await askApplication(matched.hook, call, options.hookTimeoutMs)

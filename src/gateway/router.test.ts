@@ -33,6 +33,20 @@ describe('the router', () => {
     })
   })
 
+  it('lets nobody write to what Holdfast itself records', async () => {
+    const own = parseConfig({ postgres: { url: 'postgres://localhost/x' } }).namespaces
+    const router = createRouter({
+      namespaces: own,
+      realtime: new StandInRealtime(),
+      durable: new StandInDurable(),
+    })
+    for (const channel of ['holdfast:erasures', '$holdfast:erasures']) {
+      const refused = { code: 'NOT_PERMITTED' }
+      await expect(router.append({ channel, type: 'EventErased', data: '1' })).rejects.toMatchObject(refused)
+      await expect(router.publish({ channel, data: '1' })).rejects.toMatchObject(refused)
+    }
+  })
+
   it('refuses what the tier of the channel does not do', async () => {
     const realtime = new StandInRealtime()
     const router = createRouter({ namespaces, realtime, durable: new StandInDurable() })

@@ -1,4 +1,10 @@
-import { checkChannel, HoldfastError, type NamespaceOptions, namespaceOf } from '../domain/index.ts'
+import {
+  checkChannel,
+  HoldfastError,
+  isSystemChannel,
+  type NamespaceOptions,
+  namespaceOf,
+} from '../domain/index.ts'
 import type { DurableTier } from '../durable/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
 import { eventIdOfKey } from './event-key.ts'
@@ -30,6 +36,7 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
     options,
     async publish({ channel, data, info, tags, skipHistory, idempotencyKey, type }) {
       const namespace = options(channel)
+      refuseSystem(channel)
       if (namespace.tier === 'durable') {
         if (tags) throw new HoldfastError('REQUEST_INVALID', "an event's tags are its id and type")
         const id = idempotencyKey === undefined ? undefined : eventIdOfKey(channel, idempotencyKey)
@@ -53,7 +60,9 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
       })
     },
     async append(event) {
-      if (isDurable(event.channel)) return ledger().append(event)
+      const durableChannel = isDurable(event.channel)
+      refuseSystem(event.channel)
+      if (durableChannel) return ledger().append(event)
       throw new HoldfastError('NOT_AVAILABLE', `${event.channel} is not durable`)
     },
     async signal(signal) {
@@ -92,4 +101,10 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
 
 function checkPresence(channel: string, options: NamespaceOptions): void {
   if (!options.presence) throw new HoldfastError('NOT_AVAILABLE', `${channel} keeps no presence`)
+}
+
+/** What it records itself does not come this way. */
+function refuseSystem(channel: string): void {
+  if (!isSystemChannel(channel)) return
+  throw new HoldfastError('NOT_PERMITTED', `only Holdfast itself writes to ${channel}`)
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { HoldfastError } from '../domain/index.ts'
+import { HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
 
@@ -168,12 +168,6 @@ export const configSchema = z.strictObject({
     .default({}),
 })
 
-/**
- * What Holdfast itself records: erasures, webhooks that were disabled. It is there wherever there is a ledger; a
- * configuration may declare it to say who may read it.
- */
-const systemNamespace = 'holdfast'
-
 /** A subscription of the server's that cannot be made refuses the connection: here, of everyone who signs in. */
 const checkedSchema = configSchema
   .refine(
@@ -213,6 +207,7 @@ export function parseConfig(input: unknown): Config {
   const merged = Object.fromEntries(
     Object.entries(namespaces).map(([name, own]) => [name, mergeNamespace(defaults, own)]),
   )
+  // There wherever there is a ledger; a configuration declares it only to say who may read it.
   if (rest.postgres.url !== undefined) merged[systemNamespace] ??= mergeNamespace({}, { tier: 'durable' })
   return deepFreeze({ ...rest, namespaces: merged })
 }

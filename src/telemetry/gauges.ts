@@ -2,6 +2,7 @@ import type { Attributes, MetricOptions, Observable } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import type { MetricName } from './names.ts'
+import { sharedReading } from './shared-reading.ts'
 
 /** One reading of a gauge. */
 export interface Reading {
@@ -12,7 +13,7 @@ export interface Reading {
 
 export interface Metrics {
   /**
-   * Gauges whose values are read together, when somebody asks for the metrics. A reading that fails leaves them out this
+   * Gauges whose values are read together, when somebody asks for the metrics, at most every few seconds. A reading that fails leaves them out this
    * time: a missing value says that nobody knows, an old one would lie.
    */
   gauges(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
@@ -55,7 +56,7 @@ export function createMetrics(onError: (error: unknown) => void): Metrics {
   return {
     prometheus,
     gauges: (names, read) =>
-      observe(names, read, (name, options) => meter.createObservableGauge(name, options)),
+      observe(names, sharedReading(read), (name, options) => meter.createObservableGauge(name, options)),
     counters: (names, read) =>
       observe(names, read, (name, options) => meter.createObservableCounter(name, options)),
     close: () => provider.shutdown(),

@@ -164,7 +164,7 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
   })
 
   function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const error = asHoldfastError(thrown)
+    const error = understood(thrown)
     if (error.remedy === 'retry_later') {
       logger.warn(
         { err: error.message, code: error.code, path: request.routeOptions.url },
@@ -191,7 +191,7 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
       if (!method) {
         throw new HoldfastError('METHOD_UNKNOWN', `there is no method ${JSON.stringify(wanted.slice(0, 64))}`)
       }
-      const result = await method(readRequest(request.body, inside), options)
+      const result = await answered(method(readRequest(request.body, inside), options))
       return json(reply, `{"result":${result}}`)
     } catch (error) {
       return fail(error, request, reply)
@@ -202,6 +202,32 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
     scope.post(`/api/${name}`, (request, reply) => run(request, reply, name, []))
   }
   scope.post('/api', (request, reply) => run(request, reply, undefined, ['params']))
+}
+
+/** Postgres' text has no U+0000, which a name or a filter may have had. */
+function understood(thrown: unknown): HoldfastError {
+  const { code } = thrown as { code?: unknown }
+  return code === '22021'
+    ? new HoldfastError('REQUEST_INVALID', 'a text holds U+0000')
+    : asHoldfastError(thrown)
+}
+
+/** Above what any dependency is given: a caller is answered, also where one hangs whose calls have no deadline. */
+const answerMs = 30_000
+
+async function answered(result: Promise<string>): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new HoldfastError('DEPENDENCY_TIMEOUT', `no answer for ${answerMs} ms`)),
+      answerMs,
+    )
+  })
+  try {
+    return await Promise.race([result, silence])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function json(reply: FastifyReply, text: string): FastifyReply {
