@@ -150,6 +150,23 @@ export function overdue(
     order by partition, due, position limit ${limit}`
 }
 
+/** Which of these deliveries are queued still. */
+export async function stillQueued<Row extends DeliveryPlace>(
+  sql: Sql,
+  rule: string,
+  rows: readonly Row[],
+): Promise<Row[]> {
+  const queued = await sql<{ n: number }[]>`
+    select e.n::int as n
+    from unnest(${intArray(rows, row => row.partition)}::int[], ${intArray(rows, row => row.position)}::bigint[])
+           with ordinality as e (partition, position, n)
+    join holdfast.deliveries as d
+      on d.consumer = ${consumerOf(rule)} and d.partition = e.partition and d.position = e.position
+    where d.state = 'queued'`
+  const places = new Set(queued.map(({ n }) => n - 1))
+  return rows.filter((_, i) => places.has(i))
+}
+
 function all(partitions: number): string {
   return `{${Array.from({ length: partitions }, (_, partition) => partition).join(',')}}`
 }

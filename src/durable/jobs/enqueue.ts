@@ -10,8 +10,11 @@ export interface Enqueued extends DeliveryPlace {
   readonly earlyMs: number
 }
 
-/** How long the ended jobs of an application's own queue stay there: until their end has been seen, and for people to look. */
-const keepEnded = { removeOnComplete: { age: 3_600 }, removeOnFail: { age: 7 * 86_400 } }
+/**
+ * How long the ended jobs of an application's own queue stay there at most. One whose end nobody has seen, because our
+ * workers or Postgres are away, would be added again without them.
+ */
+const keepEnded = { removeOnComplete: { age: 7 * 86_400 }, removeOnFail: { age: 7 * 86_400 } }
 
 /** A delivery that got no job and never will, and why. */
 export interface Refused<Row> {

@@ -8,11 +8,21 @@ import { rulesInTurn, type TurnRule } from './rule-rows.ts'
 /** Deliveries that wait to be put into their queues together. */
 interface Waiting {
   readonly definition: RuleDefinition
-  readonly rows: Enqueued[]
+  readonly rows: NewlyOwed[]
+}
+
+interface NewlyOwed extends Enqueued {
+  /** Milliseconds since 1970. */
+  readonly since: number
 }
 
 /** So many jobs go to Redis in one call. */
 const bulk = 500
+/**
+ * What an application works on by itself is enqueued so soon after its commit, or else by the reconciler: it may have been
+ * enqueued there, worked on and removed, while this process was stopped.
+ */
+const freshMs = 2_000
 
 /**
  * Turns events into deliveries: the rows in the transaction that settles the event for the group, the jobs after its commit.
@@ -50,7 +60,7 @@ export class Matching {
     context.afterCommit(() => {
       for (const rule of rules) {
         const waiting = this.#waiting.get(rule.name) ?? { definition: rule, rows: [] }
-        waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0 })
+        waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0, since: Date.now() })
         this.#waiting.set(rule.name, waiting)
       }
       this.#flushing ??= this.#flush()
@@ -69,7 +79,9 @@ export class Matching {
         const [rule, { definition, rows }] = next
         this.#waiting.delete(rule)
         for (let i = 0; i < rows.length; i += bulk) {
-          await this.#enqueuer.add(rule, definition, rows.slice(i, i + bulk))
+          const next = rows.slice(i, i + bulk)
+          const fresh = definition.queue ? next.filter(({ since }) => Date.now() - since < freshMs) : next
+          await this.#enqueuer.add(rule, definition, fresh)
         }
       }
     } catch (error) {

@@ -62,6 +62,13 @@ describe('an application’s own queue', () => {
         },
       },
     })
+    // What is completed stays only until that is settled, and what has failed, for people to look at.
+    const queue = new Queue('mailer', { connection: stage.client })
+    ends.push(() => queue.close())
+    await until('the completed job is removed', async () => (await queue.getCompletedCount()) === 0)
+    expect((await queue.getFailed()).map(job => job.opts)).toMatchObject([
+      { removeOnComplete: { age: 7 * 86_400 }, removeOnFail: { age: 7 * 86_400 } },
+    ])
     broken = false
     const { deliveries } = createOperations(stage.sql)
     await deliveries.redrive({ ids: [parked?.id ?? 0] }, { actor: 'test' })

@@ -8,6 +8,7 @@ import {
   redriven,
   settle,
   settleEnded,
+  stillQueued,
   type WalkPlace,
 } from './delivery-rows.ts'
 import type { Enqueuer } from './enqueue.ts'
@@ -86,8 +87,14 @@ export class Reconciler {
         const parked = ends.filter(end => end.failure !== null).length
         counts.count(rule.name, 'parked', parked)
         counts.count(rule.name, 'done', ends.length - parked)
+        // Only now: until its end is settled, a job that has ended is what keeps another from being added.
+        const completed = ends.filter(end => end.failure === null)
+        if (completed.length > 0) await enqueuer.remove(rule.name, rule, completed)
       }
-      const lost = found.filter((row, i) => states[i]?.state === 'unknown' && row.lateMs >= overdueMs)
+      const unknown = found.filter((row, i) => states[i]?.state === 'unknown' && row.lateMs >= overdueMs)
+      if (unknown.length === 0) return
+      // Another process that still believes to lead may have settled them, and removed their jobs, since they were read.
+      const lost = await rows.run(sql => stillQueued(sql, rule.name, unknown))
       if (lost.length === 0) return
       await this.#add(rule, lost)
       counts.count(rule.name, 'requeued', lost.length)
