@@ -158,15 +158,25 @@ END
 $$;
 --> statement-breakpoint
 -- Moves an ordered group's checkpoint, in the transaction of the effects of what lies between: at least once in, once in
--- effect. Raises HF006 where the place is another member's, or not where the caller believes.
+-- effect. Never over the ledger's head: a mirror that is ahead of the ledger tells of events that are none, and others
+-- will get their positions. Raises HF006 where the place is another member's, or not where the caller believes, HF007
+-- where the ledger has not come so far.
 CREATE FUNCTION holdfast.move_checkpoint(
   p_group text, p_partition int, p_epoch text, p_fence bigint, p_from bigint, p_to bigint
 ) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+-- Plans are made once and kept. Made on an empty table they would scan it, when it has grown too.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 BEGIN
+  IF p_to > holdfast.partition_head(p_partition) THEN
+    RAISE EXCEPTION 'the ledger has no position % in partition %', p_to, p_partition USING ERRCODE = 'HF007';
+  END IF;
   UPDATE holdfast.group_partitions AS g
   SET position = p_to, moved = floor(extract(epoch FROM clock_timestamp()) * 1000)
   WHERE g."group" = p_group AND g.partition = p_partition AND g.epoch = p_epoch AND g.fence = p_fence

@@ -71,6 +71,9 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
     log: {
       ledger,
       redis: redis && mirrors && bus && { log: redis, mirrors, bus },
+      get ledgerBehind() {
+        return sweeper.ledgerBehind
+      },
       nodeId: node,
       logger,
     },

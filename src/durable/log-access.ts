@@ -11,6 +11,8 @@ export interface LogAccess {
   readonly redis:
     | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: PubSub }
     | undefined
+  /** The mirror tells of events that the ledger has not (any more): for what is settled it is no source then. */
+  readonly ledgerBehind: boolean
   readonly nodeId: string
   readonly logger: Logger
 }

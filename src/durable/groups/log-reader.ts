@@ -46,8 +46,8 @@ export class LogReader {
   }
 
   async #fromLog({ partition, epoch, from, limit }: LogRequest): Promise<LogPage | undefined> {
-    const { ledger, redis } = this.#log
-    if (!redis?.mirrors.reachable || ledger.epoch !== epoch) return undefined
+    const { ledger, redis, ledgerBehind } = this.#log
+    if (!redis?.mirrors.reachable || ledgerBehind || ledger.epoch !== epoch) return undefined
     try {
       const { entries, last } = await redis.mirrors.readLog(partition, { from, limit, maxBytes: pageBytes })
       this.#news.heard(partition, last)

@@ -3,6 +3,7 @@ import type { OpenCounts } from './group-store.ts'
 import { PartitionProgress, type ProgressParts } from './partition-progress.ts'
 import type { RunnerParts } from './runner.ts'
 import type { Slots } from './slots.ts'
+import { sqlState } from './sql-state.ts'
 import type { HeldPartition } from './tick.ts'
 
 export interface PartitionParts extends RunnerParts, Pick<ProgressParts, 'onSuppressed'> {
@@ -19,6 +20,8 @@ export type WorkEnd = 'released' | 'lost'
 const idleWriteMs = 1_000
 const lookMs = 1_000
 const restAfterTroubleMs = { first: 100, most: 5_000 }
+/** Postgres: the ledger does not have what was to be passed. */
+const notInLedger = 'HF007'
 
 /** Works through one partition for an ordered group, for as long as this member holds it. */
 export class PartitionWork {
@@ -88,9 +91,12 @@ export class PartitionWork {
       else if (!worked) await this.#sleep(wait)
     } catch (error) {
       this.#parts.onTrouble(error)
+      const unreal = sqlState(error) === notInLedger
       const { first, most } = restAfterTroubleMs
-      const rest = Math.min(first * 2 ** this.#troubles++, most) * (0.5 + Math.random())
+      const rest = unreal ? lookMs : Math.min(first * 2 ** this.#troubles++, most) * (0.5 + Math.random())
       await delay(rest, undefined, { signal: this.#restSignal() }).catch(() => undefined)
+      // What is in hand must not be taken for the events that get its positions next: the place is begun anew.
+      if (unreal) this.lose()
     }
   }
 
