@@ -23,7 +23,7 @@ export async function scheduleNamed(sql: Sql, name: string): Promise<Schedule | 
 
 /**
  * Writes a schedule down. One that says the same about when keeps its place, so that a process which declares it at every
- * start delays nothing. False: the name belongs to a schedule of the configuration, and this is none.
+ * start delays nothing, and makes nothing happen again. False: the name belongs to a schedule of the configuration, and this is none.
  */
 export async function saveSchedule(
   sql: Sql | Transaction,
@@ -46,9 +46,12 @@ export async function saveSchedule(
           case when k.kept then s.due else excluded.due end,
           case when k.kept then s.created else excluded.created end,
           case when k.kept then s.failure end
-          from (select s.due is not null and coalesce(excluded.cron, excluded.every_seconds::text) is not null
-                  and (s.cron, s.every_seconds, s.zone)
-                      is not distinct from (excluded.cron, excluded.every_seconds, excluded.zone) as kept) as k)
+          from (select (s.cron, s.every_seconds, s.zone)
+                       is not distinct from (excluded.cron, excluded.every_seconds, excluded.zone)
+                  and case when coalesce(excluded.cron, excluded.every_seconds::text) is not null
+                           then s.due is not null
+                           -- What happens once has happened for its last time, or is yet to.
+                           else excluded.due in (s.due, s.last_due) end as kept) as k)
     where excluded.declared or not s.declared`
   return saved.count > 0
 }
