@@ -5,7 +5,7 @@ import type { Enqueuer } from './enqueue.ts'
 import type { Leadership } from './leadership.ts'
 import type { Reconciler } from './reconciler.ts'
 import { dropIdleGroup, storedRules } from './rule-rows.ts'
-import { cleanSchedules } from './schedules/schedule-rows.ts'
+import { forgetUndeclared, removeEnded } from './schedules/schedule-rows.ts'
 import type { Scheduler } from './schedules/scheduler.ts'
 
 export interface UpkeepOptions {
@@ -23,6 +23,8 @@ const restMs = 500
 const endedMs = 1_000
 const lostMs = 2_000
 const tidyMs = 60_000
+/** Who has not tidied up for so long has just begun, or was away, perhaps with all the others. */
+const awayMs = 5 * tidyMs
 
 /**
  * What one of all processes does for all: finds what Redis has lost, sets timers, tidies up. Postgres says what there is to
@@ -61,9 +63,12 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
   }
 
   async function tidy(): Promise<void> {
-    if (Date.now() - last.tidied < tidyMs) return
+    const sinceMs = Date.now() - last.tidied
+    if (sinceMs < tidyMs) return
     last.tidied = Date.now()
-    const forgotten = await rows.run(sql => cleanSchedules(sql, options.keepSeconds))
+    await rows.run(sql => removeEnded(sql, options.keepSeconds))
+    // After a time when nobody worked, those who declare schedules are given a minute to say so.
+    const forgotten = sinceMs < awayMs ? await rows.run(forgetUndeclared) : []
     if (forgotten.length > 0)
       logger.info({ schedules: forgotten }, 'schedules that no configuration declares any more are removed')
     if (await rows.run(dropIdleGroup))

@@ -53,3 +53,24 @@ describe('what happens once', () => {
     await node.close()
   })
 })
+
+it('a schedule that was paused is so after a month in which no process ran at all', async () => {
+  const daily = { cron: '0 4 * * *', append: { channel: 'daily:1', type: 'T', data: 1 } }
+  const config = { schedules: { daily } }
+  const node = await stage.node({ config })
+  await node.work()
+  await node.jobs.schedule('ended', { at: 1_000, append: { channel: 'ended:1', type: 'T', data: 1 } })
+  await until('it has happened', async () => (await schedule('ended'))?.due === null)
+  await node.close()
+  const monthMs = 31 * 86_400_000
+  await stage.sql`update holdfast.schedules set paused = true, seen = seen - ${monthMs}::bigint where name = 'daily'`
+  await stage.sql`update holdfast.schedules set created = created - ${monthMs}::bigint where name = 'ended'`
+  const first = await stage.node()
+  await first.work()
+  await until('what is over is tidied up', async () => !(await schedule('ended')))
+  const second = await stage.node({ config })
+  await second.work()
+  expect(await schedule('daily')).toMatchObject({ paused: true, resting: false })
+  await first.close()
+  await second.close()
+})

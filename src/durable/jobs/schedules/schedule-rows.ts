@@ -112,13 +112,16 @@ export async function noteFailure(
   await sql`update holdfast.schedules set failure = ${failure} where name = ${name} and created = ${created}`
 }
 
-/** Removes what no process declares any more, and what is over for so long. Returns the names of the former. */
-export async function cleanSchedules(sql: Sql, keepSeconds: number): Promise<string[]> {
-  const now = Date.now()
+/** Removes what has happened once and is over for so long. */
+export async function removeEnded(sql: Sql, keepSeconds: number): Promise<void> {
   await sql`
     delete from holdfast.schedules
-    where due is null and not declared and greatest(last_due, created) < ${now - keepSeconds * 1_000}`
+    where due is null and not declared and greatest(last_due, created) < ${Date.now() - keepSeconds * 1_000}`
+}
+
+/** Removes what no process has declared for a week. Returns the names. */
+export async function forgetUndeclared(sql: Sql): Promise<string[]> {
   const forgotten = await sql<{ name: string }[]>`
-    delete from holdfast.schedules where declared and seen < ${now - rememberedMs} returning name`
+    delete from holdfast.schedules where declared and seen < ${Date.now() - rememberedMs} returning name`
   return forgotten.map(({ name }) => name)
 }

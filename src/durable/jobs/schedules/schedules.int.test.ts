@@ -3,7 +3,7 @@ import { type JobsStage, jobsStage } from '../../../../test/support/jobs-stage.t
 import { until } from '../../../../test/support/until.ts'
 import { HoldfastError } from '../../../domain/index.ts'
 import type { Schedule } from './schedule.ts'
-import { cleanSchedules, listSchedules } from './schedule-rows.ts'
+import { forgetUndeclared, listSchedules } from './schedule-rows.ts'
 
 let stage: JobsStage
 beforeAll(async () => {
@@ -241,7 +241,7 @@ describe('schedules of the configuration', () => {
     await until('it has happened', async () => (await events('tea:1')).length === 1)
     await again.close()
     await stage.sql`update holdfast.schedules set seen = seen - 8 * 86400000::bigint where name = 'tea'`
-    await cleanSchedules(stage.sql, 60)
+    await forgetUndeclared(stage.sql)
     expect(await schedule('tea')).toBeUndefined()
     await other.close()
   })
