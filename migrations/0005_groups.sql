@@ -13,21 +13,32 @@ $$;
 CREATE FUNCTION holdfast.adopt_epoch(p_group text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+-- Plans are made once and kept. Made on an empty table they would scan it, when it has grown too.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+  v_partition int;
+  v_epoch text;
+  v_head bigint;
 BEGIN
-  DELETE FROM holdfast.group_settled AS s
-  USING holdfast.group_partitions AS g, holdfast.ledger AS l
-  WHERE g."group" = p_group AND g.epoch <> l.epoch AND s."group" = p_group AND s.partition = g.partition
-    AND s.position > holdfast.partition_head(g.partition);
-  DELETE FROM holdfast.deliveries AS d
-  USING holdfast.group_partitions AS g, holdfast.ledger AS l
-  WHERE g."group" = p_group AND g.epoch <> l.epoch AND d.consumer = 'group/' || p_group AND d.partition = g.partition
-    AND d.position > holdfast.partition_head(g.partition);
-  UPDATE holdfast.group_partitions AS g
-  SET epoch = l.epoch, position = least(g.position, holdfast.partition_head(g.partition)), fence = g.fence + 1
-  FROM holdfast.ledger AS l
-  WHERE g."group" = p_group AND g.epoch <> l.epoch;
+  -- Partition by partition, each from its head on: appends may be waiting for this, whatever has been settled below.
+  FOR v_partition, v_epoch, v_head IN
+    SELECT g.partition, l.epoch, holdfast.partition_head(g.partition)
+    FROM holdfast.group_partitions AS g, holdfast.ledger AS l
+    WHERE g."group" = p_group AND g.epoch <> l.epoch
+  LOOP
+    DELETE FROM holdfast.group_settled AS s
+    WHERE s."group" = p_group AND s.partition = v_partition AND s.position > v_head;
+    DELETE FROM holdfast.deliveries AS d
+    WHERE d.consumer = 'group/' || p_group AND d.partition = v_partition AND d.position > v_head;
+    UPDATE holdfast.group_partitions AS g
+    SET epoch = v_epoch, position = least(g.position, v_head), fence = g.fence + 1
+    WHERE g."group" = p_group AND g.partition = v_partition;
+  END LOOP;
 END
 $$;
 --> statement-breakpoint
@@ -415,9 +426,16 @@ REVOKE ALL ON FUNCTION holdfast.end_job(text, int, bigint, uuid, int) FROM PUBLI
 CREATE OR REPLACE FUNCTION holdfast.new_epoch() RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET jit = off
 AS $$
 DECLARE
   v_epoch text;
+  v_consumer text;
+  v_partition int;
+  v_head bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(1212566596, p)
   FROM (SELECT p FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p ORDER BY p) AS ascending;
@@ -425,7 +443,23 @@ BEGIN
   UPDATE holdfast.ledger SET epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) RETURNING epoch INTO v_epoch;
   PERFORM set_config('holdfast.acting', '', true);
   PERFORM holdfast.adopt_epoch(g.name) FROM holdfast.groups AS g;
-  DELETE FROM holdfast.deliveries AS d WHERE d.position > holdfast.partition_head(d.partition);
+  -- All appends wait for this. So it steps from consumer to consumer along the key, and reads none of their rows below
+  -- the heads: those of a month may be millions.
+  FOR v_consumer, v_partition, v_head IN
+    WITH RECURSIVE consumers AS (
+      SELECT (SELECT min(d.consumer) FROM holdfast.deliveries AS d) AS name
+      UNION ALL
+      SELECT (SELECT min(d.consumer) FROM holdfast.deliveries AS d WHERE d.consumer > c.name)
+      FROM consumers AS c WHERE c.name IS NOT NULL
+    ), heads AS MATERIALIZED (
+      SELECT p AS partition, holdfast.partition_head(p) AS head
+      FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p
+    )
+    SELECT c.name, h.partition, h.head FROM consumers AS c, heads AS h WHERE c.name IS NOT NULL
+  LOOP
+    DELETE FROM holdfast.deliveries AS d
+    WHERE d.consumer = v_consumer AND d.partition = v_partition AND d.position > v_head;
+  END LOOP;
   RETURN v_epoch;
 END
 $$;

@@ -42,3 +42,39 @@ test('a group that stood further than a ledger which has lost events takes what 
   const [head] = await sql`select holdfast.partition_head(${partition}) as head`
   expect(head).toEqual({ head: 5 })
 })
+
+test('a new epoch, for which all appends wait, goes over none of what was owed or settled below the heads', async () => {
+  const { sql } = database
+  const partition = database.ledgers[0].partitionOf(channel)
+  await append(1)
+  await sql`select holdfast.declare_group('receipts', 'competing', null, 'now')`
+  await sql.begin(async tx => {
+    await tx`select set_config('holdfast.acting', 'remove_events', true)`
+    await tx`
+      insert into holdfast.partition_floor (partition, head) values (${partition}, 1000)
+      on conflict (partition) do update set head = excluded.head`
+  })
+  await sql`
+    insert into holdfast.deliveries
+      (consumer, partition, position, channel, "offset", event_id, event_type, state, created, updated)
+    select c, ${partition}, n, ${channel}, n, gen_random_uuid(), 'T', 'done', 0, 0
+    from generate_series(1, 1005) as n,
+         unnest(array['group/receipts', 'group/was', 'rule/a', 'rule/b', 'rule/c']) as c`
+  await sql`
+    insert into holdfast.group_settled ("group", partition, position)
+    select 'receipts', ${partition}, n from generate_series(5, 1005) as n`
+  await sql`analyze holdfast.deliveries, holdfast.group_settled`
+  const read = await sql.begin(async tx => {
+    await tx`select holdfast.new_epoch()`
+    return tx<{ relname: string; rows: number }[]>`
+      select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as rows from pg_stat_xact_user_tables
+      where relname in ('deliveries', 'group_settled') order by relname`
+  })
+  expect(read.map(({ relname }) => relname)).toEqual(['deliveries', 'group_settled'])
+  for (const { rows } of read) expect(rows).toBeLessThan(100)
+  const [left] = await sql`
+    select count(*)::int as deliveries, max(position)::int as last,
+           (select max(position)::int from holdfast.group_settled) as settled
+    from holdfast.deliveries`
+  expect(left).toEqual({ deliveries: 5_000, last: 1_000, settled: 1_000 })
+})
