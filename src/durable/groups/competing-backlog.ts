@@ -10,6 +10,8 @@ export interface Batch {
 interface Lane {
   readonly place: LogPlace
   readonly waiting: TurnItem[]
+  /** When the first of those that wait came. */
+  since: number
   /** Positions that wait or are being handled: Redis and the ledger may both come with the same event. */
   readonly held: Set<number>
 }
@@ -31,6 +33,7 @@ export class Backlog {
   add(place: LogPlace, items: readonly TurnItem[]): void {
     if (items.length === 0) return
     const lane = this.#lane(place)
+    if (lane.waiting.length === 0) lane.since = performance.now()
     for (const item of items) {
       const { position } = item.event
       if (lane.held.has(position)) continue
@@ -61,12 +64,16 @@ export class Backlog {
     if (lane.held.size === 0) this.#lanes.delete(key)
   }
 
-  /** Lets go of everything that waits, and returns of which partitions; what is being handled stays held. */
-  drop(): readonly number[] {
+  /**
+   * Lets go of what waits, everywhere or where it has waited since before a moment, and returns of which partitions; what
+   * is being handled stays held.
+   */
+  drop(before = Number.POSITIVE_INFINITY): readonly number[] {
     const partitions: number[] = []
-    for (const { place, waiting } of [...this.#lanes.values()]) {
+    for (const { place, waiting, since } of [...this.#lanes.values()]) {
+      if (waiting.length === 0 || since >= before) continue
       this.#size -= waiting.length
-      if (waiting.length > 0) partitions.push(place.partition)
+      partitions.push(place.partition)
       this.release({ place, items: waiting.splice(0) })
     }
     return partitions
@@ -76,7 +83,7 @@ export class Backlog {
     const key = keyOf(place)
     let lane = this.#lanes.get(key)
     if (!lane) {
-      lane = { place, waiting: [], held: new Set() }
+      lane = { place, waiting: [], since: 0, held: new Set() }
       this.#lanes.set(key, lane)
     }
     return lane

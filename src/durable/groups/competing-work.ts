@@ -11,6 +11,8 @@ import type { RunnerParts } from './runner.ts'
 
 /** How long an event is left to somebody else who is at work on it. */
 const busyMs = 3_000
+/** What was read longer ago may have been erased since; erasures count on it. */
+const heldMs = 5_000
 
 export interface WorkHooks {
   /** Something of this partition could not be settled or acknowledged. */
@@ -29,6 +31,7 @@ export class CompetingWork {
   readonly #running = new Set<Promise<void>>()
   readonly #abort = new AbortController()
   #due: readonly TurnItem[] = []
+  #dueSince = 0
   #suppressed = 0
   #owedAt = Number.POSITIVE_INFINITY
 
@@ -95,12 +98,14 @@ export class CompetingWork {
 
   /** Deliveries that are due now. */
   acceptDue(items: readonly TurnItem[]): void {
+    if (this.#due.length === 0) this.#dueSince = performance.now()
     this.#due = [...this.#due, ...items]
     this.#owedAt = Number.POSITIVE_INFINITY
   }
 
   /** Begins as many turns as there is room and work for. */
   start(): void {
+    this.#drop(performance.now() - heldMs)
     while (this.free > 0) {
       const turn = this.#nextTurn()
       if (!turn) return
@@ -114,8 +119,7 @@ export class CompetingWork {
 
   /** Lets go of what is not being handled; it stays unsettled. */
   drop(): void {
-    this.#due = []
-    for (const partition of this.#backlog.drop()) this.#hooks.doubt(partition)
+    this.#drop(Number.POSITIVE_INFINITY)
   }
 
   /** Waits for the turns under way, at most so long, and aborts the rest. */
@@ -123,6 +127,11 @@ export class CompetingWork {
     const timer = setTimeout(() => this.#abort.abort(), withinMs)
     await Promise.all(this.#running)
     clearTimeout(timer)
+  }
+
+  #drop(before: number): void {
+    if (this.#dueSince < before) this.#due = []
+    for (const partition of this.#backlog.drop(before)) this.#hooks.doubt(partition)
   }
 
   #nextTurn(): Promise<void> | undefined {

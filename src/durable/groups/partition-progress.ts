@@ -26,6 +26,8 @@ export interface ProgressParts extends RunnerParts {
 /** Above so many open deliveries a partition stops: whatever is wrong there concerns more than some channels. */
 const maxOpen = 10_000
 const pageSize = { least: 100, most: 1_000, batches: 5 }
+/** What was read longer ago may have been erased since; erasures count on it. */
+const pageMs = 5_000
 
 /**
  * A partition's place in an ordered group, and how it moves: the checkpoint by compare-and-set, in the transaction of the
@@ -38,6 +40,7 @@ export class PartitionProgress {
   #blocked: BlockedChannels | undefined
   #events: readonly StoredEvent[] = []
   #through: number
+  #ageing: NodeJS.Timeout | undefined
   /** As the database has it; `#position` is ahead of it by events that no handler wants. */
   #checkpoint: number
   #position: number
@@ -122,7 +125,8 @@ export class PartitionProgress {
   async passLog(): Promise<boolean> {
     const blocked = this.#blocked
     if (!blocked || this.#isFull(blocked) || !(await this.#read())) return false
-    const step = this.#step(blocked, this.#sizes.next)
+    const step = this.#step(blocked, this.#sizes.next, this.#events, this.#through)
+    const taken = this.#events.slice(0, step.used)
     const waiting = step.waiting.map(waitingRow)
     if (step.items.length === 0) {
       if (waiting.length > 0) await this.#write(blocked, step, waiting)
@@ -135,7 +139,7 @@ export class PartitionProgress {
       () => this.#settled(blocked, step, waiting),
     )
     if (!failed) return true
-    const alone = this.#step(blocked, 1)
+    const alone = this.#step(blocked, 1, taken, step.to)
     const { event, attempt } = failed.item
     // A handler that was declared meanwhile may want an earlier one.
     if (alone.items[0]?.event !== event) return true
@@ -153,12 +157,20 @@ export class PartitionProgress {
     if (page.through <= this.#position) return false
     this.#events = page.events
     this.#through = page.through
+    clearTimeout(this.#ageing)
+    this.#ageing = setTimeout(() => this.#forget(), pageMs).unref()
     return true
   }
 
-  #step(blocked: BlockedChannels, items: number): LogStep {
+  /** Whatever is done meanwhile has what it needs. */
+  #forget(): void {
+    this.#events = []
+    this.#through = this.#position
+  }
+
+  #step(blocked: BlockedChannels, items: number, events: readonly StoredEvent[], through: number): LogStep {
     const limits = { items, waiting: maxOpen - blocked.size }
-    return nextStep(this.#events, this.#through, this.#parts.routes, blocked, limits)
+    return nextStep(events, through, this.#parts.routes, blocked, limits)
   }
 
   /**
