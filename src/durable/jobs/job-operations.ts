@@ -3,7 +3,7 @@ import { type Sql, transaction } from '../../platform/index.ts'
 import { type Actor, removeRule } from './rule-removal.ts'
 import { type StoredRule, storedRules } from './rule-rows.ts'
 import { checkSchedule, type NewSchedule, type Schedule } from './schedules/schedule.ts'
-import { listSchedules, removeSchedule, saveSchedule } from './schedules/schedule-rows.ts'
+import { listSchedules, removeSchedule, saveSchedule, scheduleNamed } from './schedules/schedule-rows.ts'
 
 /** How a rule fares: its deliveries by state, as far as their rows are kept. */
 export interface RuleSummary {
@@ -72,7 +72,7 @@ type Counted = Pick<RuleSummary, 'queued' | 'failing' | 'parked' | 'done' | 'dis
 
 export function jobOperations(sql: Sql): JobOperations {
   async function named(name: string): Promise<Schedule> {
-    const found = (await listSchedules(sql)).find(each => each.name === name)
+    const found = await scheduleNamed(sql, name)
     if (found) return found
     throw new HoldfastError('REQUEST_INVALID', `there is no schedule ${name.slice(0, 80)}`)
   }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobsStage, jobsStage } from '../../../../test/support/jobs-stage.ts'
 import { until } from '../../../../test/support/until.ts'
+import { HoldfastError } from '../../../domain/index.ts'
 import { scheduleNamed } from './schedule-rows.ts'
 
 let stage: JobsStage
@@ -73,4 +74,40 @@ it('a schedule that was paused is so after a month in which no process ran at al
   expect(await schedule('daily')).toMatchObject({ paused: true, resting: false })
   await first.close()
   await second.close()
+})
+
+describe('what is due', () => {
+  it('happens although more schedules than are looked at at once cannot', async () => {
+    const away: unknown[] = []
+    const node = await stage.node({
+      acts: {
+        publish: async () => undefined,
+        append: async event => {
+          if (event.channel !== 'away:1') return node.tier.append(event)
+          away.push(event)
+          throw new HoldfastError('DEPENDENCY_FAILED', 'away')
+        },
+      },
+    })
+    await stage.sql`
+      insert into holdfast.schedules (name, act, channel, type, data, due, created)
+      select 'away-' || n, 'append', 'away:1', 'T', '1', 1000 + n % 7, 0 from generate_series(1, 1100) as n`
+    await node.work()
+    await until('they are tried', () => away.length > 0)
+    await node.jobs.schedule('beside', { delayMs: 50, append: { channel: 'beside:1', type: 'T', data: 1 } })
+    await until('the other happens', async () => (await events('beside:1')).length === 1)
+    await node.close()
+    await stage.sql`delete from holdfast.schedules where name like 'away-%'`
+  })
+
+  it('is found by an index, without those that are over', async () => {
+    const node = await stage.node()
+    await node.work()
+    await until('it is used', async () => {
+      const [index] = await stage.sql<{ used: number }[]>`
+        select idx_scan as used from pg_stat_user_indexes where indexrelname = 'schedules_due'`
+      return (index?.used ?? 0) > 0
+    })
+    await node.close()
+  })
 })

@@ -79,12 +79,14 @@ export interface DueTime {
   readonly due: number
 }
 
-/** What is due up to a time, the earliest first. */
-export function dueUpTo(sql: Sql, time: number, limit: number): Promise<DueTime[]> {
+/** What is due up to a time, the earliest first, after what was the last of the part before. */
+export function dueUpTo(sql: Sql, time: number, after: DueTime | null, limit: number): Promise<DueTime[]> {
+  const { due, name } = after ?? { due: -1, name: '' }
   return sql<DueTime[]>`
-    select name, due from holdfast.schedules 
-    where not paused and due <= ${time} and not (declared and seen < ${Date.now() - declaredMs})
-    order by due limit ${limit}`
+    select name, due from holdfast.schedules
+    where due <= ${time} and (due, name) > (${due}::bigint, ${name} collate "C")
+      and not paused and not (declared and seen < ${Date.now() - declaredMs})
+    order by due, name limit ${limit}`
 }
 
 /**

@@ -44,22 +44,27 @@ export class Scheduler {
   readonly #options: SchedulerOptions
   /** The timers that this process has set. */
   readonly #timers = new Map<string, number>()
+  /** Where the look at what is due goes on; null: at its beginning. */
+  #place: DueTime | null = null
 
   constructor(options: SchedulerOptions) {
     this.#options = options
   }
 
-  /** Sets the timers of what is due soon, and again of what should have happened. */
+  /**
+   * Sets the timers of what is due soon, and again of what should have happened: a part of it, and the next time the part
+   * after that, so that any number of schedules that cannot happen for now keep none of the others waiting.
+   */
   async setTimers(): Promise<void> {
     const { rows, redis } = this.#options
     if (!redis?.reachable) return
     const now = Date.now()
-    const due = await rows.run(sql => dueUpTo(sql, now + aheadMs, perPass))
+    const due = await rows.run(sql => dueUpTo(sql, now + aheadMs, this.#place, perPass))
+    this.#place = due.length === perPass ? (due.at(-1) ?? null) : null
     await this.#setTimersOf(
       due.filter(each => this.#timers.get(each.name) !== each.due || each.due < now - lostMs),
     )
-    const names = new Set(due.map(({ name }) => name))
-    for (const name of this.#timers.keys()) if (!names.has(name)) this.#timers.delete(name)
+    for (const [name, time] of this.#timers) if (time < now - lostMs) this.#timers.delete(name)
   }
 
   /** Works on one timer. */
