@@ -16,6 +16,7 @@ export class GatedTransaction {
   #open = true
   #savepoints = 0
   #error: unknown
+  #spoilt: unknown
 
   constructor(tx: Transaction) {
     this.tx = this.#gate(tx, true)
@@ -24,6 +25,11 @@ export class GatedTransaction {
   /** Why the transaction can't be committed any more: a statement failed, whether or not its user minded. */
   get error(): unknown {
     return this.#error
+  }
+
+  /** With what Postgres has refused a statement outside of any savepoint: it takes a commit for a rollback since then. */
+  get spoilt(): unknown {
+    return this.#spoilt
   }
 
   /** Within a savepoint the driver has statements of its own to send, which nothing can hold back. */
@@ -78,9 +84,12 @@ export class GatedTransaction {
     const send = statement.handler
     if (!send) return made
     statement.handler = sent => {
+      const spoils = outermost && !this.inSavepoint
       // Also so that a rejection which nobody waits for does not end the process.
       sent.catch(error => {
         if (outermost || isConnectionError(error)) this.#error ??= error
+        // What the driver itself has refused was never sent, and spoils nothing.
+        if (spoils && error instanceof Error && 'severity' in error) this.#spoilt ??= error
         if (isConnectionError(error)) this.#open = false
       })
       if (this.#open) send(sent)

@@ -50,6 +50,20 @@ it('commits what resolves, and rolls back what rejects', async () => {
   expect(await seen()).toEqual([1])
 })
 
+it('says that it was rolled back when a statement has failed that nobody waited for', async () => {
+  const failed = transaction(sql, async tx => {
+    await tx`insert into seen values (1)`
+    tx`select 1 / 0`.execute()
+  })
+  await expect(failed).rejects.toThrow('zero')
+  expect(await seen()).toEqual([])
+  await transaction(sql, async tx => {
+    await tx`insert into seen values (2)`
+    await tx.savepoint(inner => inner`select 1 / 0`).catch(() => undefined)
+  })
+  expect(await seen()).toEqual([2])
+})
+
 it('keeps savepoints, fragments and named values', async () => {
   await transaction(sql, async tx => {
     await tx.savepoint(async inner => inner`insert into seen ${inner([{ n: 1 }])}`)

@@ -6,7 +6,8 @@ import type { Sql, Transaction } from './postgres.ts'
 const noticeMs = 1_000
 
 /**
- * Runs `act` in a transaction, which is committed when it resolves and rolled back when it rejects. Use this in place of
+ * Runs `act` in a transaction, which is committed when it resolves and rolled back when it rejects, or when a statement
+ * fails that nobody has waited for: Postgres answers a commit then as if all were well. Use this in place of
  * the driver's `begin`: when the connection is lost meanwhile, that writes its `rollback` to a socket that is no more,
  * in a callback of its own where nobody can catch the error, and the process ends.
  */
@@ -24,7 +25,9 @@ export async function transaction<T>(sql: Sql, act: (tx: Transaction) => Promise
         if (over) await new Promise(() => {})
       }
     })
-    return (await begun) as T
+    const result = await begun
+    if (gate?.spoilt !== undefined) throw gate.spoilt
+    return result as T
   } finally {
     over = true
     gate?.close()

@@ -194,6 +194,28 @@ describe('what does not go smoothly', () => {
     expect(await stage.deliveries()).toEqual([])
   })
 
+  it('is not done with a statement that failed and that nobody waited for', async () => {
+    const told: number[] = []
+    await stage.worker('one', {
+      maxAttempts: 2,
+      after: ({ offset }, { tx, attempt, afterCommit }) => {
+        afterCommit(() => void told.push(offset))
+        if (offset === 2 || (offset === 3 && attempt === 1)) tx`select 1 / 0`.execute()
+      },
+    })
+    await append(nodes.b, 'order:0', 3)
+    await until('it is parked', async () => (await stage.deliveries())[0]?.state === 'parked')
+    expect(await stage.deliveries()).toMatchObject([
+      { offset: 2, attempts: 2, reason: expect.stringContaining('division by zero') },
+    ])
+    await until('the others are done', async () => (await stage.effects()).length === 2)
+    expect((await stage.effects()).map(({ offset, attempt }) => [offset, attempt])).toEqual([
+      [1, 1],
+      [3, 2],
+    ])
+    expect(told.sort()).toEqual([1, 3])
+  })
+
   it('is parked after the last attempt', async () => {
     await stage.worker('one', {
       maxAttempts: 3,

@@ -40,6 +40,8 @@ export type TurnResult =
 
 /** How long Postgres may take for what is not a handler's: a begin with a new connection, a commit. */
 const answerMs = 12_000
+/** Postgres: nothing is done any more in a transaction in which something has failed. */
+const spoiltBefore = '25P02'
 
 /** The transactions in which handlers work. At least once in, once in effect. */
 export class Turns {
@@ -100,7 +102,10 @@ class Turn {
     signal.addEventListener('abort', abort)
     this.#expect(answerMs, 'silent')
     try {
-      const done = transaction(this.#sql, tx => this.#inside(tx)).then(() => this.#settling)
+      const done = transaction(this.#sql, tx => this.#inside(tx)).then(
+        () => this.#settling,
+        error => this.#refusedOr(error),
+      )
       const end = await Promise.race([done, this.#abandon.promise])
       if (typeof end === 'string') {
         done.catch(() => undefined)
@@ -154,13 +159,21 @@ class Turn {
     return error
   }
 
+  /** A refused settlement is the transaction's error too, and nobody's fault; unless all was spoilt before it. */
+  async #refusedOr(error: unknown): Promise<never> {
+    await this.#settling?.catch(refused => {
+      if (sqlState(refused.cause) !== spoiltBefore) throw refused
+    })
+    throw error
+  }
+
   #failedWith(error: unknown): TurnResult {
     if (this.#failed) return { kind: 'failed', ...this.#failed }
     const cause = error instanceof Refused ? error.cause : error
     const state = sqlState(cause)
     if (state === 'HF006' || state === 'HF001') return { kind: 'lost' }
     // A statement that a handler did not wait for has failed; or, at the commit, a constraint that is checked then.
-    const spoilt = error instanceof Refused ? state === '25P02' : this.#handled
+    const spoilt = this.#handled && !(error instanceof Refused)
     if (this.#again || isPassing(cause) || !spoilt) return { kind: 'unavailable', error: cause }
     const { items, settings } = this.#work
     const [only] = items.length === 1 ? items : []
