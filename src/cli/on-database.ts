@@ -27,7 +27,7 @@ export async function onDatabase<T>(command: string, work: (sql: Sql) => Promise
 function understood(error: unknown): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === '42P01' || code === '3F000' || code === '42883')
-    return new CliError('this database lacks tables or functions of this version', 'run "holdfast migrate"')
+    return new CliError('this database has no ledger yet, or an older version’s', 'run "holdfast migrate"')
   if (code === '42501')
     return new CliError(`this role may not do that: ${message}`, 'use the role that owns the schema')
   if (code === '3D000' || code?.startsWith('28')) return new CliError(message, 'look at DATABASE_URL')
