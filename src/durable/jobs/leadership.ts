@@ -4,6 +4,9 @@ import { AnsweringPool } from '../ledger/answering-pool.ts'
 /** Beside the lock of the rules. */
 const leaderLock = [1_212_566_598, 2] as const
 
+/** Who leads asks about twice a second; of one that is silent for so long, Postgres ends the session. */
+const silenceMs = 10_000
+
 /**
  * One of all processes does what need not be done by several. It holds a lock of its session: who dies, hangs or loses
  * its connection is followed by another. That two believe for a moment that they lead must do no harm.
@@ -12,8 +15,15 @@ export class Leadership {
   readonly #pool: AnsweringPool
   #session = 0
 
-  constructor(url: string, logger: Logger) {
-    const open = () => connectPostgres(url, { max: 1, applicationName: 'holdfast-jobs-leader', logger })
+  constructor(url: string, logger: Logger, silentMs = silenceMs) {
+    const open = () =>
+      connectPostgres(url, {
+        max: 1,
+        applicationName: 'holdfast-jobs-leader',
+        // A process that is stopped, or whose route is lost, ends no connection.
+        settings: { idle_session_timeout: `${silentMs}` },
+        logger,
+      })
     this.#pool = new AnsweringPool(open, { timeoutMs: 5_000, graceSeconds: 0 })
   }
 

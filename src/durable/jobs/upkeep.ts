@@ -47,7 +47,8 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
     await scheduler.setTimers()
     const failures: unknown[] = []
     for (const rule of await rows.run(storedRules)) {
-      if (stopping.aborted) return
+      // Asked between rules, too: who is silent for long loses the lead.
+      if (stopping.aborted || !(await leadership.leads())) return
       try {
         await reconciler.takeRedriven(rule)
         if (rule.queue && ended) await reconciler.takeEnded(rule)

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { startHalfOpenProxy } from '../../../test/support/half-open-proxy.ts'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
 import { newEventId } from '../../domain/index.ts'
+import { connectPostgres } from '../../platform/index.ts'
 import type { Ledger } from './ledger.ts'
 import { startRetention } from './retention.ts'
 
@@ -166,4 +168,35 @@ test('two nodes run the loop, and it ends at once when it is stopped', async () 
   const loops = [startRetention(options), startRetention({ ...options, intervalMs: 10 })]
   await until(async () => (await ledger.channelHeads(['chat:1'])).get('chat:1')?.floor === 99)
   await Promise.all(loops.map(loop => loop.stop()))
+})
+
+test('a node that hangs in the middle of a pass is followed by another', async () => {
+  await fill('order:1', 5)
+  const address = new URL(db.url)
+  const proxy = await startHalfOpenProxy({ host: address.hostname, port: Number(address.port) })
+  address.host = `127.0.0.1:${proxy.port}`
+  const retention = { maxAgeSeconds: 0, maxEvents: 2 }
+  const common = { namespaces: { order: { tier: 'durable' as const, retention } }, intervalMs: 50 }
+  // It waits for a row, loses its route meanwhile, and never learns that it could go on.
+  const blocked = Promise.withResolvers<void>()
+  const blocking = db.sql.begin(async tx => {
+    await tx`select from holdfast.events for update`
+    await blocked.promise
+  })
+  const hanging = startRetention({ ...common, url: address.href, silentMs: 300 })
+  const watching = connectPostgres(db.url, { max: 1, applicationName: 'watch' })
+  await until(async () => {
+    const waiting = await watching`
+      select from pg_stat_activity
+      where application_name = 'holdfast-retention' and datname = current_database() and wait_event_type = 'Lock'`
+    return waiting.length === 1
+  })
+  proxy.swallowPresent()
+  blocked.resolve()
+  await blocking
+  await fill('order:1', 5)
+  const next = startRetention({ ...common, url: db.url })
+  await until(async () => (await ledger.channelHeads(['order:1'])).get('order:1')?.floor === 8)
+  await Promise.all([hanging.stop(), next.stop(), watching.end()])
+  await proxy.stop()
 })

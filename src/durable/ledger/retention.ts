@@ -12,8 +12,13 @@ export interface RetentionOptions {
   readonly intervalMs: number
   /** How long a group, a delivery or a cursor may hold events back before the log says so (default an hour). */
   readonly patienceMs?: number
+  /** A node that says nothing for so long in the middle of a pass is followed by another (default 30,000). */
+  readonly silentMs?: number
   readonly logger?: Logger
 }
+
+/** The timer of an idle session does not run in the middle of a statement's exchange; a dead route ends it there, too. */
+const keepalives = { tcp_keepalives_idle: '10', tcp_keepalives_interval: '5', tcp_keepalives_count: '4' }
 
 interface Pass {
   readonly sql: Sql
@@ -29,18 +34,18 @@ interface Pass {
 export function startRetention(options: RetentionOptions): BackgroundLoop {
   const rules = rulesOf(options.namespaces)
   if (rules.length === 0) return { stop: async () => {} }
-  const { url, logger, patienceMs = 3_600_000 } = options
+  const { url, logger, patienceMs = 3_600_000, silentMs = 30_000 } = options
   const sql = connectPostgres(url, {
     max: 1,
     applicationName: 'holdfast-retention',
-    settings: { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' },
+    settings: { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off', ...keepalives },
     ...(logger && { logger }),
   })
   const held = new HeldBack(patienceMs, logger)
   const loop = startLoop({
     restMs: options.intervalMs,
     work: async stopping => {
-      const removed = await onePass(sql, rules, held, stopping)
+      const removed = await onePass(sql, rules, { held, stopping, silentMs })
       if (removed > 0) logger?.info({ removed }, 'retention has removed events')
     },
     onFailure: error => logger?.warn({ err: error }, 'retention pass failed'),
@@ -57,13 +62,14 @@ export function startRetention(options: RetentionOptions): BackgroundLoop {
 async function onePass(
   sql: Sql,
   rules: readonly Rule[],
-  held: HeldBack,
-  stopping: AbortSignal,
+  { held, stopping, silentMs }: Pick<Pass, 'held' | 'stopping'> & { readonly silentMs: number },
 ): Promise<number> {
   const [lock] = await sql<{ mine: boolean }[]>`select pg_try_advisory_lock(1212566596, -2) as mine`
   if (!lock?.mine) return 0
   let removed = 0
   try {
+    // A node that is stopped, or whose route is lost, ends no connection, and would keep its lock. Between passes it rests.
+    await sql`select set_config('idle_session_timeout', ${String(silentMs)}, false)`
     const ledger = await checkServer(sql, true)
     for (const rule of rules) {
       for (let partition = 0; partition < ledger.partitions && !stopping.aborted; partition++) {
@@ -73,6 +79,7 @@ async function onePass(
     held.tell()
   } finally {
     await sql`select pg_advisory_unlock(1212566596, -2)`
+    await sql`reset idle_session_timeout`
   }
   return removed
 }
