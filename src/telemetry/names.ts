@@ -5,7 +5,7 @@ export interface MetricName {
   readonly description: string
 }
 
-/** No channel and no user is ever an attribute: their number has no bound. */
+/** No channel, no user and no schedule of an application's making is ever an attribute: their number has no bound. */
 export const metrics = {
   cursors: {
     name: 'holdfast.cursors',
@@ -43,7 +43,7 @@ export const metrics = {
     name: 'holdfast.job.attempts',
     unit: '{attempt}',
     description:
-      'How attempts at jobs and schedules ended, by `rule` or `schedule` and `outcome`; counted by this process.',
+      'How attempts at jobs and schedules ended, by `rule` or `schedule` (of the configuration; `(other)`: all others) and `outcome`; counted by this process.',
   },
   jobOverdue: {
     name: 'holdfast.job.overdue',

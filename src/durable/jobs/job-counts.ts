@@ -13,7 +13,7 @@ export const jobOutcomes = [
 ] as const
 export type JobOutcome = (typeof jobOutcomes)[number]
 
-/** Counters by rule (or schedule) and outcome, since the process began. */
+/** Counters by rule (or schedule of the configuration) and outcome, since the process began. */
 export class JobCounts {
   readonly #counts = new Map<string, Map<JobOutcome, number>>()
 

@@ -38,6 +38,7 @@ export interface JobTimings {
 export interface JobsStatus {
   /** How attempts of this process ended, since it began. */
   readonly deliveries: readonly { name: string; outcome: JobOutcome; count: number }[]
+  /** By schedule of the configuration; `(other)` are all those that were made in code or over the API. */
   readonly schedules: readonly { name: string; outcome: JobOutcome; count: number }[]
   readonly redis: 'ready' | 'unreachable' | 'not_configured'
 }

@@ -24,6 +24,8 @@ export interface SchedulerOptions {
 }
 
 export const schedulesQueue = 'schedules'
+/** All schedules that are not the configuration's are counted under this. */
+const otherSchedules = '(other)'
 /** Ids of events that schedules append are derived in this namespace, so that a time is appended once. */
 const idNamespace = '5f0c3f8e-6f0a-5c1d-9a63-0d9c1f0f7a54'
 
@@ -75,7 +77,7 @@ export class Scheduler {
     try {
       const schedule = await rows.run(sql => scheduleNamed(sql, name))
       if (schedule?.due !== due || schedule.paused || schedule.resting) {
-        counts.count(name, 'suppressed')
+        counts.count(countedAs(schedule), 'suppressed')
         return 'ended'
       }
       const earlyMs = due - Date.now()
@@ -111,12 +113,12 @@ export class Scheduler {
       const error = asHoldfastError(thrown)
       const passing = error.remedy === 'retry_later' || error.code === 'INTERNAL'
       logger[passing ? 'warn' : 'error']({ err: thrown, schedule: name }, 'a schedule could not append')
-      counts.count(name, passing ? 'retried' : 'discarded')
+      counts.count(countedAs(schedule), passing ? 'retried' : 'discarded')
       if (!passing) return this.#move(schedule, { due: next, lastDue: null, failure: error.message })
       await this.#options.rows.run(sql => noteFailure(sql, schedule, error.message))
       return { afterMs: error.code === 'INTERNAL' ? againAfterMistakeMs : againMs }
     }
-    counts.count(name, 'done')
+    counts.count(countedAs(schedule), 'done')
     return this.#move(schedule, { due: next, lastDue: time, failure: null })
   }
 
@@ -128,14 +130,14 @@ export class Scheduler {
       moveSchedule(sql, schedule, { due: next, lastDue: time, failure: null }),
     )
     if (!moved) {
-      counts.count(name, 'suppressed')
+      counts.count(countedAs(schedule), 'suppressed')
       return 'ended'
     }
     try {
       await acts.publish({ channel, data })
-      counts.count(name, 'done')
+      counts.count(countedAs(schedule), 'done')
     } catch (error) {
-      counts.count(name, 'discarded')
+      counts.count(countedAs(schedule), 'discarded')
       logger.error({ err: error, schedule: name }, 'a schedule could not publish')
       await rows.run(sql => noteFailure(sql, schedule, asHoldfastError(error).message))
     }
@@ -174,4 +176,9 @@ export class Scheduler {
     )
     for (const { name, due } of times) this.#timers.set(name, due)
   }
+}
+
+/** Only the configuration's names have a bound: those of what is made elsewhere may be new each time. */
+function countedAs(schedule: Schedule | undefined): string {
+  return schedule?.declared ? schedule.name : otherSchedules
 }
