@@ -141,15 +141,20 @@ $$;
 --> statement-breakpoint
 -- Takes a group away with everything it has: its places, what it has settled, its members. What it still owes is discarded.
 -- Its workers hear of it with their next tick. Returns how many deliveries that were, null where there is no such group.
+-- Raises 55P03 where handlers are at work for the group and do not end soon.
 CREATE FUNCTION holdfast.remove_group(p_group text, p_actor text, p_reason text) RETURNS int
 LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '3s'
 AS $$
 #variable_conflict use_column
 DECLARE
   v_now bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
   v_discarded int;
 BEGIN
+  -- Waits for those that have taken positions and not committed yet: the rows they write could not be seen here, and would
+  -- stay, as settled by a group of the same name that is made later.
+  PERFORM pg_advisory_xact_lock(1212566598, hashtext(p_group));
   PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
   DELETE FROM holdfast.groups AS g WHERE g.name = p_group;
   IF NOT FOUND THEN
@@ -288,6 +293,8 @@ BEGIN
       USING ERRCODE = 'HF002';
   END IF;
   PERFORM set_config('lock_timeout', p_patience_ms::text, true);
+  -- Until the commit the group can't be removed.
+  PERFORM pg_advisory_xact_lock_shared(1212566598, hashtext(p_group));
   WITH taken AS (
     INSERT INTO holdfast.group_settled ("group", partition, position)
     SELECT p_group, p_partition, p FROM unnest(p_positions) AS p

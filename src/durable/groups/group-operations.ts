@@ -2,6 +2,7 @@ import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { type GroupDetail, type GroupSummary, groupDetail, groupSummaries } from './group-report.ts'
 import { ownPrefix } from './settings.ts'
+import { sqlState } from './sql-state.ts'
 
 export interface GroupActor {
   /** Who does it, for the record. */
@@ -19,7 +20,8 @@ export interface GroupOperations {
   resume(name: string, by: GroupActor): Promise<{ readonly changed: boolean }>
   /**
    * Takes it away for good: its places, and what it still owes. A worker that declares it again begins as a new group.
-   * @throws HoldfastError REQUEST_INVALID where there is no such group, or it is the system's own
+   * @throws HoldfastError REQUEST_INVALID where there is no such group, it is the system's own, or its handlers are at work
+   *   and do not end within seconds
    */
   remove(name: string, by: GroupActor): Promise<{ readonly discarded: number }>
   /** For metrics. */
@@ -39,7 +41,7 @@ export function groupOperations(sql: Sql): GroupOperations {
       if (name.startsWith(ownPrefix))
         throw new HoldfastError('REQUEST_INVALID', `${name} is the system's own; it cannot be removed`)
       const [row] = await sql<{ discarded: number | null }[]>`
-        select holdfast.remove_group(${name}, ${actor}, ${reason ?? null}) as discarded`
+        select holdfast.remove_group(${name}, ${actor}, ${reason ?? null}) as discarded`.catch(atWork)
       return { discarded: row?.discarded ?? unknown(name) }
     },
     async lags() {
@@ -67,6 +69,15 @@ async function setPaused(
            exists (select from changed) as changed`
   if (!row?.known) return unknown(name)
   return { changed: row.changed }
+}
+
+/** Postgres: a lock was not free in time. */
+function atWork(error: unknown): never {
+  if (sqlState(error) !== '55P03') throw error
+  throw new HoldfastError(
+    'REQUEST_INVALID',
+    'handlers of this group are at work; stop its workers, or pause it and wait for them, then remove it',
+  )
 }
 
 function unknown(name: string): never {

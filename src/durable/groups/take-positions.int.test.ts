@@ -4,6 +4,7 @@ import { seeded } from '../../../test/support/seeded.ts'
 import { until } from '../../../test/support/until.ts'
 import { connectPostgres, type Sql, type Transaction } from '../../platform/index.ts'
 import { intArray } from '../ledger/array-literal.ts'
+import { groupOperations } from './group-operations.ts'
 
 let db: TestLedger
 let sql: Sql
@@ -185,6 +186,33 @@ describe('taking positions', () => {
     await expect(take(sql, [3], before?.epoch)).rejects.toMatchObject({ code: 'HF001' })
     expect(await take(sql, [1, 2, 3], after?.epoch)).toEqual([3])
     epoch = after?.epoch ?? ''
+  })
+})
+
+describe('removing a group', () => {
+  const remove = () => groupOperations(sql).remove(group, { actor: 'the test' })
+  const declare = () => sql`select holdfast.declare_group(${group}, 'competing', null, 'beginning')`
+
+  it('waits for those that have taken something, so that a later group of its name begins anew', async () => {
+    const early = await open(tx => take(tx, [1, 2]))
+    const [removing] = await waiting(remove())
+    // Nobody takes anything behind its back, or waits for it for long.
+    await expect(take(sql, [3], epoch, 20)).rejects.toMatchObject({ code: '55P03' })
+    await early.commit()
+    await removing
+    await expect(take(sql, [3])).rejects.toMatchObject({ code: 'HF005' })
+    await declare()
+    expect(await take(sql, [1, 2, 3])).toEqual([1, 2, 3])
+  })
+
+  it('is refused while a handler does not end', async () => {
+    const hanging = await open(tx => take(tx, [1]))
+    await expect(remove()).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+      message: expect.stringContaining('stop its workers'),
+    })
+    await hanging.commit()
+    expect(await remove()).toEqual({ discarded: 0 })
   })
 })
 
