@@ -173,6 +173,14 @@ describe('an endpoint', () => {
     expect(await row()).toBeUndefined()
   })
 
+  it('is neither asked nor blamed while Postgres cannot say how it fares', async () => {
+    const away = createWebhookDeliverer({ url: 'postgres://127.0.0.1:1/none', logger })
+    away.declare(rule, config())
+    expect(await deliver(away)).toMatchObject({ kind: 'hold', reason: 'Postgres is away' })
+    expect(to.requests).toHaveLength(0)
+    await away.close()
+  })
+
   it('is blamed for an address that may not be reached', async () => {
     webhooks.declare(rule, config({ allowPrivate: false, allowHttp: true }))
     expect(await deliver()).toMatchObject({ kind: 'retry', reason: /127\.0\.0\.1 is at no public address/ })

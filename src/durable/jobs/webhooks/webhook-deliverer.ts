@@ -31,6 +31,8 @@ const statementMs = 5_000
 const answerMs = 6_000
 /** Another process may take it meanwhile. */
 const interruptedMs = 1_000
+/** Nothing was tried while Postgres could not be asked, so nothing is counted. */
+const awayMs = 2_000
 /** Spreads what was told to come back at the same time. */
 const spread = 0.2
 
@@ -62,7 +64,8 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
       const webhook = webhooks.get(rule)
       if (!webhook) throw new HoldfastError('INTERNAL', `no webhook was declared for the rule ${rule}`)
       // Read each time: after an endpoint was enabled, nothing may be parked by what a process remembers.
-      const before = await rows.run(sql => endpointOf(sql, rule))
+      const before = await rows.run(sql => endpointOf(sql, rule)).catch(unknownEndpoint)
+      if (before === 'unknown') return { kind: 'hold', afterMs: awayMs, reason: 'Postgres is away' }
       if (before && before.disabledAt !== null) return park(disabledReason(before.reason))
       const quietMs = (quietUntil.get(rule) ?? 0) - Date.now()
       if (quietMs > 0)
@@ -129,6 +132,11 @@ export function createWebhookDeliverer(options: WebhookDelivererOptions): Webhoo
     if (changed) logger.error({ rule, reason }, 'a webhook was disabled: its endpoint keeps failing')
     return changed
   }
+}
+
+function unknownEndpoint(error: unknown): 'unknown' {
+  if (error instanceof HoldfastError && error.code.startsWith('DEPENDENCY_')) return 'unknown'
+  throw error
 }
 
 function disabledReason(reason: string | null): string {
