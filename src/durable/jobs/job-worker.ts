@@ -33,6 +33,8 @@ export class JobWorker {
   readonly #options: JobWorkerOptions
   readonly #aborting = new AbortController()
   #worker: Worker
+  /** Those that were replaced, as long as they have work in hand. */
+  readonly #former = new Set<Promise<void>>()
   #active = 0
   #heard = Date.now()
   #closed = false
@@ -53,13 +55,15 @@ export class JobWorker {
     const former = this.#worker
     this.#heard = Date.now()
     this.#worker = this.#open()
-    former.close().catch(() => undefined)
+    const closing = former.close().catch(() => undefined)
+    this.#former.add(closing)
+    closing.then(() => this.#former.delete(closing))
   }
 
   /** Finishes what is in hand, at most so long; then aborts it, so that it comes again elsewhere. */
   async close(withinMs: number): Promise<void> {
     this.#closed = true
-    const closing = this.#worker.close()
+    const closing = Promise.all([this.#worker.close(), ...this.#former])
     await within(closing, withinMs, 'the work in hand').catch(async () => {
       this.#aborting.abort(new Error('the process stops'))
       await within(closing, abortPatienceMs, 'aborted work').catch(() => undefined)
