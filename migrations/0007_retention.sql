@@ -124,6 +124,28 @@ CREATE TRIGGER only_erasure BEFORE UPDATE ON holdfast.events
 CREATE TRIGGER never BEFORE TRUNCATE ON holdfast.events
   FOR EACH STATEMENT EXECUTE FUNCTION holdfast.refuse_always();
 --> statement-breakpoint
+-- Takes the type, and the words of errors, out of the deliveries of events that were erased under ids from p_from to
+-- p_through; what a person has said in discarding one stays. Waits for nobody: a row that is being handled is left, and is
+-- gone, or written anew, when that ends.
+CREATE FUNCTION holdfast.blank_deliveries(p_from bigint, p_through bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  WITH telling AS (
+    SELECT d.id FROM holdfast.erasures AS e, holdfast.deliveries AS d
+    WHERE e.id BETWEEN p_from AND p_through AND d.event_id = e.event_id AND d.channel = e.channel
+      AND (d.event_type <> 'holdfast.erased' OR d.state <> 'discarded' AND d.reason <> 'the event was erased')
+    FOR UPDATE OF d SKIP LOCKED
+  )
+  UPDATE holdfast.deliveries AS d
+  SET event_type = 'holdfast.erased',
+      reason = CASE WHEN d.state = 'discarded' OR d.reason IS NULL THEN d.reason ELSE 'the event was erased' END
+  FROM telling AS t WHERE d.id = t.id;
+END
+$$;
+--> statement-breakpoint
 -- Takes away what an event says. Its id, offset, position and time stay, so that no numbering gets a hole; its data is
 -- null, its type `holdfast.erased`, its meta gone, and so are the words of errors that may quote it. The act is
 -- recorded in holdfast.acts and, as an event, in `holdfast:erasures`; a row of holdfast.erasures asks the nodes to
@@ -143,6 +165,7 @@ DECLARE
   v_id uuid;
   v_position bigint;
   v_type text;
+  v_erasure bigint;
 BEGIN
   SELECT epoch INTO STRICT v_epoch FROM holdfast.ledger WHERE singleton;
   IF v_epoch <> p_epoch THEN
@@ -162,12 +185,10 @@ BEGIN
   UPDATE holdfast.events AS l SET type = 'holdfast.erased', data = 'null', meta = NULL
   WHERE l.partition = p_partition AND l.channel = p_channel AND l.offset = p_offset;
   PERFORM set_config('holdfast.acting', '', true);
-  UPDATE holdfast.deliveries AS d
-  SET event_type = 'holdfast.erased',
-      reason = CASE WHEN d.state = 'discarded' OR d.reason IS NULL THEN d.reason ELSE 'the event was erased' END
-  WHERE d.event_id = v_id AND d.channel = p_channel;
-  INSERT INTO holdfast.erasures (partition, channel, "offset", position, event_id, epoch, time)
-  VALUES (p_partition, p_channel, p_offset, v_position, v_id, v_epoch, v_now);
+  INSERT INTO holdfast.erasures AS e (partition, channel, "offset", position, event_id, epoch, time)
+  VALUES (p_partition, p_channel, p_offset, v_position, v_id, v_epoch, v_now)
+  RETURNING e.id INTO v_erasure;
+  PERFORM holdfast.blank_deliveries(v_erasure, v_erasure);
   INSERT INTO holdfast.acts (time, actor, act, target, reason)
   VALUES (v_now, p_actor, 'erase', 'event ' || p_channel || ' ' || p_offset, p_reason);
   INSERT INTO holdfast.outbox (channel, type, data, event_id)
@@ -368,6 +389,6 @@ $$;
 --> statement-breakpoint
 REVOKE ALL ON FUNCTION
   holdfast.namespace_of(text), holdfast.needed_by(int, text),
-  holdfast.erase_event(text, int, text, bigint, text, text),
+  holdfast.blank_deliveries(bigint, bigint), holdfast.erase_event(text, int, text, bigint, text, text),
   holdfast.event_story_at(int, text, bigint), holdfast.event_story(text, bigint), holdfast.event_story(uuid)
 FROM PUBLIC;

@@ -12,7 +12,7 @@ BEGIN
   GRANT SELECT, UPDATE (forgotten) ON holdfast.erasures TO holdfast_runtime;
   GRANT EXECUTE ON FUNCTION
     holdfast.namespace_of(text), holdfast.needed_by(int, text),
-    holdfast.erase_event(text, int, text, bigint, text, text),
+    holdfast.blank_deliveries(bigint, bigint), holdfast.erase_event(text, int, text, bigint, text, text),
     holdfast.event_story_at(int, text, bigint), holdfast.event_story(text, bigint), holdfast.event_story(uuid)
   TO holdfast_runtime;
   GRANT EXECUTE ON FUNCTION

@@ -70,13 +70,11 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     await jobs.work()
     await groups.work()
     const { namespaces, postgres, outbox } = config
-    const { redis } = tier.log
     loops.push(
       startRetention({ url, namespaces, intervalMs: postgres.retentionIntervalMs, logger }),
       startCleaning({ sql, keepSeconds: config.jobs.keepSeconds, logger }),
+      startForgetting({ sql, copies: tier.log.redis, forgetJobs: event => jobs.forget(event), logger }),
     )
-    if (redis)
-      loops.push(startForgetting({ sql, copies: redis, forgetJobs: event => jobs.forget(event), logger }))
     if (outbox.relay)
       loops.push(
         startOutboxRelay({ tier, url, namespaces, check: ofApplication, idleMs: outbox.idleMs, logger }),

@@ -211,6 +211,21 @@ describe('the copies of an erased event', () => {
     expect(await tellTales()).toEqual([`${tag}:h:former:x:${channel}`])
   })
 
+  it('in the log of a former epoch go too, and nothing of another ledger’s', async () => {
+    await speak()
+    const other = `{other.${nodes.bare.partitionOf(channel)}}`
+    await nodes.redis.xadd(`${other}:log`, '6-0', 'l', 'another event')
+    const { redis } = nodes.a.log
+    await nodes.database.sql`select holdfast.new_epoch()`
+    await until('the node has heard of it', () => redis?.mirrors.epoch !== nodes.epoch)
+    await append(nodes.a, channel, 1)
+    expect(await tellTales()).not.toEqual([])
+    await erase(6)
+    expect(await forgetNow(nodes.database.sql, redisUrl(), logger)).toBe(true)
+    expect(await tellTales()).toEqual([])
+    expect(await nodes.redis.xlen(`${other}:log`)).toBe(1)
+  })
+
   it('cannot come back by a range that was read before the erasure and is late', async () => {
     await speak()
     const partition = nodes.bare.partitionOf(channel)
@@ -278,6 +293,45 @@ describe('the copies of an erased event', () => {
     expect(await sql`select event_type, reason from holdfast.deliveries`).toEqual([
       { event_type: 'holdfast.erased', reason: 'the event was erased' },
     ])
+  })
+
+  it('go from rows that are written long after, and from one that is being handled at the time', async () => {
+    await speak()
+    const { sql } = nodes.database
+    forgetting(nodes.a)
+    await writeDelivery(sql, { consumer: 'group/x', channel, offset: 6 })
+    await sql.begin(async tx => {
+      await tx`select from holdfast.deliveries for update`
+      await erase(6)
+      await tx`update holdfast.deliveries set reason = ${`no ${secret}`}, event_type = 'Said'`
+    })
+    const blank = [{ event_type: 'holdfast.erased', reason: 'the event was erased' }]
+    const rows = () => sql`select event_type, reason from holdfast.deliveries`
+    const blanked = () => until('it says nothing', async () => !JSON.stringify(await rows()).includes(secret))
+    await blanked()
+    expect(await rows()).toEqual(blank)
+    await longAgo()
+    await allForgotten()
+    await sql`update holdfast.deliveries set reason = ${`still no ${secret}`}`
+    await blanked()
+    expect(await rows()).toEqual(blank)
+  })
+
+  it('are looked for of any number of events at once, in jobs alone where the log has no Redis', async () => {
+    const { sql } = nodes.database
+    const insert = (from: number, to: number) => sql`
+      insert into holdfast.erasures (partition, channel, "offset", position, event_id, epoch, time)
+      select 1, ${channel}, n, n, gen_random_uuid(), 'e', floor(extract(epoch from clock_timestamp()) * 1000)
+      from generate_series(${from}::int, ${to}::int) as n`
+    const jobs = new Set<number>()
+    const forgetJobs = async ({ position }: { position: number }) => void jobs.add(position)
+    loops.push(startForgetting({ sql, forgetJobs, logger, intervalMs: 20 }))
+    await insert(1, 2_500)
+    await until('all were looked for', () => jobs.size === 2_500, 20_000)
+    await insert(2_501, 2_501)
+    await until('another one was', () => jobs.has(2_501))
+    await longAgo()
+    await allForgotten()
   })
 
   it('are not handed on from a node’s memory', async () => {

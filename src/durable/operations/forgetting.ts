@@ -1,28 +1,32 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Logger, Sql } from '../../platform/index.ts'
 import { type BackgroundLoop, startLoop } from '../background-loop.ts'
+import { intArray } from '../ledger/array-literal.ts'
 import { LogRedis } from '../mirror/log-redis.ts'
 import { mirrorDefaults, PartitionMirrors } from '../mirror/partition-mirror.ts'
 import { type Copies, type ErasedEvent, forgetCopies } from './forget-copies.ts'
+import { blankRows, LateRows } from './late-rows.ts'
 
 /**
- * How long after an erasure somebody may still write or hand on what was read before it: a statement that reads the
- * ledger is given up after 4.5 s, a page is handed on for 5 s more, a call of Redis takes 3 s at most, and a handler has
- * 30 s without a sign of life, after which its error may become a delivery's reason.
+ * How long after an erasure somebody may still hand on what was read before it, or write it to Redis or into a job: a
+ * statement that reads the ledger is given up after 4.5 s, a page is handed on for 5 s more, and a call of Redis takes 3 s
+ * at most. A handler may take longer than any time that could be named here, see `blankRows`.
  */
 const staleMs = 60_000
-const perPass = 1_000
+const perPage = 1_000
 const connectWithinMs = 3_000
+/** Passes from one look at deliveries' rows to the next. */
+const passesPerBlank = 60
 
 interface Pending extends ErasedEvent {
   readonly id: number
   readonly settled: boolean
-  readonly head: number
 }
 
 export interface ForgettingOptions {
   readonly sql: Sql
-  readonly copies: Copies
+  /** Where there is a Redis of the log. */
+  readonly copies?: Copies | undefined
   /** Takes the event out of jobs that carry it; where it fails, everything is done again. */
   readonly forgetJobs?: (place: { readonly partition: number; readonly position: number }) => Promise<void>
   readonly logger: Logger
@@ -37,8 +41,8 @@ export interface ForgettingOptions {
  *
  * The second look is for a fill that had read the old row. Where the mirror covers the event, the first look has it
  * begin anew behind the event's position, and from then on such a late range is skipped as known; only a mirror that was
- * wiped and seeded again in between could take it in, and that is what the second look finds. It is also for a job, and
- * for a delivery's row, that was made of what a worker had in its hands.
+ * wiped and seeded again in between could take it in, and that is what the second look finds. It is also for a job that
+ * was made of what a worker had in its hands.
  */
 export function startForgetting({
   sql,
@@ -47,47 +51,45 @@ export function startForgetting({
   logger,
   intervalMs = 1_000,
 }: ForgettingOptions): BackgroundLoop {
-  const forget = async (erased: Pending) => {
-    await forgetCopies(copies, erased, erased.head)
-    await forgetJobs?.(erased)
-  }
-  const once = new Set<number>()
+  /** When this process took its first look at an erasure, by its id. */
+  const looked = new Map<number, number>()
+  const rows = new LateRows(sql)
+  let pass = 0
   return startLoop({
     restMs: intervalMs,
     work: async stopping => {
-      const erasures = await pending(sql)
-      // Another node may have finished the others.
-      const ids = new Set(erasures.map(({ id }) => id))
-      for (const id of once) if (!ids.has(id)) once.delete(id)
-      for (const erased of erasures) {
-        if (stopping.aborted) return
-        if (once.has(erased.id) && !erased.settled) continue
-        const { channel, position } = erased
-        try {
-          await forget(erased)
-          once.add(erased.id)
-          if (erased.settled) await settle(sql, erased)
-        } catch (error) {
-          // The others are not to wait for it.
-          logger.debug({ err: error, channel, position }, 'an erased event’s copies could not be removed yet')
+      if (pass++ % passesPerBlank === 0) await rows.blank()
+      const now = performance.now()
+      // Long since settled, here or by another node.
+      for (const [id, at] of looked) if (now - at > 2 * staleMs) looked.delete(id)
+      for await (const page of pending(sql, looked)) {
+        if (copies) await forgetCopies(copies, page)
+        for (const erased of page) {
+          if (stopping.aborted) return
+          const { id, channel, position, settled } = erased
+          try {
+            await forgetJobs?.(erased)
+            looked.set(id, now)
+            if (settled) await settle(sql, id)
+          } catch (error) {
+            // The others are not to wait for it.
+            logger.debug(
+              { err: error, channel, position },
+              'an erased event’s copies could not be removed yet',
+            )
+          }
         }
       }
     },
-    onFailure: error => logger.debug({ err: error }, 'could not look for erased events; it is tried again'),
+    onFailure: error => logger.debug({ err: error }, 'could not forget erased events; it is tried again'),
   })
 }
 
-/** A delivery's row that was written late may name the event's type, and quote it in its reason. */
-async function settle(sql: Sql, { id }: Pending): Promise<void> {
+async function settle(sql: Sql, id: number): Promise<void> {
+  await blankRows(sql, id, id)
   await sql`
-    with erased as (
-      update holdfast.erasures set forgotten = floor(extract(epoch from clock_timestamp()) * 1000)
-      where id = ${id} and forgotten is null returning channel, event_id
-    )
-    update holdfast.deliveries as d
-    set event_type = 'holdfast.erased', reason = case when d.reason is null then null else 'the event was erased' end
-    from erased as e
-    where d.event_id = e.event_id and d.channel = e.channel and d.event_type <> 'holdfast.erased'`
+    update holdfast.erasures set forgotten = floor(extract(epoch from clock_timestamp()) * 1000)
+    where id = ${id} and forgotten is null`
 }
 
 /**
@@ -100,7 +102,7 @@ export async function forgetNow(sql: Sql, redisUrl: string, logger: Logger): Pro
     const [ledger] = await sql<{ epoch: string }[]>`select epoch from holdfast.ledger`
     const mirrors = new PartitionMirrors(log, () => ledger?.epoch ?? '', mirrorDefaults)
     await log.connected(connectWithinMs)
-    for (const erased of await pending(sql)) await forgetCopies({ log, mirrors }, erased, erased.head)
+    for await (const page of pending(sql, new Map())) await forgetCopies({ log, mirrors }, page)
     return true
   } catch (error) {
     if (error instanceof HoldfastError && error.code.startsWith('DEPENDENCY_')) return false
@@ -110,10 +112,23 @@ export async function forgetNow(sql: Sql, redisUrl: string, logger: Logger): Pro
   }
 }
 
-/** Judged before the copies are removed, so that a mark never stands for a look that came too early. */
-async function pending(sql: Sql): Promise<Pending[]> {
-  return sql<Pending[]>`
-    select id, epoch, partition, channel, position, holdfast.partition_head(partition) as head,
-           time < floor(extract(epoch from clock_timestamp()) * 1000) - ${staleMs}::bigint as settled
-    from holdfast.erasures where forgotten is null order by id limit ${perPass}`
+/**
+ * What has to be looked at, page by page: for the first time, or for the second one. Judged before the copies are removed,
+ * so that a mark never stands for a look that came too early.
+ */
+async function* pending(sql: Sql, looked: ReadonlyMap<number, number>): AsyncGenerator<readonly Pending[]> {
+  for (let after = 0; ; ) {
+    const page = await sql<Pending[]>`
+      select e.*, holdfast.partition_head(e.partition) as head
+      from (
+        select id, epoch, partition, channel, position, "offset", event_id as "eventId",
+               time < floor(extract(epoch from clock_timestamp()) * 1000) - ${staleMs}::bigint as settled
+        from holdfast.erasures where forgotten is null and id > ${after}
+      ) as e
+      where e.settled or e.id not in (select unnest(${intArray([...looked.keys()], id => id)}::bigint[]))
+      order by e.id limit ${perPage}`
+    if (page.length > 0) yield page
+    if (page.length < perPage) return
+    after = page.at(-1)?.id ?? after
+  }
 }
