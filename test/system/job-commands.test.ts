@@ -142,6 +142,12 @@ it('lists, adds, pauses, resumes and removes schedules, and records who did it',
   expect(stdout).toMatch(/weekly +0 8 \* \* 1 Europe\/Berlin +append order:3 Weekly +paused/)
   const { schedules } = await node.api<{ schedules: Schedule[] }>('schedules', {})
   expect(schedules.map(each => each.name)).toEqual(['nightly', 'open', 'weekly'])
+  const page = { schedules: [{ name: 'open' }], next: 'open' }
+  expect(await node.api('schedules', { limit: 1, after: 'nightly' })).toMatchObject(page)
+  const rest = await holdfast(['schedules', '--after', 'open', '--limit', 1, '--json'], env)
+  expect(rest.json<{ next?: string }>()).toMatchObject({ schedules: [{ name: 'weekly' }] })
+  expect(rest.json()).not.toHaveProperty('next')
+  expect((await holdfast(['schedules', '--limit', 2], env)).stdout).toMatch(/go on with --after open/)
 
   expect((await holdfast(['schedules', 'remove', 'open'], env)).code).toBe(0)
   await node.api('unschedule', { name: 'weekly', actor: 'bob', reason: 'tired' })

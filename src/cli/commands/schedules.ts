@@ -25,13 +25,22 @@ export function schedulesCommand(): Command {
 function listCommand(): Command {
   return new Command('list')
     .description('every schedule: what it does, when it is due, when it happened last, why it failed')
+    .option('--limit <count>', 'how many to show', wholeNumber, 50)
+    .option('--after <name>', 'go on where the page before ended')
     .option('--json', 'print it as JSON')
     .addHelpText('after', examples(['what happens when?', 'holdfast schedules']))
-    .action(async (options: Options) => {
-      const found = await operate('list', jobs => jobs.schedules())
-      if (options.json) return console.log(JSON.stringify(found))
-      console.log(found.length === 0 ? 'there are no schedules' : listed(found))
+    .action(async ({ limit, after, json }: ListOptions) => {
+      if (limit === 0) throw new CliError('expected a --limit from 1 on, got 0', undefined, 2)
+      const page = await operate('list', jobs => jobs.schedules({ limit, after }))
+      if (json) return console.log(JSON.stringify(page))
+      console.log(page.schedules.length === 0 ? 'there are no schedules' : listed(page.schedules))
+      if (page.next !== undefined) console.log(`\nthere are more; go on with --after ${page.next}`)
     })
+}
+
+interface ListOptions extends Options {
+  limit: number
+  after?: string
 }
 
 interface AddOptions extends Options {

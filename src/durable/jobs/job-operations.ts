@@ -49,7 +49,11 @@ export interface JobOperations {
    */
   removeRule(name: string, by: Actor): Promise<{ discarded: number }>
   counts(): Promise<JobTotals>
-  schedules(): Promise<Schedule[]>
+  /** By name. `next` is the `after` of the page that follows; there is none after the last. */
+  schedules(page: {
+    readonly limit: number
+    readonly after?: string | undefined
+  }): Promise<{ schedules: Schedule[]; next?: string }>
   /**
    * Writes a schedule down, in place of what has had its name.
    * @throws HoldfastError REQUEST_INVALID, CHANNEL_INVALID; REQUEST_INVALID, too, for a name of the configuration's
@@ -95,7 +99,12 @@ export function jobOperations(sql: Sql): JobOperations {
     },
     removeRule: (name, by) => removeRule(sql, name, by),
     counts: () => totals(sql),
-    schedules: () => listSchedules(sql),
+    async schedules({ limit, after }) {
+      const found = await listSchedules(sql, limit + 1, after)
+      const schedules = found.slice(0, limit)
+      const last = schedules.at(-1)
+      return found.length > limit && last ? { schedules, next: last.name } : { schedules }
+    },
     async schedule(schedule, by) {
       checkSchedule(schedule)
       await transaction(sql, async tx => {

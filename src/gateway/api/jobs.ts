@@ -25,10 +25,18 @@ export const removeRule: ApiMethod = async (request, parts) => {
   return JSON.stringify(await operationsOf(parts).jobs.removeRule(params.name, params))
 }
 
+const defaultPage = 100
+const schedulesParams = z.strictObject({
+  limit: optional(z.int().min(1).max(1_000)),
+  /** `next` of the page before. */
+  after: optionalName,
+})
+
 export const schedules: ApiMethod = async (request, parts) => {
-  check(z.strictObject({}), request)
-  const found = await operationsOf(parts).jobs.schedules()
-  return `{"schedules":[${found.map(scheduleJson).join(',')}]}`
+  const { limit = defaultPage, after } = check(schedulesParams, request)
+  const page = await operationsOf(parts).jobs.schedules({ limit, after })
+  const next = page.next === undefined ? '' : `,"next":${JSON.stringify(page.next)}`
+  return `{"schedules":[${page.schedules.map(scheduleJson).join(',')}]${next}}`
 }
 
 /** Strict: a misspelt `zone` would happen at another hour. */

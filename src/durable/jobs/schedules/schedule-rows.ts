@@ -12,8 +12,11 @@ function columns(sql: Sql | Transaction) {
              failure, declared, declared and seen < ${Date.now() - declaredMs} as resting, paused, created`
 }
 
-export function listSchedules(sql: Sql): Promise<Schedule[]> {
-  return sql<Schedule[]>`select ${columns(sql)} from holdfast.schedules order by name`
+/** So many at most, by name, after one. */
+export function listSchedules(sql: Sql, limit: number, after = ''): Promise<Schedule[]> {
+  return sql<Schedule[]>`
+    select ${columns(sql)} from holdfast.schedules
+    where name > ${after} collate "C" order by name limit ${limit}`
 }
 
 export async function scheduleNamed(sql: Sql, name: string): Promise<Schedule | undefined> {

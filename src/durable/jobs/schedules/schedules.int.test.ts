@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobsStage, jobsStage } from '../../../../test/support/jobs-stage.ts'
 import { until } from '../../../../test/support/until.ts'
 import { HoldfastError } from '../../../domain/index.ts'
-import type { Schedule } from './schedule.ts'
-import { forgetUndeclared, listSchedules } from './schedule-rows.ts'
+import { forgetUndeclared, scheduleNamed } from './schedule-rows.ts'
 
 let stage: JobsStage
 beforeAll(async () => {
@@ -14,9 +13,7 @@ afterAll(() => stage.close())
 const events = (channel: string) => stage.sql<{ id: string; type: string; data: string; offset: number }[]>`
   select id, type, data, "offset" from holdfast.events where channel = ${channel} order by "offset"`
 
-async function schedule(name: string): Promise<Schedule | undefined> {
-  return (await listSchedules(stage.sql)).find(each => each.name === name)
-}
+const schedule = (name: string) => scheduleNamed(stage.sql, name)
 
 /** As if nobody had been there to work for so long. */
 const missed = (name: string, ms: number) =>
