@@ -137,6 +137,7 @@ CREATE UNIQUE INDEX "deliveries_id" ON "holdfast"."deliveries" USING btree ("id"
 CREATE INDEX "deliveries_event" ON "holdfast"."deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "deliveries_open_channel" ON "holdfast"."deliveries" USING btree ("partition","channel","consumer","position") WHERE "holdfast"."deliveries"."state" in ('waiting', 'retrying', 'queued', 'parked');--> statement-breakpoint
 CREATE INDEX "deliveries_open_due" ON "holdfast"."deliveries" USING btree ("consumer","partition","due") WHERE "holdfast"."deliveries"."state" in ('waiting', 'retrying', 'queued', 'parked');--> statement-breakpoint
+CREATE INDEX "deliveries_retrying" ON "holdfast"."deliveries" USING btree ("consumer","due") WHERE "holdfast"."deliveries"."state" = 'retrying';--> statement-breakpoint
 CREATE INDEX "schedules_due" ON "holdfast"."schedules" USING btree ("due") WHERE "holdfast"."schedules"."due" is not null;--> statement-breakpoint
 CREATE INDEX "acts_target" ON "holdfast"."acts" USING btree ("target");--> statement-breakpoint
 CREATE INDEX "erasures_pending" ON "holdfast"."erasures" USING btree ("id") WHERE "holdfast"."erasures"."forgotten" is null;--> statement-breakpoint

@@ -21,17 +21,18 @@ type DueRow = Omit<DueDelivery, 'event'> & Omit<StoredEvent, 'id'> & { readonly 
 
 /** What is due and at which nobody is at work, at most so many, the longest due first. */
 export async function dueDeliveries(
-  store: GroupStore,
+  store: Pick<GroupStore, 'run'>,
   group: string,
   limit: number,
 ): Promise<readonly DueDelivery[]> {
   const rows = await store.run(
+    // Now, asked for once and as a bigint, so that an index begins there: many may be parked, or not due for long.
     sql => sql<DueRow[]>`
       select d.partition, d.position, d.attempts, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
       from (
         select partition, position, attempts, due from holdfast.deliveries
         where consumer = ${consumerOf(group)} and state = 'retrying'
-          and due <= extract(epoch from clock_timestamp()) * 1000
+          and due <= (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint)
         order by due limit ${limit} for update skip locked
       ) as d
       left join holdfast.events as e on e.partition = d.partition and e.position = d.position

@@ -124,6 +124,7 @@ export const deliveries = holdfast.table(
     index('deliveries_open_due')
       .on(table.consumer, table.partition, table.due)
       .where(sql`${table.state} in ('waiting', 'retrying', 'queued', 'parked')`),
+    index('deliveries_retrying').on(table.consumer, table.due).where(sql`${table.state} = 'retrying'`),
     check(
       'deliveries_state',
       sql`${table.state} in ('waiting', 'retrying', 'queued', 'parked', 'done', 'discarded')`,
