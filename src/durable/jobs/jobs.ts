@@ -84,15 +84,7 @@ class ProcessJobs implements Jobs {
   }
 
   async work(): Promise<void> {
-    this.#starting ??= startJobs({
-      ...this.#options,
-      rows: this.#rows,
-      webhooks: this.#webhooks,
-      rules: this.#rules,
-      handlers: this.#handlers,
-      declared: this.#declared,
-      counts: this.#counts,
-    })
+    this.#starting ??= this.#start()
     try {
       this.#running = await this.#starting
     } catch (error) {
@@ -123,10 +115,28 @@ class ProcessJobs implements Jobs {
     await this.#rows.close()
   }
 
+  async #start(): Promise<RunningJobs> {
+    for (const rule of this.#rules.values()) this.#declare(rule)
+    return startJobs({
+      ...this.#options,
+      rows: this.#rows,
+      webhooks: this.#webhooks,
+      rules: this.#rules,
+      handlers: this.#handlers,
+      declared: this.#declared,
+      counts: this.#counts,
+    })
+  }
+
   #add(rule: Rule): void {
     if (this.#rules.has(rule.name)) throw twice(`the rule ${rule.name}`)
-    if (rule.target.kind === 'webhook') this.#webhooks.declare(rule.name, rule.target.webhook)
+    if (this.#starting) this.#declare(rule)
     this.#rules.set(rule.name, rule)
+  }
+
+  /** Secrets are looked up only here: a process that does not work on jobs need not have them. */
+  #declare({ name, target }: Rule): void {
+    if (target.kind === 'webhook') this.#webhooks.declare(name, target.webhook)
   }
 }
 

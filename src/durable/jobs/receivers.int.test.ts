@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobsStage, jobsStage } from '../../../test/support/jobs-stage.ts'
 import { until } from '../../../test/support/until.ts'
 import { newEventId } from '../../domain/index.ts'
+import { parseConfig } from '../../platform/index.ts'
 import { createOperations } from '../operations/operations.ts'
 
 let stage: JobsStage
@@ -200,6 +201,18 @@ describe('a webhook', () => {
     expect(parked).toMatchObject({ attempts: 2, reason: expect.stringMatching(/500.*\(attempt 2\)/s) })
     await node.close()
   })
+})
+
+it('the secrets of a webhook have to be there where its jobs are worked on, and nowhere else', async () => {
+  const webhook = { url: 'https://shop.example/hooks', secrets: [{ env: 'HOLDFAST_NO_SUCH_SECRET' }] }
+  const { jobs } = parseConfig({ jobs: { rules: { secretive: { on: { channel: 'none:*' }, webhook } } } })
+  const node = await stage.node({ config: jobs })
+  expect(node.jobs.status().deliveries).toEqual([])
+  await expect(node.work()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('HOLDFAST_NO_SUCH_SECRET'),
+  })
+  await node.close()
 })
 
 describe('a worker', () => {
