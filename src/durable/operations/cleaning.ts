@@ -12,6 +12,8 @@ export interface CleaningOptions {
 
 /** Rows looked at in one statement. */
 const rowsPerStep = 1_000
+/** How long ended jobs stay in an application's own queue, with the whole event; an erasure finds them by these rows. */
+const queuedSeconds = 7 * 86_400
 /** Beside those of ledger, retention, migrations and outbox. */
 const lock = -4
 
@@ -52,15 +54,21 @@ async function step(
 ): Promise<{ last: number; count: number; full: boolean }> {
   const [row] = await sql<{ last: number | null; seen: number; removed: number }[]>`
     with turn as materialized (select pg_try_advisory_xact_lock(1212566596, ${lock}) as mine),
-    looked as materialized (
-      select d.id, d.state, d.created, d.updated,
-             floor(extract(epoch from clock_timestamp()) * 1000) - ${keepSeconds}::bigint * 1000 as since
-      from holdfast.deliveries as d
+    queued as materialized (
+      select 'rule/' || name as consumer from holdfast.job_rules
+      where definition::json ->> 'target' = 'queue'
+    ), looked as materialized (
+      select d.id, d.state, d.created, d.updated, now.ms - ${keepSeconds}::bigint * 1000 as since,
+             case when d.consumer in (select consumer from queued)
+                  then now.ms - greatest(${keepSeconds}::bigint, ${queuedSeconds}::bigint) * 1000
+                  else now.ms - ${keepSeconds}::bigint * 1000 end as ended
+      from holdfast.deliveries as d,
+           (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as ms) as now
       where d.id > ${after}::bigint and (select mine from turn)
       order by d.id limit ${rowsPerStep}
     ), gone as (
       delete from holdfast.deliveries as d using looked as l
-      where d.id = l.id and l.state in ('done', 'discarded') and l.updated < l.since
+      where d.id = l.id and l.state in ('done', 'discarded') and l.updated < l.ended
         and d.state in ('done', 'discarded')
       returning d.id
     )

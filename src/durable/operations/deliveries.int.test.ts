@@ -264,3 +264,28 @@ it('rows of ended deliveries are removed when they are old enough, and no open o
   expect(left.slice(0, -2).filter(({ state }) => state === 'done' || state === 'discarded')).toEqual([])
   expect(left.slice(-2).map(({ id }) => id)).toEqual([young, late])
 })
+
+it('what a rule has put into an application’s queue is known for as long as a job of it may be there', async () => {
+  await db.sql`delete from holdfast.deliveries`
+  for (const [name, target] of [
+    ['mails', 'queue'],
+    ['hooks', 'webhook'],
+  ] as const) {
+    await db.sql`
+      insert into holdfast.job_rules (name, starts, epoch, created, definition, seen)
+      values (${name}, '{}', 'e', 0, ${JSON.stringify({ target })}, 0)`
+    for (const days of [6, 8])
+      await park(`rule/${name}`, 'order:1', days, { state: 'done', age: days * 86_400_000 })
+  }
+  const loop = startCleaning({
+    sql: db.sql,
+    keepSeconds: 3_600,
+    intervalMs: 10,
+    logger: createLogger('silent'),
+  })
+  const left = () =>
+    db.sql<{ consumer: string; offset: number }[]>`select consumer, "offset" from holdfast.deliveries`
+  await until('one is left', async () => (await left()).length === 1)
+  await loop.stop()
+  expect(await left()).toEqual([{ consumer: 'rule/mails', offset: 6 }])
+})
