@@ -4,6 +4,7 @@ import { until } from '../../../test/support/until.ts'
 import { createLogger } from '../../platform/index.ts'
 import { done, retry } from '../groups/outcome.ts'
 import type { Handler } from '../groups/types.ts'
+import { forgetRules } from './rule-rows.ts'
 
 let stage: JobsStage
 beforeAll(async () => {
@@ -215,11 +216,29 @@ describe('a rule that no process declares any more', () => {
     await settled('stays', 'done')
     expect(await stage.deliveries('gone')).toHaveLength(2)
     await stage.sql`update holdfast.job_rules set seen = seen - 7 * 86400000 where name = 'gone'`
+    expect(await forgetRules(stage.sql)).toEqual(['gone'])
     await stage.append('gone:1', 'T', 3)
     await settled('stays', 'done', 2)
     expect(await stage.deliveries('gone')).toHaveLength(2)
     other.jobs.rule('gone', { on: { channel: 'gone:*' }, handler: 'here' })
     await settled('gone', 'done', 2)
     await other.close()
+  })
+  it('is still applied after a week in which no process ran at all, also before it is declared again', async () => {
+    const rule = { on: { channel: 'pause:*' }, handler: 'later' }
+    const first = await stage.node()
+    for (const name of ['pause-a', 'pause-b']) first.jobs.rule(name, rule)
+    await first.work()
+    await stage.append('pause:1', 'T', 1)
+    await settled('pause-b', 'queued')
+    await first.close()
+    await stage.append('pause:1', 'T', 2)
+    await stage.sql`update holdfast.job_rules set seen = seen - 8 * 86400000::bigint`
+    const second = await stage.node()
+    second.jobs.rule('pause-a', rule)
+    await second.work()
+    await settled('pause-a', 'queued', 2)
+    expect(await stage.deliveries('pause-b')).toHaveLength(2)
+    await second.close()
   })
 })

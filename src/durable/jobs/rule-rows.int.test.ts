@@ -3,7 +3,15 @@ import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
 import { until } from '../../../test/support/until.ts'
 import { newEventId } from '../../domain/index.ts'
 import { ruleOf } from './rule.ts'
-import { declareRules, dropIdleGroup, jobsGroup, keepRules, rulesInTurn, storedRules } from './rule-rows.ts'
+import {
+  declareRules,
+  dropIdleGroup,
+  forgetRules,
+  jobsGroup,
+  keepRules,
+  rulesInTurn,
+  storedRules,
+} from './rule-rows.ts'
 
 let db: TestLedger
 beforeAll(async () => {
@@ -89,7 +97,16 @@ it('the group goes with the last rule that anybody declares, and comes back with
   expect(await startOf('first')).toBe(2)
   expect(await dropIdleGroup(db.sql)).toBe(false)
   await db.sql`update holdfast.job_rules set seen = seen - 7 * 86400000`
+  // The clock alone forgets nothing: all may have been away together.
+  expect(await startOf('first')).toBe(2)
+  expect(await dropIdleGroup(db.sql)).toBe(false)
+  await keepRules(db.sql, [ruleNamed('second')])
+  expect(await forgetRules(db.sql)).not.toContain('second')
   expect(await startOf('first')).toBeUndefined()
+  expect(await startOf('second')).toBe(4)
+  expect(await dropIdleGroup(db.sql)).toBe(false)
+  await db.sql`update holdfast.job_rules set seen = seen - 8 * 86400000::bigint where name = 'second'`
+  expect(await forgetRules(db.sql)).toEqual(['second'])
   expect(await dropIdleGroup(db.sql)).toBe(true)
   expect(await places()).toHaveLength(0)
   expect(await keepRules(db.sql, [ruleNamed('first')])).toBe(false)

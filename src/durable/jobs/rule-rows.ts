@@ -12,6 +12,8 @@ const declaredMs = 60_000
  * night, and what is recorded meanwhile is owed as well. Who wants a rule to end removes it (`holdfast jobs remove`).
  */
 const rememberedMs = 7 * 86_400_000
+/** In place of when it was seen. */
+const forgotten = 0
 
 export interface StoredRule extends RuleDefinition {
   readonly name: string
@@ -97,23 +99,33 @@ export async function rulesInTurn(tx: Transaction, partition: number): Promise<T
     tx<TurnRow[]>`
       select name, epoch, created, definition, starts[${partition + 1}::int] as start
       from holdfast.job_rules
-      where seen > extract(epoch from clock_timestamp()) * 1000 - ${rememberedMs}::bigint
-      order by name`,
+      where seen > ${forgotten} order by name`,
   ])
   return rows.map(({ definition, ...row }) => ({ ...(JSON.parse(definition) as RuleDefinition), ...row }))
 }
 
 /**
- * Takes the group of the rules away when no process has declared a rule for a week: retention would keep for it
- * what nobody reads. It is made anew with the next rule.
+ * Forgets rules that no process has declared for a week: they are not applied any more, until they are declared again. The
+ * clock says so of all after a week in which nothing ran at all, so this is for who has kept watch. Returns their names.
+ */
+export async function forgetRules(sql: Sql): Promise<string[]> {
+  const names = await sql<{ name: string }[]>`
+    update holdfast.job_rules set seen = ${forgotten}
+    where seen > ${forgotten} and seen <= extract(epoch from clock_timestamp()) * 1000 - ${rememberedMs}::bigint
+    returning name`
+  return names.map(({ name }) => name)
+}
+
+/**
+ * Takes the group of the rules away when all are forgotten: retention would keep for it what nobody reads. It is made anew
+ * with the next rule.
  */
 export async function dropIdleGroup(sql: Sql): Promise<boolean> {
   return transaction(sql, async tx => {
     await betweenTurns(tx)
     const dropped = await tx`
-      delete from holdfast.groups where name = ${jobsGroup} and not exists (
-        select from holdfast.job_rules
-        where seen > extract(epoch from clock_timestamp()) * 1000 - ${rememberedMs}::bigint)`
+      delete from holdfast.groups where name = ${jobsGroup}
+        and not exists (select from holdfast.job_rules where seen > ${forgotten})`
     if (dropped.count === 0) return false
     for (const table of ['group_partitions', 'group_members', 'group_settled'])
       await tx`delete from holdfast.${tx.unsafe(table)} where "group" = ${jobsGroup}`

@@ -4,7 +4,7 @@ import type { AnsweringPool } from '../ledger/answering-pool.ts'
 import type { Enqueuer } from './enqueue.ts'
 import type { Leadership } from './leadership.ts'
 import type { Reconciler } from './reconciler.ts'
-import { dropIdleGroup, storedRules } from './rule-rows.ts'
+import { dropIdleGroup, forgetRules, storedRules } from './rule-rows.ts'
 import { forgetUndeclared, removeEnded } from './schedules/schedule-rows.ts'
 import type { Scheduler } from './schedules/scheduler.ts'
 
@@ -68,12 +68,8 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
     if (sinceMs < tidyMs) return
     last.tidied = Date.now()
     await rows.run(sql => removeEnded(sql, options.keepSeconds))
-    // After a time when nobody worked, those who declare schedules are given a minute to say so.
-    const forgotten = sinceMs < awayMs ? await rows.run(forgetUndeclared) : []
-    if (forgotten.length > 0)
-      logger.info({ schedules: forgotten }, 'schedules that no configuration declares any more are removed')
-    if (await rows.run(dropIdleGroup))
-      logger.info('no process has declared a rule for a week: events make no jobs')
+    // After a time when nobody worked, those who declare rules and schedules are given a minute to say so.
+    if (sinceMs < awayMs) await forget()
     const gone = undeclared(await rows.run(storedRules))
     const waiting = await rows.run(
       sql => sql<{ rule: string; deliveries: number }[]>`
@@ -87,6 +83,16 @@ export function startUpkeep(options: UpkeepOptions): BackgroundLoop {
         { rule, deliveries },
         'deliveries wait for a rule that no process declares: "holdfast jobs remove" ends it',
       )
+  }
+
+  async function forget(): Promise<void> {
+    const schedules = await rows.run(forgetUndeclared)
+    if (schedules.length > 0)
+      logger.info({ schedules }, 'schedules that no configuration declares any more are removed')
+    const rules = await rows.run(forgetRules)
+    if (rules.length > 0)
+      logger.info({ rules }, 'rules that no process has declared for a week are not applied any more')
+    if (await rows.run(dropIdleGroup)) logger.info('no rule is left that is applied: events make no jobs')
   }
 
   return startLoop({
