@@ -41,7 +41,7 @@ afterAll(async () => {
 
 const rules = async () => (await node.api<{ rules: RuleSummary[] }>('rules', {})).rules
 
-it('counts the deliveries of rules by state, by the command and by the API', async () => {
+it('counts what rules owe, by the command and by the API', async () => {
   const { hostname, port } = new URL(cluster.redisUrl)
   const worker = new Worker(
     'mail',
@@ -55,14 +55,16 @@ it('counts the deliveries of rules by state, by the command and by the API', asy
   await node.api('append', { channel: 'order:1', type: 'Paid', data: 1 })
   await until('both have ended', async () => {
     const [rule] = await rules()
-    return rule?.done === 1 && rule.parked === 1
+    return rule?.queued === 0 && rule.parked === 1
   })
   const expected = { name: 'mail', types: ['Placed'], target: 'queue', to: 'mail', declared: true, queued: 0 }
+  // What is done may be millions of rows, and is not gone through.
+  expect((await rules())[0]).not.toHaveProperty('done')
   expect((await rules())[0]).toMatchObject({ ...expected, oldest_open: expect.any(Number) })
   expect((await holdfast(['jobs', '--json'], env)).json<RuleSummary[]>()).toMatchObject([expected])
   const { stdout } = await holdfast(['jobs'], env)
-  expect(stdout).toMatch(/RULE +ON +TO +STATE +QUEUED +FAILING +PARKED +DONE/)
-  expect(stdout).toMatch(/mail +order:\* Placed +queue mail +declared +0 +0 +1 +1 +0/)
+  expect(stdout).toMatch(/RULE +ON +TO +STATE +QUEUED +FAILING +PARKED +OLDEST OPEN/)
+  expect(stdout).toMatch(/mail +order:\* Placed +queue mail +declared +0 +0 +1 +\d{4}-/)
 })
 
 it('ends a rule that no process declares, with what it owes, and no other', async () => {

@@ -77,13 +77,13 @@ async function operate<T>(command: string, work: (jobs: JobOperations) => Promis
 
 function listed(rules: readonly RuleSummary[]): string {
   return table(
-    ['RULE', 'ON', 'TO', 'STATE', 'QUEUED', 'FAILING', 'PARKED', 'DONE', 'DISCARDED', 'OLDEST OPEN'],
+    ['RULE', 'ON', 'TO', 'STATE', 'QUEUED', 'FAILING', 'PARKED', 'OLDEST OPEN'],
     rules.map(rule => [
       rule.name,
       `${rule.channel} ${rule.types?.join(',') ?? '*'}`,
       rule.to === null ? rule.target : `${rule.target} ${rule.to}`,
       rule.declared ? 'declared' : 'no process declares it',
-      ...[rule.queued, rule.failing, rule.parked, rule.done, rule.discarded],
+      ...[rule.queued, rule.failing, rule.parked],
       timeText(rule.oldestOpen),
     ]),
   )

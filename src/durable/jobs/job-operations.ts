@@ -5,7 +5,7 @@ import { type StoredRule, storedRules } from './rule-rows.ts'
 import { checkSchedule, type NewSchedule, type Schedule } from './schedules/schedule.ts'
 import { listSchedules, removeSchedule, saveSchedule, scheduleNamed } from './schedules/schedule-rows.ts'
 
-/** How a rule fares: its deliveries by state, as far as their rows are kept. */
+/** How a rule fares: what it still owes. */
 export interface RuleSummary {
   readonly name: string
   readonly channel: string
@@ -22,8 +22,6 @@ export interface RuleSummary {
   /** Of those queued: how many have failed at least once. */
   readonly failing: number
   readonly parked: number
-  readonly done: number
-  readonly discarded: number
   /** When the oldest event was recorded as owed that is still queued or parked; null where there is none. */
   readonly oldestOpen: number | null
 }
@@ -70,7 +68,7 @@ export interface JobOperations {
   resumeSchedule(name: string, by: Actor): Promise<{ changed: boolean }>
 }
 
-type Counted = Pick<RuleSummary, 'queued' | 'failing' | 'parked' | 'done' | 'discarded' | 'oldestOpen'> & {
+type Counted = Pick<RuleSummary, 'queued' | 'failing' | 'parked' | 'oldestOpen'> & {
   name: string
 }
 
@@ -142,26 +140,25 @@ function belongsToConfiguration(name: string): HoldfastError {
   )
 }
 
+/** Only open deliveries are counted: they have an index of their own, the others may be millions. */
 async function countedByRule(sql: Sql): Promise<ReadonlyMap<string, Counted>> {
   const rows = await sql<Counted[]>`
     select substr(consumer, 6) as name,
            count(*) filter (where state = 'queued') as queued,
            count(*) filter (where state = 'queued' and attempts > 0) as failing,
            count(*) filter (where state = 'parked') as parked,
-           count(*) filter (where state = 'done') as done,
-           count(*) filter (where state = 'discarded') as discarded,
-           min(created) filter (where state in ('queued', 'parked')) as "oldestOpen"
-    from holdfast.deliveries where consumer like 'rule/%' group by consumer`
+           min(created) as "oldestOpen"
+    from holdfast.deliveries
+    where consumer like 'rule/%' and state in ('queued', 'parked') group by consumer`
   return new Map(rows.map(row => [row.name, row]))
 }
 
 function summaryOf(rule: StoredRule, counted: Counted | undefined): RuleSummary {
   const { name, channel, types, target, to = null, declared, created } = rule
-  const none = { queued: 0, failing: 0, parked: 0, done: 0, discarded: 0, oldestOpen: null }
+  const none = { queued: 0, failing: 0, parked: 0, oldestOpen: null }
   return { name, channel, types, target, to, declared, created, ...none, ...counted }
 }
 
-/** Only open deliveries are counted: they have an index of their own, the others may be millions. */
 async function totals(sql: Sql): Promise<JobTotals> {
   const [rules, [schedules]] = await Promise.all([
     sql<JobTotals['rules'][number][]>`
