@@ -224,6 +224,52 @@ test('a row that a person has open keeps its channel in order and nobody else wa
   expect(await recorded(held)).toEqual([1, 2, 3])
 })
 
+test('however much of one channel has to wait, others are not kept waiting behind it', async () => {
+  const [held, open, free] = [newChannel(), newChannel(), newChannel()]
+  let away = true
+  await publish(app, held, ...dense(1, 700))
+  await publish(app, open, ...dense(1, 700))
+  await publish(app, free, ...dense(1, 700))
+  await app.begin(async tx => {
+    await tx`select from holdfast.outbox where channel = ${open} and data = '1' for update`
+    relay(nodes.a, {
+      check: channel => {
+        if (away && channel === held) throw new HoldfastError('DEPENDENCY_FAILED', 'away')
+      },
+    })
+    await until('the other channel goes on', async () => (await recorded(free)).length === 700)
+    await publish(app, free, 701)
+    await until('it still does', async () => (await recorded(free)).length === 701)
+    expect([await recorded(held), await recorded(open)]).toEqual([[], []])
+  })
+  await until('the open one follows', async () => (await recorded(open)).length === 700)
+  away = false
+  await empty()
+  for (const channel of [held, open]) expect(await recorded(channel)).toEqual(dense(1, 700))
+})
+
+test('what Postgres will not store lets nothing overtake a row of its channel that a person has open', async () => {
+  const [held, other] = [newChannel(), newChannel()]
+  await nodes.database.sql`alter table holdfast.events add constraint no_evil check (type <> 'Evil')`
+  await publish(app, held, 1)
+  await publish(app, other, 1)
+  await app`select holdfast_publish(${other}, 'Evil', '2')`
+  await publish(app, held, 2)
+  await app.begin(async tx => {
+    await tx`select from holdfast.outbox where channel = ${held} and data = '1' for update`
+    relay()
+    await until('the evil one is found', async () => (await refusals()).length === 1)
+    await publish(app, other, 3)
+    await until('the other channel goes on', async () => (await recorded(other)).length === 2)
+  })
+  await empty()
+  await nodes.database.sql`alter table holdfast.events drop constraint no_evil`
+  expect([await recorded(held), await recorded(other)]).toEqual([
+    [1, 2],
+    [1, 3],
+  ])
+})
+
 test('one event that Postgres will not store is found among the others', async () => {
   const channel = newChannel()
   await nodes.database.sql`alter table holdfast.events add constraint no_evil check (type <> 'Evil')`

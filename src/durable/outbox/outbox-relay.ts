@@ -7,7 +7,14 @@ import { outcomeOf, storedEvents } from '../ledger/outcomes.ts'
 import { isAboutContent, postgresError } from '../ledger/postgres-error.ts'
 import type { OpenTier } from '../log-access.ts'
 import { within } from '../mirror/deadline.ts'
-import { batchLimits, type FitRow, readVisible, relayRows, type UnfitRow } from './outbox-rows.ts'
+import {
+  batchLimits,
+  type FitRow,
+  type OutboxRow,
+  readVisible,
+  relayRows,
+  type UnfitRow,
+} from './outbox-rows.ts'
 import { type CheckOptions, checkRows } from './row-check.ts'
 import { ScanStart } from './scan-start.ts'
 
@@ -25,10 +32,17 @@ export interface OutboxRelay {
 }
 
 /**
- * How a turn ended: there may be more at once, what was read is done, nothing was there, another relay is at it, or some
- * was left because a check could not tell.
+ * How a turn ended: there may be more at once, what was read is done, nothing was there, another relay is at it, or
+ * nothing was there but what is left for later.
  */
 type Turn = 'more' | 'done' | 'empty' | 'elsewhere' | 'postponed'
+
+interface Moved {
+  /** For how many rows something was done. */
+  readonly count: number
+  /** Channels of which rows are where they were: somebody has them open. */
+  readonly left: ReadonlySet<string>
+}
 
 const shortestPauseMs = 20
 const failurePauseMs = { first: 100, most: 5_000 }
@@ -36,6 +50,10 @@ const failurePauseMs = { first: 100, most: 5_000 }
 const timeouts = { statementMs: 10_000, answerMs: 10_500 }
 /** A Postgres that hangs must not keep the process: what the batch in hand did is as unknown as after a kill. */
 const stopPatienceMs = 3_000
+/** Channels that are passed over at a time; where there are more, what is behind them waits with them. */
+const maxWaiting = 10_000
+/** How long at least, so that a turn always gets behind them. */
+const passOverMs = 500
 /** Refusals that follow on each other faster are not told again. */
 const quietMs = 60_000
 
@@ -70,6 +88,9 @@ class Relay {
   #epoch: string
   #failing: string | undefined
   #quietUntil = 0
+  /** Channels whose first row has to wait: for a while they are passed over, so that nobody waits behind them. */
+  readonly #waiting = new Set<string>()
+  #waitingUntil = 0
 
   constructor(options: OutboxRelayOptions) {
     this.#options = options
@@ -92,7 +113,7 @@ class Relay {
       try {
         const turn = await this.#turn()
         pauseMs = this.#pauseAfter(turn, pauseMs)
-        if (turn !== 'postponed') this.#wentWell()
+        if (this.#waiting.size === 0 && turn !== 'postponed') this.#wentWell()
       } catch (error) {
         const { first, most } = failurePauseMs
         pauseMs = Math.min(Math.max(2 * pauseMs, first), most)
@@ -122,24 +143,45 @@ class Relay {
         'the mirror is ahead of the ledger; an operator has to look at it',
       )
     this.#noticeEpoch()
-    const rows = await this.#pool.run(async sql =>
-      readVisible(sql, await this.#start.from(sql, performance.now())),
-    )
-    this.#start.saw(rows)
-    if (rows.length === 0) return 'empty'
-    const { partitions } = tier.log.ledger
-    const { fit, unfit, postponed } = await checkRows(rows, { namespaces, partitions, check })
-    const moved = fit.length + unfit.length > 0 ? await this.#move(fit, unfit) : 0
-    if (postponed) {
-      this.#failed(postponed)
-      return 'postponed'
+    if (performance.now() >= this.#waitingUntil) this.#waiting.clear()
+    const rows = await this.#read()
+    if (rows.length === 0) {
+      const postponed = this.#waiting.size > 0
+      this.#waiting.clear()
+      return postponed ? 'postponed' : 'empty'
     }
-    if (moved === 0) return 'elsewhere'
+    const { partitions } = tier.log.ledger
+    const { fit, unfit, waiting, postponed } = await checkRows(rows, { namespaces, partitions, check })
+    if (postponed) this.#failed(postponed)
+    const moved =
+      fit.length + unfit.length > 0 ? await this.#move(fit, unfit) : { count: 0, left: new Set<string>() }
+    if (moved === 'elsewhere') return 'elsewhere'
+    if (waiting.size + moved.left.size > 0) return this.#passOver([...waiting, ...moved.left])
+    if (moved.count === 0) return 'elsewhere'
     return rows.length === batchLimits.events ? 'more' : 'done'
   }
 
-  /** Returns for how many rows something was done. */
-  async #move(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<number> {
+  async #read(): Promise<readonly OutboxRow[]> {
+    // What is passed over is still there: only a read of everything tells where the next one may begin.
+    const whole = this.#waiting.size === 0
+    const rows = await this.#pool.run(async sql =>
+      readVisible(sql, await this.#start.from(sql, performance.now()), this.#waiting),
+    )
+    if (whole) this.#start.saw(rows)
+    return rows
+  }
+
+  #passOver(channels: readonly string[]): Turn {
+    for (const channel of channels) this.#waiting.add(channel)
+    if (this.#waiting.size > maxWaiting) {
+      this.#waiting.clear()
+      return 'postponed'
+    }
+    this.#waitingUntil = performance.now() + Math.max(this.#options.idleMs, passOverMs)
+    return 'more'
+  }
+
+  async #move(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<Moved | 'elsewhere'> {
     try {
       return await this.#relay(fit, unfit)
     } catch (thrown) {
@@ -149,27 +191,36 @@ class Relay {
       // One of them cannot be stored: they are halved until it is alone.
       if (fit.length === 1) return this.#relay([], [...unfit, { id: only.id, reason: error.message }])
       const middle = Math.ceil(fit.length / 2)
-      const moved = await this.#move(fit.slice(0, middle), unfit)
-      return moved + (await this.#move(fit.slice(middle), []))
+      const first = await this.#move(fit.slice(0, middle), unfit)
+      if (first === 'elsewhere') return first
+      // Nothing may overtake what was left of its channel.
+      const rest = fit.slice(middle).filter(({ entry }) => !first.left.has(entry.channel))
+      if (rest.length === 0) return first
+      const second = await this.#move(rest, [])
+      if (second === 'elsewhere') return first
+      return { count: first.count + second.count, left: new Set([...first.left, ...second.left]) }
     }
   }
 
-  async #relay(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<number> {
+  async #relay(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<Moved | 'elsewhere'> {
     const { ledger } = this.#options.tier.log
     const epoch = this.#epoch
     // Where the answer is lost, the rows are there at the next look or they are not, and then the sweeper announces them.
     const results = await this.#pool.run(sql => relayRows(sql, epoch, { fit, unfit }, this.#heads))
-    if (!results) return 0
+    if (!results) return 'elsewhere'
+    const left = new Set<string>()
     const outcomes = fit.flatMap(({ id, entry }) => {
       const result = results.get(id)
-      return result ? [outcomeOf(entry, result)] : []
+      if (result) return [outcomeOf(entry, result)]
+      left.add(entry.channel)
+      return []
     })
     const stored = storedEvents(outcomes)
     this.#heads.learn(stored)
     if (ledger.epoch === epoch) ledger.announce(stored)
     const collided = outcomes.filter(outcome => outcome.kind === 'refused')
     if (unfit.length + collided.length > 0) this.#refused([...unfit, ...collided])
-    return outcomes.length + unfit.length
+    return { count: outcomes.length + unfit.length, left }
   }
 
   /** The ids of a database that was restored may begin again, and so may its positions. */
@@ -179,6 +230,7 @@ class Relay {
     this.#epoch = epoch
     this.#heads.forget()
     this.#start = new ScanStart()
+    this.#waiting.clear()
   }
 
   /** One line for a flood: how many there are, the operations and the metrics say. */

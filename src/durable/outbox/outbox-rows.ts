@@ -32,14 +32,24 @@ export const batchLimits = { events: 500, bytes: 1_048_576 }
 /**
  * The first rows of the outbox that are visible and not refused, as many as make one batch; one that is larger travels
  * alone. Always from the lowest id on: transactions commit in another order than they took their ids.
+ * @param without channels that are passed over
  */
-export async function readVisible(sql: Sql, from: number): Promise<OutboxRow[]> {
+export async function readVisible(
+  sql: Sql,
+  from: number,
+  without: ReadonlySet<string> = new Set(),
+): Promise<OutboxRow[]> {
+  // Of a subquery Postgres makes a hash; a list it would go through for every row.
+  const others =
+    without.size === 0
+      ? sql``
+      : sql`and channel not in (select unnest(${textArray([...without], one => one)}::text[]) collate "C")`
   return sql<OutboxRow[]>`
     select id, channel, type, data, event_id as "eventId"
     from (
       select o.*, sum(octet_length(data)) over (order by id) as through
       from (select id, channel, type, data, event_id from holdfast.outbox
-            where refused is null and id >= ${from} order by id limit ${batchLimits.events}) as o
+            where refused is null and id >= ${from} ${others} order by id limit ${batchLimits.events}) as o
     ) as batch
     where through <= ${batchLimits.bytes} or through = octet_length(data)
     order by id`

@@ -16,7 +16,9 @@ export interface CheckOptions {
 export interface Checked {
   readonly fit: readonly FitRow[]
   readonly unfit: readonly UnfitRow[]
-  /** Why some rows are left for a later turn; undefined where none are. */
+  /** Channels of which rows are left for a later turn. */
+  readonly waiting: ReadonlySet<string>
+  /** Why; undefined where there are none. */
   readonly postponed: HoldfastError | undefined
 }
 
@@ -45,7 +47,7 @@ export async function checkRows(rows: readonly OutboxRow[], options: CheckOption
       postponed ??= verdict.error
     }
   }
-  return { fit, unfit, postponed }
+  return { fit, unfit, waiting, postponed }
 }
 
 async function verdictOn(row: OutboxRow, options: CheckOptions): Promise<Verdict> {
