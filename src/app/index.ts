@@ -16,9 +16,10 @@ export {
   type Outcome,
   park,
   retry,
+  type ScheduleOptions,
 } from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
-export type { Config, ConfigInput } from '../platform/index.ts'
+export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
 export type { ContractGroup } from './group-types.ts'
 export { createHoldfast } from './holdfast.ts'
 export type {

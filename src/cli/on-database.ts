@@ -10,7 +10,7 @@ export async function onDatabase<T>(command: string, work: (sql: Sql) => Promise
   const url = (await loadConfig(process.env)).postgres?.url
   required([['DATABASE_URL', url]], command)
   const sql = connectPostgres(url ?? '', {
-    max: 1,
+    max: 4,
     applicationName: `holdfast ${command}`,
     statementTimeoutMs: 60_000,
   })

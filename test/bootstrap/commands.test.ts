@@ -256,6 +256,13 @@ describe('migrating', () => {
       code: 1,
       stderr: expect.stringMatching(/no ledger yet[\s\S]*holdfast migrate/),
     })
+    for (const command of [['groups', 'list'], ['groups', 'show', 'x'], ['outbox', 'status'], ['cursors']]) {
+      const asked = await holdfast(command, env)
+      expect(asked, command.join(' ')).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('no ledger yet'),
+      })
+    }
     const refused = await holdfast(['serve'], env)
     expect(refused).toMatchObject({
       code: 2,

@@ -8,6 +8,7 @@ import {
 import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf } from './failure.ts'
+import { FailureLog } from './failure-log.ts'
 import { callHandler, type Fault, type TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
@@ -47,10 +48,12 @@ const spoiltBefore = '25P02'
 export class Turns {
   readonly #connections: Connections
   readonly #logger: Logger
+  readonly #failures: FailureLog
 
   constructor(url: string, poolSize: number, logger: Logger) {
     this.#connections = new Connections(url, poolSize, logger)
     this.#logger = logger
+    this.#failures = new FailureLog(logger)
   }
 
   /** Never rejects. */
@@ -60,6 +63,9 @@ export class Turns {
     const result = work.signal.aborted ? ({ kind: 'aborted' } as const) : await turn.run()
     if (turn.cut) this.#connections.cut(sql)
     else this.#connections.free(sql)
+    // In a batch it is not known yet whose failure it is: the parts are tried by themselves.
+    const [item, ...others] = work.items
+    if (result.kind === 'failed' && item && others.length === 0) this.#failures.tell(item, result.failure)
     return result
   }
 
