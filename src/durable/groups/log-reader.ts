@@ -21,8 +21,6 @@ export interface LogRequest {
 
 /** Bytes of a page, behind which no further event begins. */
 const pageBytes = 1_048_576
-/** Until the ledger has shown how large this ledger's events are. */
-const firstLimit = 100
 
 /**
  * Reads partitions: the log where it is whole at the asked position, else the ledger. A trimmed, wiped or refilled log,
@@ -31,7 +29,6 @@ const firstLimit = 100
 export class LogReader {
   readonly #log: LogAccess
   readonly #news: News
-  #ledgerLimit = firstLimit
 
   constructor(log: LogAccess, news: News) {
     this.#log = log
@@ -61,17 +58,8 @@ export class LogReader {
 
   async #fromLedger({ partition, from, limit }: LogRequest): Promise<LogPage> {
     const headBefore = this.#news.head(partition)
-    const asked = Math.min(limit, this.#ledgerLimit)
-    const { events, through } = await this.#log.ledger.readPartition(partition, from, asked)
-    if (events.length < asked) this.#news.endsAt(partition, through, headBefore)
-    this.#learnSize(events)
+    const { events, through } = await this.#log.ledger.readPartition(partition, from, limit)
+    if (events.at(-1)?.position !== through) this.#news.endsAt(partition, through, headBefore)
     return { events, through }
-  }
-
-  /** A page of large events must not fill the memory: the next one is asked for as many as fit. */
-  #learnSize(events: readonly StoredEvent[]): void {
-    if (events.length === 0) return
-    const bytes = events.reduce((sum, { data }) => sum + data.length, 0)
-    this.#ledgerLimit = Math.max(1, Math.floor(pageBytes / (bytes / events.length + 1)))
   }
 }

@@ -60,7 +60,10 @@ export interface Ledger {
   /** Called when the ledger's epoch has been found to be another one (`ledger new-epoch`). */
   onEpoch(listener: (epoch: string) => void): () => void
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage>
-  /** Events with positions from … (inclusive), at most `limit` of them. `through` ≥ from − 1 says how far it looked. */
+  /**
+   * Events with positions from … (inclusive), at most `limit` of them, and fewer where they are large. `through` ≥ from − 1
+   * says how far it looked; above the last event only where there is none.
+   */
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage>
   channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>>
   /** The last position of each asked partition (0: empty). */

@@ -80,3 +80,19 @@ test('a page ends behind the event that fills its bytes, and has one event at le
   expect(await read({ since: 8, limit: 9, maxBytes: 2_500, reverse: true })).toEqual([7, 6, 5])
   expect(await read({ since: 9, limit: 9, maxBytes: 2_500 })).toEqual([])
 })
+
+test('a page of a partition ends behind the event that fills a mebibyte, and the next one goes on there', async () => {
+  const large = 'large:2'
+  const data = JSON.stringify('x'.repeat(400_000))
+  for (let n = 0; n < 5; n++) await ledger.append({ channel: large, type: 'T', data, id: newEventId() })
+  const partition = ledger.partitionOf(large)
+  const lengths: number[] = []
+  for (let from = 1, more = true; more; ) {
+    const { events, through } = await ledger.readPartition(partition, from, 100)
+    expect(events.at(-1)?.position ?? through).toBe(through)
+    more = events.length > 0
+    lengths.push(events.filter(event => event.channel === large).length)
+    from = through + 1
+  }
+  expect(lengths).toEqual([3, 2, 0])
+})

@@ -9,6 +9,8 @@ export interface Heads<K, V> {
   readonly heads: ReadonlyMap<K, V>
 }
 
+type SqlFragment = Parameters<Sql>[1]
+
 type ChannelRow = Omit<StoredEvent, 'channel' | 'partition' | 'offset'> &
   ChannelHead & { offset: number | null }
 
@@ -31,11 +33,7 @@ export async function readChannel(
   const page =
     request.maxBytes === undefined
       ? rowsWanted
-      : sql`select * from (
-              select w.*, sum(octet_length(w.data)) over (order by w."offset" ${order} rows unbounded preceding)
-                          - octet_length(w.data) as bytes_before
-              from (${rowsWanted}) as w
-            ) as measured where bytes_before < ${request.maxBytes}`
+      : firstBytes(sql, rowsWanted, sql`w."offset" ${order}`, request.maxBytes)
   const rows = await sql<ChannelRow[]>`
     select b.head, b.floor, e.position, e."offset", e.id, e.type, e.data, e.meta, e.time
     from (
@@ -56,12 +54,28 @@ export async function readChannel(
   return { head, floor, events }
 }
 
+/** The rows of a query up to the first of those that fill so many bytes of data. */
+function firstBytes(sql: Sql, rows: SqlFragment, order: SqlFragment, maxBytes: number) {
+  return sql`
+    select * from (
+      select w.*, sum(octet_length(w.data)) over (order by ${order} rows unbounded preceding)
+                  - octet_length(w.data) as bytes_before
+      from (${rows}) as w
+    ) as measured where bytes_before < ${maxBytes}`
+}
+
+/** However small the limit, events may be large: behind so many bytes of data no further one begins. */
+const partitionPageBytes = 1_048_576
+
 export async function readPartition(
   sql: Sql,
   partition: number,
   from: number,
   limit: number,
 ): Promise<PartitionPage> {
+  const wanted = sql`
+    select * from holdfast.events
+    where partition = ${partition} and position >= ${from} order by position limit ${limit}`
   const rows = await sql<(StoredEvent & { head: number; position: number | null })[]>`
     select b.head, e.position, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
     from (
@@ -70,17 +84,13 @@ export async function readPartition(
                 where l.partition = ${partition} order by l.position desc limit 1),
                (select f.head from holdfast.partition_floor as f where f.partition = ${partition}), 0) as head
     ) as b
-    left join (
-      select * from holdfast.events
-      where partition = ${partition} and position >= ${from} order by position limit ${limit}
-    ) as e on true
+    left join (${firstBytes(sql, wanted, sql`w.position`, partitionPageBytes)}) as e on true
     order by e.position`
   const events = rows.flatMap(({ channel, offset, position, id, type, data, meta, time }) =>
     position === null ? [] : [{ channel, offset, position, partition, id, type, data, meta, time }],
   )
-  const last = events.at(-1)?.position
-  const through =
-    last !== undefined && events.length === limit ? last : Math.max(rows[0]?.head ?? 0, from - 1)
+  // Above the last one of a page there may be more, or a hole: the next page tells.
+  const through = events.at(-1)?.position ?? Math.max(rows[0]?.head ?? 0, from - 1)
   return { events, from, through }
 }
 
