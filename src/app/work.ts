@@ -70,15 +70,14 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     await jobs.work()
     await groups.work()
     const { namespaces, postgres, outbox } = config
+    const { relay, ...outboxTimes } = outbox
     loops.push(
       startRetention({ url, namespaces, intervalMs: postgres.retentionIntervalMs, logger }),
       startCleaning({ sql, keepSeconds: config.jobs.keepSeconds, logger }),
       startForgetting({ sql, copies: tier.log.redis, forgetJobs: event => jobs.forget(event), logger }),
     )
-    if (outbox.relay)
-      loops.push(
-        startOutboxRelay({ tier, url, namespaces, check: ofApplication, idleMs: outbox.idleMs, logger }),
-      )
+    if (relay)
+      loops.push(startOutboxRelay({ tier, url, namespaces, check: ofApplication, ...outboxTimes, logger }))
   }
 
   async function close(withinMs: number): Promise<void> {

@@ -19,7 +19,7 @@ interface Outbox {
 }
 
 beforeAll(async () => {
-  cluster = await startCluster({ nodes: 1 })
+  cluster = await startCluster({ nodes: 1, config: { outbox: { undeclaredSeconds: 0 } } })
   node = cluster.nodes[0] as Node
   app = postgres(cluster.databaseUrl, { max: 1 })
   env = { DATABASE_URL: cluster.databaseUrl }

@@ -38,6 +38,7 @@ function relay(tier: OpenTier = nodes.a, options: Partial<OutboxRelayOptions> = 
     tier,
     url: nodes.database.url,
     namespaces: { order: durable, room: { ...durable, tier: 'realtime' } },
+    undeclaredSeconds: 0,
     idleMs: 50,
     logger: createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent'),
     ...options,
@@ -145,6 +146,18 @@ test('an open transaction keeps neither an append nor another transaction of its
   })
   await until('all are there', async () => (await recorded(channel)).length === 22)
   expect(await recorded(channel)).toEqual([...dense(1, 21), 0])
+})
+
+test('an event of a namespace that only another node declares is left to that node, and holds back its channel only', async () => {
+  const channel = newChannel()
+  await app`select holdfast_publish('later:1', 'Numbered', '1')`
+  await publish(app, channel, 1)
+  // A node of the version before, alone at first.
+  relay(nodes.a, { undeclaredSeconds: 600 })
+  await until('the other channel goes on', async () => (await recorded(channel)).length === 1)
+  expect(await refusals()).toEqual([])
+  relay(nodes.b, { undeclaredSeconds: 600, namespaces: { order: durable, later: durable } })
+  await until('the new node records it', async () => (await recorded('later:1')).length === 1)
 })
 
 test('what the ledger can never take is set aside with the reason, and keeps nobody waiting', async () => {

@@ -18,7 +18,7 @@ import {
 import { type CheckOptions, checkRows } from './row-check.ts'
 import { ScanStart } from './scan-start.ts'
 
-export interface OutboxRelayOptions extends Pick<CheckOptions, 'namespaces' | 'check'> {
+export interface OutboxRelayOptions extends Pick<CheckOptions, 'namespaces' | 'check' | 'undeclaredSeconds'> {
   readonly tier: OpenTier
   readonly url: string
   /** How long an empty outbox is left alone, at most, in milliseconds. */
@@ -136,7 +136,7 @@ class Relay {
   }
 
   async #turn(): Promise<Turn> {
-    const { tier, namespaces, check } = this.#options
+    const { tier, namespaces, undeclaredSeconds, check } = this.#options
     if (tier.status().ledger === 'behind_mirror')
       throw new HoldfastError(
         'LEDGER_BEHIND',
@@ -151,7 +151,12 @@ class Relay {
       return postponed ? 'postponed' : 'empty'
     }
     const { partitions } = tier.log.ledger
-    const { fit, unfit, waiting, postponed } = await checkRows(rows, { namespaces, partitions, check })
+    const { fit, unfit, waiting, postponed } = await checkRows(rows, {
+      namespaces,
+      partitions,
+      undeclaredSeconds,
+      check,
+    })
     if (postponed) this.#failed(postponed)
     const moved =
       fit.length + unfit.length > 0 ? await this.#move(fit, unfit) : { count: 0, left: new Set<string>() }

@@ -12,6 +12,8 @@ export interface OutboxRow {
   /** JSON text. */
   readonly data: string
   readonly eventId: string
+  /** Since its transaction began. */
+  readonly ageSeconds: number
 }
 
 /** A row that may go into the ledger. */
@@ -45,10 +47,11 @@ export async function readVisible(
       ? sql``
       : sql`and channel not in (select unnest(${textArray([...without], one => one)}::text[]) collate "C")`
   return sql<OutboxRow[]>`
-    select id, channel, type, data, event_id as "eventId"
+    select id, channel, type, data, event_id as "eventId",
+           extract(epoch from clock_timestamp() - created)::float8 as "ageSeconds"
     from (
       select o.*, sum(octet_length(data)) over (order by id) as through
-      from (select id, channel, type, data, event_id from holdfast.outbox
+      from (select id, channel, type, data, event_id, created from holdfast.outbox
             where refused is null and id >= ${from} ${others} order by id limit ${batchLimits.events}) as o
     ) as batch
     where through <= ${batchLimits.bytes} or through = octet_length(data)

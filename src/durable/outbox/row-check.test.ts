@@ -9,9 +9,15 @@ const row = (id: number, channel: string, data = '1') => ({
   type: 'T',
   data,
   eventId: `00000000-0000-4000-8000-${String(id).padStart(12, '0')}`,
+  ageSeconds: 5,
 })
 const checked = async (rows: Parameters<typeof checkRows>[0], check?: CheckOptions['check']) => {
-  const { fit, unfit, postponed } = await checkRows(rows, { namespaces, partitions: 64, check })
+  const { fit, unfit, postponed } = await checkRows(rows, {
+    namespaces,
+    partitions: 64,
+    undeclaredSeconds: 0,
+    check,
+  })
   return { fit: fit.map(({ id }) => id), unfit: unfit.map(({ id }) => id), postponed: postponed?.code }
 }
 
@@ -50,6 +56,7 @@ test('a reason that Postgres could not store is made so that it can', async () =
   const { unfit } = await checkRows([row(1, 'order:1')], {
     namespaces,
     partitions: 64,
+    undeclaredSeconds: 0,
     check() {
       throw new HoldfastError('PAYLOAD_INVALID', `a\u0000b\ud800${'c'.repeat(5_000)}`)
     },

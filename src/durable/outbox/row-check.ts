@@ -7,6 +7,11 @@ export interface CheckOptions {
   readonly namespaces: Readonly<Record<string, Pick<NamespaceOptions, 'tier'>>>
   readonly partitions: number
   /**
+   * How long a row of a namespace that is not declared here is left to other nodes, which may know it: while a new version
+   * is rolled out, the old nodes do not.
+   */
+  readonly undeclaredSeconds: number
+  /**
    * Refuses, by throwing, what does not match the application's contract. A HoldfastError with the remedy `retry_later`
    * says that it cannot tell now.
    */
@@ -56,8 +61,11 @@ async function verdictOn(row: OutboxRow, options: CheckOptions): Promise<Verdict
   const entry = entryOf({ channel, type, data, id: eventId }, options.partitions)
   if (typeof entry === 'string') return unfit(entry)
   const namespace = namespaceOf(channel)
-  if (!Object.hasOwn(options.namespaces, namespace))
-    return unfit(`the namespace ${JSON.stringify(namespace)} is not declared`)
+  if (!Object.hasOwn(options.namespaces, namespace)) {
+    const reason = `the namespace ${JSON.stringify(namespace)} is not declared`
+    if (row.ageSeconds >= options.undeclaredSeconds) return unfit(reason)
+    return { kind: 'later', error: new HoldfastError('CHANNEL_UNKNOWN', `${reason} on this node`) }
+  }
   if (options.namespaces[namespace]?.tier !== 'durable') return unfit(`${channel} is not durable`)
   // Also without a contract: the owner of the table may have written past holdfast.publish.
   const value = parsed(data)
