@@ -64,7 +64,8 @@ BEGIN
   SELECT p_group, p, l.epoch, CASE WHEN p_start = 'now' THEN holdfast.partition_head(p) ELSE 0 END,
          floor(extract(epoch FROM clock_timestamp()) * 1000)
   FROM holdfast.ledger AS l, generate_series(0, l.partitions - 1) AS p
-  ON CONFLICT ("group", partition) DO NOTHING;
+  -- Not by a conflict, which would wait for places that are being written.
+  WHERE NOT EXISTS (SELECT FROM holdfast.group_partitions AS g WHERE g."group" = p_group AND g.partition = p);
 END
 $$;
 --> statement-breakpoint
@@ -105,18 +106,24 @@ BEGIN
              WHERE g."group" = p_group AND g.epoch <> l.epoch) THEN
     PERFORM holdfast.adopt_epoch(p_group);
   END IF;
+  -- Rows that are being written are passed over: a process that was lost between its settlement and the commit may hold
+  -- one until Postgres misses it, and no lease could be kept meanwhile. A later tick sees to them.
   UPDATE holdfast.group_partitions AS g SET holder = NULL
-  WHERE g."group" = p_group AND g.holder IS NOT NULL
-    AND (g.holder = p_member AND g.partition = ANY (p_let_go)
-         OR NOT EXISTS (SELECT FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = g.holder));
+  WHERE g."group" = p_group AND g.partition = ANY (ARRAY(
+    SELECT f.partition FROM holdfast.group_partitions AS f
+    WHERE f."group" = p_group AND f.holder IS NOT NULL
+      AND (f.holder = p_member AND f.partition = ANY (p_let_go)
+           OR NOT EXISTS (SELECT FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = f.holder))
+    FOR NO KEY UPDATE SKIP LOCKED));
   SELECT count(*) FILTER (WHERE g.holder = p_member),
          ceil(count(*)::numeric / (SELECT count(*) FROM holdfast.group_members AS m WHERE m."group" = p_group))
   INTO v_held, v_share FROM holdfast.group_partitions AS g WHERE g."group" = p_group;
   UPDATE holdfast.group_partitions AS g SET holder = p_member, fence = g.fence + 1
-  WHERE g."group" = p_group AND g.partition IN (
+  WHERE g."group" = p_group AND g.partition = ANY (ARRAY(
     SELECT f.partition FROM holdfast.group_partitions AS f
     WHERE f."group" = p_group AND f.holder IS NULL AND NOT f.partition = ANY (p_let_go)
-    ORDER BY f.partition LIMIT greatest(0, v_share - v_held));
+    ORDER BY f.partition LIMIT greatest(0, v_share - v_held)
+    FOR NO KEY UPDATE SKIP LOCKED));
   RETURN QUERY
     SELECT g.partition, g.epoch, g.position, g.fence, row_number() OVER (ORDER BY g.partition) > v_share, v_paused
     FROM holdfast.group_partitions AS g
@@ -133,8 +140,12 @@ AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
+  -- One that is being written is freed by the next member's tick.
   UPDATE holdfast.group_partitions AS g SET holder = NULL
-  WHERE g."group" = p_group AND g.holder = p_member;
+  WHERE g."group" = p_group AND g.partition = ANY (ARRAY(
+    SELECT f.partition FROM holdfast.group_partitions AS f
+    WHERE f."group" = p_group AND f.holder = p_member
+    FOR NO KEY UPDATE SKIP LOCKED));
   DELETE FROM holdfast.group_members AS m WHERE m."group" = p_group AND m.member = p_member;
 END
 $$;

@@ -193,6 +193,29 @@ describe('stopping', () => {
     await next.close(1_000)
   })
 
+  it('passes on what it can while a place is being written by a process that nobody hears of any more', async () => {
+    const group = newGroup()
+    const first = await worker(group)
+    await until('it has them all', () => held(first).length === 64)
+    const { fence } = await stage.place(group, 0)
+    const gone = Promise.withResolvers<void>()
+    const locked = Promise.withResolvers<void>()
+    const writing = stage.database.sql.begin(async tx => {
+      await tx`
+        update holdfast.group_partitions set position = position where "group" = ${group} and partition = 60`
+      locked.resolve()
+      await gone.promise
+    })
+    await locked.promise
+    const second = await worker(group)
+    await until('the other has its share of the rest', () => held(second).length === 31)
+    gone.resolve()
+    await writing
+    await until('it has that one too', () => held(second).length === 32)
+    expect((await stage.place(group, 0)).fence).toBe(fence)
+    await Promise.all([first.close(1_000), second.close(1_000)])
+  })
+
   it('leaves everything where it is while it is paused', async () => {
     const group = newGroup()
     const groups = await worker(group)
