@@ -111,6 +111,13 @@ export class Keeper {
     this.#resting = false
   }
 
+  /** Sees that the log hands out what is kept: also to others, while this process has its hands full. */
+  async createGroups(): Promise<void> {
+    const { stream } = this.#parts
+    if (!stream?.reachable) return
+    for (const kept of [...this.#kept.values()]) if (kept.noGroup) await this.#createGroup(stream, kept)
+  }
+
   /** Takes over, from Redis, what was handed to those that are gone; at most about so many events. */
   async claim(most: number): Promise<void> {
     const { stream } = this.#parts
@@ -118,7 +125,6 @@ export class Keeper {
     let left = most
     for (const kept of [...this.#kept.values()]) {
       if (left <= 0) return
-      if (kept.noGroup) await this.#createGroup(stream, kept)
       left -= await this.#tidy(stream, kept, left)
       if (left > 0) left -= await this.#claimIdle(stream, kept, left)
     }

@@ -66,6 +66,30 @@ describe('when Redis forgets', () => {
     expect(stage.suppressed()).toBe(0)
   })
 
+  it('hands out to others again although the keeper has its hands full', async () => {
+    const gate = Promise.withResolvers<void>()
+    let full = false
+    await stage.worker('one', {
+      concurrency: 1,
+      batchSize: 1,
+      handlerTimeoutMs: 600_000,
+      after: () => {
+        full = true
+        return gate.promise
+      },
+    })
+    await append(nodes.b, 'order:0', 1)
+    await until('the keeper has its hands full', () => full)
+    await nodes.redis.flushall()
+    await append(nodes.b, 'order:1', 1)
+    await until('the group is there again', async () => {
+      const groups = await nodes.redis.xinfo('GROUPS', stage.keysOf('order:1').log).catch(() => [])
+      return (groups as unknown[]).length > 0
+    })
+    gate.resolve()
+    await until('both are done', async () => (await stage.effects()).length === 2)
+  })
+
   it('handles everything once although all is wiped, again and again', async () => {
     await stage.worker('one', { after: () => delay(2) })
     await stage.worker('two', { tier: nodes.b, after: () => delay(2) })

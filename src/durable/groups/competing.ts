@@ -177,7 +177,12 @@ class CompetingRunner implements Runner {
   /** @param all what no news has told of too */
   async #round(all: boolean): Promise<void> {
     if (all) this.#intake?.sweep(this.#parts.log.ledger.partitions)
-    const acts = [() => this.#keeper.round(), () => this.#lookForDue(), () => this.#claim()]
+    const acts = [
+      () => this.#keeper.round(),
+      () => this.#lookForDue(),
+      () => this.#keeper.createGroups(),
+      () => this.#claim(),
+    ]
     for (const act of acts) {
       try {
         await act()
