@@ -30,3 +30,19 @@ it('are found without going over what is parked, or not due yet', async () => {
   expect(counted.due).toEqual([999, 1_999, 2_999, 3_999])
   expect(counted.rows).toBeLessThan(50)
 })
+
+it('are settled by functions that keep no plan made for a table that was empty', async () => {
+  const settled = [
+    'move_checkpoint',
+    'end_deliveries',
+    'owe_again',
+    'end_job',
+    'take_positions',
+    'raise_floor',
+  ]
+  const rows = await db.sql<{ name: string }[]>`
+    select proname as name from pg_proc
+    where pronamespace = 'holdfast'::regnamespace
+      and proconfig @> '{plan_cache_mode=force_generic_plan,enable_seqscan=off,enable_bitmapscan=off,jit=off}'`
+  expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(settled))
+})
