@@ -15,7 +15,7 @@ async function worker() {
     redis: { url: process.env.REDIS_URL },
     postgres: { url: process.env.DATABASE_URL, migrate: true },
     namespaces: { account: { tier: 'durable' } },
-    log: { level: 'warn' },
+    log: { level: 'error' },
   })
   const group = hf.group(`totals-${run}`, { retryMs: { first: 100, most: 10_000 } })
   group.on('account:{id}', 'PaymentCaptured', async ({ channel, offset, data }, { tx, attempt }) => {

@@ -6,7 +6,7 @@ const hf = await createHoldfast({
   redis: { url: process.env.REDIS_URL },
   postgres: { url: process.env.DATABASE_URL, migrate: true },
   namespaces: { order: { tier: 'durable' } },
-  log: { level: 'warn' },
+  log: { level: 'error' },
 })
 
 const name = `order:${crypto.randomUUID()}` as const
