@@ -3,6 +3,12 @@ import { CliError } from './cli-error.ts'
 import { loadConfig, required } from './config-file.ts'
 
 /**
+ * Questions that a command asks side by side each have a connection: beside one that fails, the driver keeps the process for
+ * those that still wait for theirs.
+ */
+const mostAtOnce = 16
+
+/**
  * Does a command's work on the database of DATABASE_URL, or of the configuration.
  * @throws CliError where it is not named, does not have the schema, or the role may not
  */
@@ -10,7 +16,7 @@ export async function onDatabase<T>(command: string, work: (sql: Sql) => Promise
   const url = (await loadConfig(process.env)).postgres?.url
   required([['DATABASE_URL', url]], command)
   const sql = connectPostgres(url ?? '', {
-    max: 4,
+    max: mostAtOnce,
     applicationName: `holdfast ${command}`,
     statementTimeoutMs: 60_000,
   })
