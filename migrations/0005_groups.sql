@@ -165,7 +165,7 @@ DECLARE
 BEGIN
   -- Waits for those that have taken positions and not committed yet: the rows they write could not be seen here, and would
   -- stay, as settled by a group of the same name that is made later.
-  PERFORM pg_advisory_xact_lock(1212566598, hashtext(p_group));
+  PERFORM pg_advisory_xact_lock(1212566600, hashtext(p_group));
   PERFORM pg_advisory_xact_lock(1212566597, hashtext(p_group));
   DELETE FROM holdfast.groups AS g WHERE g.name = p_group;
   IF NOT FOUND THEN
@@ -313,7 +313,7 @@ BEGIN
   END IF;
   PERFORM set_config('lock_timeout', p_patience_ms::text, true);
   -- Until the commit the group can't be removed.
-  PERFORM pg_advisory_xact_lock_shared(1212566598, hashtext(p_group));
+  PERFORM pg_advisory_xact_lock_shared(1212566600, hashtext(p_group));
   WITH taken AS (
     INSERT INTO holdfast.group_settled ("group", partition, position)
     SELECT p_group, p_partition, p FROM unnest(p_positions) AS p
