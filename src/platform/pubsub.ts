@@ -135,6 +135,14 @@ export class PubSub {
     return this.#barrier
   }
 
+  /** Makes the connection anew: it is known from elsewhere that nothing arrives on it. */
+  renew(reason: string): void {
+    if (this.#closed || this.#redis.status !== 'ready') return
+    this.#logger?.warn({ reason }, 'redis pub/sub is connected anew')
+    this.#disconnected()
+    this.#redis.disconnect(true)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#ready = false
