@@ -3,7 +3,9 @@ import type { Duplex } from 'node:stream'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import { Turn } from '../hub/index.ts'
 import { disconnects, withDetail } from '../protocol/index.ts'
+import { Admission, type TurnedAway } from './admission.ts'
 import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf, webSocketPath } from './handshake.ts'
+import { LimitCounts } from './limit-counts.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -39,6 +41,8 @@ class SessionServer implements SocketServer {
   readonly #parts: GatewayParts
   readonly #webSockets: WebSocketServer
   readonly #open = new Map<Session, WebSocket>()
+  readonly #limits = new LimitCounts()
+  readonly #admission = new Admission([], this.#limits)
   readonly #ticker: NodeJS.Timeout
   readonly #gone = new Set<() => void>()
   #closing = false
@@ -72,6 +76,11 @@ class SessionServer implements SocketServer {
     else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins))
       refuse(socket, '403 Forbidden')
     else {
+      const turnedAway = this.#admission.ask({ address: request.socket.remoteAddress })
+      if (turnedAway) {
+        turnAway(socket, turnedAway)
+        return true
+      }
       this.#webSockets.handleUpgrade(request, socket, head, webSocket => {
         this.#accept(webSocket, socket, request)
       })
@@ -129,7 +138,12 @@ class SessionServer implements SocketServer {
   }
 }
 
-function refuse(socket: Duplex, status: string): void {
+function refuse(socket: Duplex, status: string, header = ''): void {
   socket.on('error', () => undefined)
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+  socket.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+function turnAway(socket: Duplex, { status, retryAfterSeconds }: TurnedAway): void {
+  const line = status === 429 ? '429 Too Many Requests' : '503 Service Unavailable'
+  refuse(socket, line, `Retry-After: ${retryAfterSeconds}\r\n`)
 }
