@@ -1,19 +1,20 @@
 /** What a run of the chaos suite is made of: a system under test, faults, and the record that the checker judges. */
 
+import type { TcpProxy } from '../support/tcp-proxy.ts'
+
 export type Tier = 'realtime' | 'durable'
 
 /** `unknown`: no answer came, so it may have taken effect or not. */
 export type Outcome = 'ok' | 'failed' | 'unknown'
 
-/** One thing that a writer tried to say; `value` is unique over the whole run. */
+/** All times are milliseconds by `performance.now()` of the runner. */
 export interface Attempt {
-  readonly tier: Tier
   readonly channel: string
   readonly writer: string
   /** Counts a writer's attempts in a channel: 1, 2, 3 … */
   readonly sequence: number
+  /** Unique over the whole run. */
   readonly value: string
-  /** By `performance.now()` of the runner. */
   readonly sentAt: number
   readonly endedAt: number
   readonly outcome: Outcome
@@ -23,7 +24,6 @@ export interface Attempt {
 
 /** One thing that a subscription was given. */
 export interface Delivery {
-  readonly tier: Tier
   readonly channel: string
   /** Whoever listens; it keeps its name over reconnects. */
   readonly subscriber: string
@@ -45,33 +45,84 @@ export interface Stored {
   readonly values: readonly { readonly value: string; readonly offset: number }[]
 }
 
-/** Everything that happened in a run, as the checker reads it. */
+/** How often the effect of each value is there. */
+export interface Effects {
+  /** Whoever handles events: a group, a projection. */
+  readonly processor: string
+  readonly times: Readonly<Record<string, number>>
+}
+
+export interface Channel {
+  readonly name: string
+  readonly tier: Tier
+  /** Realtime with a short memory: what a subscriber misses there it recovers, or is told. */
+  readonly recoverable: boolean
+}
+
+/** Somebody who stays with one node. */
+export interface Participant {
+  readonly name: string
+  readonly node: number
+  readonly channels: readonly string[]
+}
+
+export interface MemorySample {
+  /** `node-0`, `node-1`, `worker-0` … */
+  readonly process: string
+  readonly at: number
+  readonly bytes: number
+}
+
+/** When what happened; a run without a fault has no `injectedAt` and `healedAt`. */
+export interface Phases {
+  /** The traffic is steady from here on. */
+  readonly steadyAt: number
+  /** Before the first act of the fault, and after it was in force. */
+  readonly injectedAt?: number
+  /** When the fault was ended and the way was clear. */
+  readonly healedAt?: number
+  /** The writers stopped. */
+  readonly stoppedAt: number
+  /** Everybody had everything, or the deadline had come. */
+  readonly drainedAt: number
+}
+
+/** Everything that happened in a run, as the checker reads it; it can be written as JSON and read again. */
 export interface Recorded {
+  readonly channels: readonly Channel[]
+  readonly writers: readonly Participant[]
+  /** Who listened from the beginning to the end. */
+  readonly subscribers: readonly Participant[]
   readonly attempts: readonly Attempt[]
   readonly deliveries: readonly Delivery[]
   readonly told: readonly Told[]
   readonly stored: readonly Stored[]
-  /** How often the effect of a value is there, for those that a processor has handled; empty where none runs. */
-  readonly effects: ReadonlyMap<string, number>
-  /** Who listened to which channels from the beginning to the end, and on which node. */
-  readonly subscribers: readonly {
-    readonly name: string
-    readonly node: number
-    readonly channels: readonly string[]
-  }[]
+  /** Empty where nobody handles events. */
+  readonly effects: readonly Effects[]
+  readonly memory: readonly MemorySample[]
+  /** Processes that ended without having been told to, with what they said. */
+  readonly deaths: readonly string[]
+  readonly phases: Phases
 }
 
 /** One process of the system under test. */
 export interface NodeProcess {
+  /** `node-0`, `node-1`, `worker-0` … */
+  readonly name: string
   readonly pid: number
+  /** Where it listens; the same after `startAgain`. Undefined for a process that nobody connects to. */
+  readonly port: number | undefined
+  /** SIGKILL, and waits for its end. */
   kill(): Promise<void>
   /** As a deployment does it. */
   stop(): Promise<void>
-  startAgain(): Promise<void>
+  /** After `kill` or `stop`; resolves when it is ready. `env` is added to its environment for this life. */
+  startAgain(env?: Readonly<Record<string, string>>): Promise<void>
+  /** SIGSTOP and SIGCONT. */
   pause(): void
   goOn(): void
-  /** Resident memory that is its own, in bytes. */
-  memory(): number
+  /** Resident memory that is its own, in bytes; undefined while it does not run. */
+  memory(): number | undefined
 }
 
 /** A server that the system rests on, behind a proxy of its own. */
@@ -80,26 +131,32 @@ export interface Dependency {
   readonly url: string
   /** Past the proxy, for the fault and the checker. */
   readonly directUrl: string
-  readonly proxy: import('../support/tcp-proxy.ts').TcpProxy
+  readonly proxy: TcpProxy
+  /** Where its data lies. Redis writes an append-only file, so that a restart can have everything, a part, or nothing. */
+  readonly directory: string
+  readonly pid: number
+  /** SIGKILL, and waits for its end. */
   kill(): Promise<void>
+  /** As an operator does it, and waits for its end. */
+  stop(): Promise<void>
+  /** SIGSTOP to it and to its sessions: it answers nothing, and no connection ends. */
   pause(): void
   goOn(): void
-  /** After `kill`, at the same address. */
-  startAgain(): Promise<void>
+  /** After `kill` or `stop`, at the same address, with what then lies in its directory. */
+  startAgain(flags?: readonly string[]): Promise<void>
+}
+
+export interface Listener {
+  heard(value: string, offset?: number): void
+  /** It may have missed something: not recovered, subscribed anew, or whatever the system says so with. */
+  told(): void
 }
 
 export interface Client {
-  subscribe(
-    channel: string,
-    tier: Tier,
-    listener: { heard(value: string, offset?: number): void; told(): void },
-  ): Promise<void>
+  /** Durable: from the beginning of the channel. Resolves when it is confirmed. */
+  subscribe(channel: Channel, listener: Listener): Promise<void>
   /** Resolves with its end and never rejects. */
-  send(
-    channel: string,
-    tier: Tier,
-    value: string,
-  ): Promise<{ readonly outcome: Outcome; readonly offset?: number }>
+  send(channel: Channel, value: string): Promise<{ readonly outcome: Outcome; readonly offset?: number }>
   close(): Promise<void>
 }
 
@@ -107,13 +164,18 @@ export interface Client {
 export interface Stage {
   readonly redis: Dependency
   readonly postgres: Dependency
+  /** A temporary folder, removed in the end. */
   readonly directory: string
+  /** Runs when the stage is taken down, last first, whatever has happened. */
+  defer(end: () => Promise<void> | void): void
 }
 
 /** What is tested: Holdfast, or one of the ways that it is compared with. */
 export interface System {
   readonly name: string
   readonly tiers: readonly Tier[]
+  /** Whether it has realtime channels that recover. */
+  readonly recovers: boolean
   start(stage: Stage, nodes: number): Promise<Running>
 }
 
@@ -123,16 +185,59 @@ export interface Running {
   readonly workers: readonly NodeProcess[]
   /** A client that stays with one node, and comes back to it. */
   client(node: number, name: string): Promise<Client>
-  stored(): Promise<readonly Stored[]>
-  effects(): Promise<ReadonlyMap<string, number>>
+  /** Of these channels; a channel that the store does not know is there and empty. */
+  stored(channels: readonly string[]): Promise<readonly Stored[]>
+  effects(channels: readonly string[]): Promise<readonly Effects[]>
+  /** Processes that ended without having been told to. */
+  readonly deaths: readonly string[]
   stop(): Promise<void>
 }
 
+/** What is promised about a run; each is judged by the checker and can be broken. */
+export type Invariant =
+  /** Durable: an acknowledged event is in the store. */
+  | 'nothing acknowledged is lost'
+  /** Durable: every subscriber has everything that the store has, once the run has drained. */
+  | 'nothing stored is missing at a subscriber'
+  /** Nothing is delivered or stored that nobody tried to say, or that was finally refused. */
+  | 'no phantom'
+  /** Nothing is given twice to a subscription, or stored twice. */
+  | 'no duplicate'
+  /** Durable: dense offsets, one value each, as acknowledged; all subscribers see the store's order. */
+  | 'one order'
+  /** Durable: each stored event has each processor's effect exactly once. */
+  | 'exactly once in effect'
+  /** Durable: nobody is told of a loss, because there is none. */
+  | 'no false alarm'
+  /** Realtime: what one writer sent into a channel comes in that order. */
+  | 'order per publisher'
+  /** Realtime: nothing is delivered late. */
+  | 'nothing late'
+  /** Realtime, recoverable: what is missing is told. */
+  | 'no silent gap'
+  /** Realtime: local deliveries pause at most so much longer than without the fault. */
+  | 'no silence'
+  | 'recovery in time'
+  | 'memory bounded'
+  /** No process ends by itself. */
+  | 'all alive'
+
 /** A disaster, and how it ends. */
 export interface Fault {
+  /** As on the command line: `redis-killed-restarts-empty`. */
   readonly name: string
   /** One sentence: what is done. */
   readonly about: string
+  /** How long it is in force, in milliseconds, where the usual is not right. */
+  readonly holdMs?: number
+  /** Nodes that the fault itself stops, so that silence there is not judged. */
+  readonly strikes?: readonly number[]
+  /** What can't be kept under this fault by anybody, and why; it stands in the table. */
+  readonly excuses?: Partial<Record<Invariant, string>>
+  /** The stage can't be used for another fault afterwards. */
+  readonly spoils?: boolean
+  /** Only where the system has it: workers, a ledger, a Postgres that it depends on. */
+  suits?(system: System): boolean
   /** Why it can't be done on this machine; undefined where it can. */
   unavailable?(): string | undefined
   /** Does it, once; resolves when it is in force. The result ends it and resolves when the way is clear again. */
