@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Contract, contractCheck } from '../contract/index.ts'
 import { HoldfastError } from '../domain/index.ts'
 import {
@@ -109,6 +110,7 @@ async function build<const C extends Contract>(
     logger,
   })
   let closing: Promise<void> | undefined
+  let serving = false
   const telemetry = config.http.metrics
     ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
     : undefined
@@ -131,10 +133,18 @@ async function build<const C extends Contract>(
   })
 
   async function stop(): Promise<void> {
-    // Sockets first, while both tiers still work: what clients have sent is finished and acknowledged.
-    const { drainTimeoutMs } = config.limits
-    const closed = server.close(drainTimeoutMs)
-    await Promise.all([sockets.close(), work?.close(drainTimeoutMs)])
+    const { drainTimeoutMs, drainDelayMs } = config.limits
+    const delayMs = serving ? drainDelayMs : 0
+    logger.info({ clients: sockets.openSockets, delayMs }, 'the node stops: others take over')
+    // At once, because no balancer has to hear of it first: partitions move to other workers meanwhile.
+    const handedOver = work?.close(delayMs + drainTimeoutMs)
+    // Whether it fails is for the end of the delay.
+    handedOver?.catch(() => undefined)
+    if (delayMs > 0) await delay(delayMs)
+    // Sockets while both tiers still work: what clients have sent is finished and acknowledged.
+    const drained = sockets.close()
+    const closed = server.close(drainTimeoutMs, drained)
+    await Promise.all([drained, handedOver])
     await closed
     cluster.close()
     await durable?.close()
@@ -144,6 +154,7 @@ async function build<const C extends Contract>(
 
   async function listen() {
     const address = await server.listen(config.http.host, config.http.port)
+    serving = config.role !== 'worker'
     if (config.role === 'gateway' || !work) return address
     try {
       await work.begin()
@@ -211,7 +222,10 @@ async function build<const C extends Contract>(
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node has been closed')
       return listen()
     },
-    attach: http => server.attach(http),
+    attach: http => {
+      serving = true
+      server.attach(http)
+    },
     close: () => {
       closing ??= stop()
       return closing

@@ -162,8 +162,9 @@ export interface Holdfast<C extends Contract = Contract> {
   /** Serves Holdfast's paths on an application's own server; everything else stays the application's. Call `work` yourself. */
   attach(server: Server): void
   /**
-   * Stops accepting, closes sockets with 3001 so that SDKs come back elsewhere, finishes the appends in hand, and
-   * lets go of Redis and Postgres; within `limits.drainTimeoutMs` for the sockets.
+   * Says that it is not ready, hands its groups and jobs over, and serves on for `limits.drainDelayMs`. Then it stops
+   * accepting, sends clients elsewhere with 3001 over `limits.drainSpreadMs`, finishes the appends in hand, and lets go
+   * of Redis and Postgres. Clients that are not gone after `limits.drainTimeoutMs` are cut.
    */
   close(): Promise<void>
 }

@@ -26,9 +26,10 @@ export interface HttpServer {
   attach(server: Server): void
   /**
    * Stops accepting at once. Resolves when the last connection is gone; those that are still open after `graceMs` are
-   * cut. An attached server gets its paths back and is otherwise left alone.
+   * cut. An attached server gets its paths back when `drained` has resolved, and is otherwise left alone: until then
+   * whoever comes is told to come back, instead of being told that there is no such path.
    */
-  close(graceMs: number): Promise<void>
+  close(graceMs: number, drained?: Promise<unknown>): Promise<void>
 }
 
 /** Against clients that hold a connection by sending slowly. */
@@ -68,10 +69,11 @@ export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): Htt
       undo.push(takeOver(server, api, handleUpgrade))
     },
 
-    async close(graceMs) {
+    async close(graceMs, drained) {
       ending = true
-      for (const each of undo.splice(0)) each()
       if (own) await closing(own.server, own.sockets, graceMs)
+      await drained
+      for (const each of undo.splice(0)) each()
       await api.app.close()
     },
   }

@@ -9,6 +9,7 @@ import { LimitCounts } from './limit-counts.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
+import { spread } from './spread.ts'
 import type { Sessions } from './types.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
@@ -22,14 +23,23 @@ export interface SocketServer {
   /** Takes an upgrade request of any HTTP server; false where it is not for this path and nothing was done. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
   /**
-   * Takes no new connections, answers what is under way, and ends every connection with 3001, upon which SDKs go
-   * to another node. Resolves when all are gone; after `limits.drainTimeoutMs` they are cut.
+   * Takes no new connections, and ends every connection with 3001, upon which SDKs go to another node: one after the
+   * other over `limits.drainSpreadMs`, each when what it has under way is answered. Until its turn has come a client
+   * is served as always. Resolves when all are gone; after `limits.drainTimeoutMs` they are cut.
    */
   close(): Promise<void>
 }
 
 /** How long a peer may take to answer a close frame. */
 const closeTimeoutMs = 5_000
+
+/** Another node takes it at once; the balancer may need a moment to know that. */
+const retryAfterDrainSeconds = 1
+
+/** So few milliseconds for each client do the others no harm: a node with few of them need not take its whole window. */
+const drainMsPerClient = 5
+/** The rest of the drain time is for those who are slow to go. */
+const mostOfDrainTime = 0.75
 
 /** The endpoint of client connections. */
 export function createSocketServer(options: SocketServerOptions): SocketServer {
@@ -72,7 +82,7 @@ class SessionServer implements SocketServer {
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (request.url?.split('?', 1)[0] !== webSocketPath) return false
-    if (this.#closing) refuse(socket, '503 Service Unavailable')
+    if (this.#closing) turnAway(socket, { status: 503, retryAfterSeconds: retryAfterDrainSeconds })
     else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins))
       refuse(socket, '403 Forbidden')
     else {
@@ -90,9 +100,19 @@ class SessionServer implements SocketServer {
 
   async close(): Promise<void> {
     this.#closing = true
-    for (const session of this.#open.keys()) session.drain()
-    await this.#allGone(this.#parts.config.limits.drainTimeoutMs)
+    const sessions = [...this.#open.keys()]
+    const { drainTimeoutMs, drainSpreadMs } = this.#parts.config.limits
+    const windowMs = Math.min(
+      drainSpreadMs,
+      drainTimeoutMs * mostOfDrainTime,
+      sessions.length * drainMsPerClient,
+    )
+    const gone = this.#allGone(drainTimeoutMs)
+    await spread(sessions, windowMs, session => session.drain())
+    await gone
     clearInterval(this.#ticker)
+    if (this.#open.size > 0)
+      this.#parts.logger.warn({ clients: this.#open.size }, 'clients that did not go are cut')
     for (const webSocket of this.#open.values()) webSocket.terminate()
     await this.#allGone(1_000)
   }
@@ -143,7 +163,10 @@ function refuse(socket: Duplex, status: string, header = ''): void {
   socket.end(`HTTP/1.1 ${status}\r\n${header}Connection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-function turnAway(socket: Duplex, { status, retryAfterSeconds }: TurnedAway): void {
+function turnAway(
+  socket: Duplex,
+  { status, retryAfterSeconds }: Pick<TurnedAway, 'status' | 'retryAfterSeconds'>,
+): void {
   const line = status === 429 ? '429 Too Many Requests' : '503 Service Unavailable'
   refuse(socket, line, `Retry-After: ${retryAfterSeconds}\r\n`)
 }

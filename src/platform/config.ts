@@ -157,6 +157,10 @@ export const configSchema = z.strictObject({
       hookTimeoutMs: z.int().min(10).default(5_000),
       /** How long a stopping node waits for its clients and its work. */
       drainTimeoutMs: z.int().min(100).default(4_000),
+      /** How long a stopping node still serves while its readiness says 503, so that balancers take it out first. */
+      drainDelayMs: z.int().min(0).max(600_000).default(0),
+      /** Over how long a stopping node sends its clients away. */
+      drainSpreadMs: z.int().min(0).max(600_000).default(2_000),
     })
     .prefault({}),
   log: z

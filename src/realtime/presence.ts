@@ -1,5 +1,6 @@
 import type { ClientInfo } from '../domain/index.ts'
 import type { Keys } from './keys.ts'
+import { type Leaves, PresenceLeaves } from './presence-leaves.ts'
 import { PresentHere } from './present-here.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { Presence, PresenceStats } from './tier.ts'
@@ -28,6 +29,7 @@ export class RedisPresence implements Presence {
   readonly #ttlMs: number
   readonly #refreshMs: number
   readonly #here = new PresentHere()
+  readonly #leaves = new PresenceLeaves(leaves => this.#tellLeaves(leaves))
   readonly #timer: NodeJS.Timeout
   #refreshing: Promise<void> | undefined
 
@@ -46,6 +48,7 @@ export class RedisPresence implements Presence {
 
   /** Resolves when other nodes can see it, or at once where they can't be told. */
   async enter(channel: string, info: ClientInfo): Promise<void> {
+    this.#leaves.takeBack(channel, info.client)
     this.#here.add(channel, info, this.#nextRefresh())
     await this.#try(async link => {
       await link.call(scripts =>
@@ -55,12 +58,7 @@ export class RedisPresence implements Presence {
   }
 
   async leave(channel: string, info: ClientInfo): Promise<void> {
-    if (!this.#here.remove(channel, info.client)) return
-    await this.#try(async link => {
-      await link.call(scripts =>
-        scripts.leavePresence([{ keys: this.#keys.presence(channel), clients: [info.client] }]),
-      )
-    })
+    if (this.#here.remove(channel, info.client)) await this.#leaves.add(channel, info.client)
   }
 
   async list(channel: string): Promise<ReadonlyMap<string, ClientInfo>> {
@@ -89,15 +87,15 @@ export class RedisPresence implements Presence {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#refreshing
-    const calls = this.#here.portions(clientsAtOnce).map(({ channel, infos }) => ({
-      keys: this.#keys.presence(channel),
-      clients: infos.map(info => info.client),
-    }))
+    for (const { channel, infos } of this.#here.portions(clientsAtOnce))
+      for (const { client } of infos) void this.#leaves.add(channel, client)
     this.#here.clear()
-    for (let i = 0; i < calls.length; i += channelsAtOnce) {
-      const part = calls.slice(i, i + channelsAtOnce)
-      await this.#try(link => link.call(scripts => scripts.leavePresence(part)))
-    }
+    await this.#leaves.idle()
+  }
+
+  async #tellLeaves(leaves: readonly Leaves[]): Promise<void> {
+    const calls = leaves.map(({ channel, clients }) => ({ keys: this.#keys.presence(channel), clients }))
+    await this.#try(link => link.call(scripts => scripts.leavePresence(calls)))
   }
 
   #refreshDue(): void {

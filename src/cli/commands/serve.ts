@@ -72,7 +72,8 @@ function stopOnSignals(hf: Holdfast): void {
   const stop = async () => {
     if (stopping) process.exit(1)
     stopping = true
-    setTimeout(() => process.exit(1), hf.config.limits.drainTimeoutMs + 3_000).unref()
+    const { drainDelayMs, drainTimeoutMs } = hf.config.limits
+    setTimeout(() => process.exit(1), drainDelayMs + drainTimeoutMs + 3_000).unref()
     await hf.close()
     process.exit(0)
   }
