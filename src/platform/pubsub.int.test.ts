@@ -1,29 +1,28 @@
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { type HalfOpenProxy, startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
+import { type TcpProxy, tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import { PubSub, type PubSubTimings } from './pubsub.ts'
 
-let proxy: HalfOpenProxy
+let proxy: TcpProxy
 let direct: Redis
 let pubsub: PubSub | undefined
 let name: string
 let made = 0
 
 beforeEach(async () => {
-  const { hostname, port } = new URL(inject('redisUrl'))
-  proxy = await startHalfOpenProxy({ host: hostname, port: Number(port) })
+  proxy = await tcpProxy(inject('redisUrl'))
   direct = new Redis(inject('redisUrl'))
   name = `pubsub-${process.pid}-${++made}`
 })
 afterEach(async () => {
   await pubsub?.close()
   direct.disconnect()
-  await proxy.stop()
+  await proxy.close()
 })
 
 async function connected(timings: Partial<PubSubTimings> = {}): Promise<PubSub> {
-  const made = new PubSub(`redis://127.0.0.1:${proxy.port}`, name, undefined, timings)
+  const made = new PubSub(proxy.through(inject('redisUrl')), name, undefined, timings)
   pubsub = made
   await until('it is ready', () => made.ready)
   return made
@@ -117,7 +116,7 @@ describe('Pub/Sub', () => {
     await bus.subscribe(name, () => heard++)
     const before = proxy.accepted
     const lost = new Promise<void>(resolve => bus.onLost(resolve))
-    proxy.swallowPresent()
+    proxy.swallow({ connections: 'present' })
     await direct.publish(name, 'swallowed')
     await lost
     await until('it is back', () => bus.ready && proxy.accepted > before)
@@ -127,7 +126,7 @@ describe('Pub/Sub', () => {
 
   it('rejects a subscription that a half-open connection swallows, and confirms it on the next', async () => {
     const bus = await connected()
-    proxy.swallowPresent()
+    proxy.swallow({ connections: 'present' })
     await expect(bus.subscribe(name, () => undefined)).rejects.toMatchObject({ code: 'DEPENDENCY_FAILED' })
     await until('it is subscribed after all', async () => (await subscribers(name)) === 1)
     await bus.subscribe(name, () => undefined)

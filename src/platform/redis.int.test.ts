@@ -1,20 +1,19 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { type HalfOpenProxy, startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
+import { type TcpProxy, tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import { connectRedis, type Redis } from './redis.ts'
 
-let proxy: HalfOpenProxy
+let proxy: TcpProxy
 let redis: Redis
 
 beforeEach(async () => {
-  const { hostname, port } = new URL(inject('redisUrl'))
-  proxy = await startHalfOpenProxy({ host: hostname, port: Number(port) })
-  redis = connectRedis(`redis://127.0.0.1:${proxy.port}`, 'command', 'test')
+  proxy = await tcpProxy(inject('redisUrl'))
+  redis = connectRedis(proxy.through(inject('redisUrl')), 'command', 'test')
   await until('it is ready', () => redis.status === 'ready')
 })
 afterEach(async () => {
   redis.disconnect()
-  await proxy.stop()
+  await proxy.close()
 })
 
 /** `events.once` would fail on the errors that belong to a reconnect. */
@@ -23,7 +22,7 @@ const nextReady = () => new Promise<void>(resolve => redis.once('ready', () => r
 describe('a command connection', () => {
   it('fails what is in flight when the connection breaks and sends nothing again', async () => {
     const key = `redis-${process.pid}-list`
-    proxy.swallowPresent()
+    proxy.swallow({ connections: 'present' })
     const back = nextReady()
     const pushed = redis.rpush(key, 'x')
     proxy.cut()
@@ -43,7 +42,7 @@ describe('a command connection', () => {
 
   it('settles a command that a half-open connection swallows, and connects anew', async () => {
     const before = proxy.accepted
-    proxy.swallowPresent()
+    proxy.swallow({ connections: 'present' })
     await expect(redis.ping()).rejects.toThrow()
     await until('there is a new connection', () => redis.status === 'ready' && proxy.accepted > before)
     expect(await redis.ping()).toBe('PONG')

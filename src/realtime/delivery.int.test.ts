@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { startHalfOpenProxy } from '../../test/support/half-open-proxy.ts'
 import { enter, forgetful, ownPrefix, startNode } from '../../test/support/realtime-nodes.ts'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
+import { tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import type { RealtimeTier } from './tier.ts'
 
@@ -84,9 +84,9 @@ describe('publishing between two nodes', () => {
 
   it('misses nothing published on one node right after the other node has confirmed a subscription', async () => {
     // Its commands are under way for a while, so a subscription that was not confirmed would come too late.
-    const { hostname, port } = new URL(inject('redisUrl'))
-    const slow = await startHalfOpenProxy({ host: hostname, port: Number(port) }, 3)
-    const far = await startNode(`redis://127.0.0.1:${slow.port}`, prefix)
+    const slow = await tcpProxy(inject('redisUrl'))
+    slow.slow({ delayMs: 3, way: 'toServer' })
+    const far = await startNode(slow.through(inject('redisUrl')), prefix)
     for (let round = 0; round < 200; round++) {
       const channel = `round:${round}`
       const { outlet } = await enter(far, channel)
@@ -96,7 +96,7 @@ describe('publishing between two nodes', () => {
       far.unsubscribe(channel, outlet.client)
     }
     await far.close()
-    await slow.stop()
+    await slow.close()
   })
 
   it('delivers nothing before join and nothing after unsubscribe', async () => {

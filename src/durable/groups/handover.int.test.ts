@@ -87,7 +87,7 @@ describe('workers of one group', () => {
     await until('it has them all', () => held(lost).length === 64)
     const stop = traffic(channels)
     await until('it works', async () => (await stage.effects(group)).length > 20)
-    proxy.freeze()
+    proxy.swallow({ connections: 'present' })
     // It notices by itself, although nobody answers.
     await until('it has stopped', () => held(lost).length === 0)
     const heir = await worker(group)

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { startHalfOpenProxy } from '../../../test/support/half-open-proxy.ts'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
+import { tcpProxy } from '../../../test/support/tcp-proxy.ts'
 import { newEventId } from '../../domain/index.ts'
 import { connectPostgres } from '../../platform/index.ts'
 import type { Ledger } from './ledger.ts'
@@ -172,9 +172,7 @@ test('two nodes run the loop, and it ends at once when it is stopped', async () 
 
 test('a node that hangs in the middle of a pass is followed by another', async () => {
   await fill('order:1', 5)
-  const address = new URL(db.url)
-  const proxy = await startHalfOpenProxy({ host: address.hostname, port: Number(address.port) })
-  address.host = `127.0.0.1:${proxy.port}`
+  const proxy = await tcpProxy(db.url)
   const retention = { maxAgeSeconds: 0, maxEvents: 2 }
   const common = { namespaces: { order: { tier: 'durable' as const, retention } }, intervalMs: 50 }
   // It waits for a row, loses its route meanwhile, and never learns that it could go on.
@@ -183,7 +181,7 @@ test('a node that hangs in the middle of a pass is followed by another', async (
     await tx`select from holdfast.events for update`
     await blocked.promise
   })
-  const hanging = startRetention({ ...common, url: address.href, silentMs: 300 })
+  const hanging = startRetention({ ...common, url: proxy.through(db.url), silentMs: 300 })
   const watching = connectPostgres(db.url, { max: 1, applicationName: 'watch' })
   await until(async () => {
     const waiting = await watching`
@@ -191,12 +189,12 @@ test('a node that hangs in the middle of a pass is followed by another', async (
       where application_name = 'holdfast-retention' and datname = current_database() and wait_event_type = 'Lock'`
     return waiting.length === 1
   })
-  proxy.swallowPresent()
+  proxy.swallow({ connections: 'present' })
   blocked.resolve()
   await blocking
   await fill('order:1', 5)
   const next = startRetention({ ...common, url: db.url })
   await until(async () => (await ledger.channelHeads(['order:1'])).get('order:1')?.floor === 8)
   await Promise.all([hanging.stop(), next.stop(), watching.end()])
-  await proxy.stop()
+  await proxy.close()
 })

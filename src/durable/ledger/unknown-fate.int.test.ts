@@ -119,7 +119,7 @@ test('a connection that has fallen silent is given up, and what was sent over it
   const event = () => ({ channel: 'silent:1', type: 'T', data: '1', id: newEventId() })
   await ledger.append(event())
   await ledger.readChannel('silent:1', { limit: 1 })
-  proxy.freeze()
+  proxy.swallow({ connections: 'present' })
   const [read, outcome] = await Promise.all([
     ledger.readChannel('silent:1', { limit: 9 }).catch((error: unknown) => error),
     ledger.append(event()),
