@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Appended, HoldfastError, type NewEvent, newEventId, normalizeEventId } from '../domain/index.ts'
-import { type Logger, PubSub } from '../platform/index.ts'
+import { ForeignMessages, type Logger, PubSub } from '../platform/index.ts'
 import { Comparison } from './feed/comparison.ts'
 import { Feeds } from './feed/feeds.ts'
 import { Heads } from './feed/heads.ts'
@@ -24,6 +24,8 @@ export interface DurableTierOptions {
   readonly redisUrl?: string | undefined
   readonly nodeId?: string
   readonly logger: Logger
+  /** Where messages of other releases are counted. */
+  readonly foreign?: ForeignMessages
   readonly mirror?: Partial<MirrorOptions>
 }
 
@@ -32,7 +34,7 @@ const redisPatienceMs = 1_000
 
 /** Joins ledger, mirror and feeds. Owns the ledger from here on: closing the tier closes it. */
 export async function createDurableTier(options: DurableTierOptions): Promise<OpenTier> {
-  const { ledger, redisUrl, logger } = options
+  const { ledger, redisUrl, logger, foreign = new ForeignMessages(logger) } = options
   const node = options.nodeId ?? randomUUID()
   const redis = redisUrl === undefined ? undefined : new LogRedis(redisUrl, `holdfast-log-${node}`, logger)
   const bus = redisUrl === undefined ? undefined : new PubSub(redisUrl, `holdfast-log-sub-${node}`, logger)
@@ -43,10 +45,11 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   const sweeper = new Sweeper(ledger, parts, logger)
   const heads = new Heads(ledger)
   const pages = new Pages(ledger, mirrors)
-  const feeds = new Feeds(ledger, bus, heads, pages, logger)
+  const feeds = new Feeds({ ledger, bus, heads, pages, logger, foreign })
   const announcements = {
     reachable: () => mirrors?.reachable ?? false,
     behind: (partition: number) => sweeper.behind(partition),
+    announced: (partition: number) => sweeper.announced(partition),
   }
   const comparison = new Comparison(feeds, ledger, bus, announcements, logger)
   const subscribing = new Subscribing(feeds, heads, pages)
@@ -76,6 +79,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       },
       nodeId: node,
       logger,
+      foreign,
     },
     async append(event: NewEvent): Promise<Appended> {
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')

@@ -62,6 +62,26 @@ export class MemoryLedger implements Ledger {
     })
   }
 
+  async movedChannels(ranges: readonly { after: number; through: number }[]) {
+    return this.#answer(() => {
+      const moved = this.events.filter(({ position }) =>
+        ranges.some(({ after, through }) => position > after && position <= through),
+      )
+      return new Map(moved.map(({ channel, offset }) => [channel, offset]))
+    })
+  }
+
+  async readAfter(
+    places: readonly { channel: string; since: number }[],
+    { perChannel }: { perChannel: number },
+  ) {
+    return this.#answer(() =>
+      places.flatMap(({ channel, since }) =>
+        this.events.filter(event => event.channel === channel && event.offset > since).slice(0, perChannel),
+      ),
+    )
+  }
+
   async channelHeads(channels: readonly string[]) {
     return this.#answer(
       () =>

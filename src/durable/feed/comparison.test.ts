@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MemoryLedger } from '../../../test/support/memory-ledger.ts'
 import { SlowOutlet } from '../../../test/support/slow-outlet.ts'
 import type { NamespaceOptions } from '../../domain/index.ts'
-import { partitionKeys } from '../mirror/keys.ts'
+import { ForeignMessages } from '../../platform/index.ts'
+import { busChannel, partitionKeys } from '../mirror/keys.ts'
 import { Comparison } from './comparison.ts'
 import { type Bus, Feeds } from './feeds.ts'
 import { Heads } from './heads.ts'
@@ -33,8 +34,8 @@ class ScriptedBus implements Bus {
     return () => undefined
   }
 
-  publish(name: string): void {
-    this.#handlers.get(name)?.(Buffer.from('1'))
+  publish(name: string, message = '1'): void {
+    this.#handlers.get(name)?.(Buffer.from(message))
   }
 
   lose(): void {
@@ -66,6 +67,7 @@ describe('an announcement that was lost', () => {
   let ledger: MemoryLedger
   let bus: ScriptedBus
   let feeds: Feeds
+  let foreign: ForeignMessages
   let comparison: Comparison
   let subscribe: (outlet: SlowOutlet, channel?: string) => Promise<void>
 
@@ -75,8 +77,15 @@ describe('an announcement that was lost', () => {
     bus = new ScriptedBus()
     const heads = new Heads(ledger)
     const pages = new Pages(ledger, undefined)
-    feeds = new Feeds(ledger, bus, heads, pages, logger)
-    comparison = new Comparison(feeds, ledger, bus, { reachable: () => true, behind: () => false }, logger)
+    foreign = new ForeignMessages(logger)
+    feeds = new Feeds({ ledger, bus, heads, pages, logger, foreign })
+    comparison = new Comparison(
+      feeds,
+      ledger,
+      bus,
+      { reachable: () => true, behind: () => false, announced: () => undefined },
+      logger,
+    )
     const subscribing = new Subscribing(feeds, heads, pages)
     subscribe = async (outlet, channel = 'order:1') =>
       (await subscribing.subscribe({ channel, outlet, options })).join()
@@ -115,6 +124,42 @@ describe('an announcement that was lost', () => {
     ledger.failing = false
     await pass(2_000)
     expect(outlet.offsets).toEqual([1])
+  })
+
+  it.each([
+    ['of the next version', '2 1 1\n{"push":{}}'],
+    ['with words of the next version instead of numbers', '1 first one\n{"push":{}}'],
+    ['without a header', 'hello'],
+    ['of nothing', ''],
+  ])('is asked for, and counted, when the announcement is one %s', async (_, message) => {
+    const outlet = new SlowOutlet('reader')
+    await subscribe(outlet)
+    await pass(100)
+    ledger.store('order:1', '{}')
+    bus.publish(busChannel(ledger.epoch, 0, 'order:1'), message)
+    bus.publish(busChannel(ledger.epoch, 0, 'order:1'), message)
+    const reads = ledger.reads
+    // Far below the ten seconds after which a quiet channel is compared anyway.
+    await pass(100)
+    expect(outlet.offsets).toEqual([1])
+    expect(foreign.count('announcement')).toBe(2)
+    // One comparison for both, and one page.
+    expect(ledger.reads - reads).toBeLessThanOrEqual(2)
+  })
+
+  it('is asked for when a notice says what nobody here knows', async () => {
+    const outlet = new SlowOutlet('reader')
+    await subscribe(outlet)
+    await pass(100)
+    const { notice } = partitionKeys(ledger.epoch, 0)
+    for (const known of ['17', 'forget order:1']) bus.publish(notice, known)
+    await pass(100)
+    expect(foreign.count('notice')).toBe(0)
+    ledger.store('order:1', '{}')
+    bus.publish(notice, '2 moved 17')
+    await pass(100)
+    expect(outlet.offsets).toEqual([1])
+    expect(foreign.count('notice')).toBe(1)
   })
 
   it('is found soon when the channel was just being opened', async () => {

@@ -2,9 +2,12 @@ import type { Logger } from '../../platform/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Feed } from './feed.ts'
 import type { Bus, Feeds } from './feeds.ts'
+import { Tail } from './tail.ts'
 
-/** How often the ledger is asked where announcements can't be relied on; this is also delivery without Redis. */
-const tailMs = 200
+/** How often it is looked whether announcements can be relied on. */
+const lookMs = 200
+/** How often the ledger is asked where they can't: this is delivery without Redis, promised within 300 ms. */
+const tailMs = 100
 /** How often everything else is looked after. */
 const tidyMs = 1_000
 /** A channel of which nothing was heard for this long is compared with its head. */
@@ -18,25 +21,24 @@ export interface Announcements {
   reachable(): boolean
   /** Whether a partition's mirror has to be healed first. */
   behind(partition: number): boolean
+  /** The position up to which a partition's mirror was last seen to have announced; undefined where it never was. */
+  announced(partition: number): number | undefined
 }
 
 /**
- * Compares the positions of subscribed channels with their heads: at once when the bus is back, every 200 ms where
- * announcements fail, now and then for quiet channels. A tail asks first which partitions have moved, so an idle
- * ledger costs one small statement per tick.
+ * Compares the positions of subscribed channels with their heads: at once when the bus is back, all the time
+ * where announcements fail, now and then for quiet channels.
  */
 export class Comparison {
   readonly #feeds: Feeds
-  readonly #ledger: Ledger
   readonly #bus: Bus | undefined
   readonly #announcements: Announcements
   readonly #logger: Logger
-  /** Heads of tailed partitions up to which all their channels have been compared. */
-  readonly #tailed = new Map<number, number>()
-  readonly #tail: NodeJS.Timeout
+  readonly #tail: Tail
   readonly #tidy: NodeJS.Timeout
   readonly #stopListening: () => void
-  #tailing = false
+  #next: NodeJS.Timeout | undefined
+  #closed = false
   #assuring = 0
 
   constructor(
@@ -47,42 +49,39 @@ export class Comparison {
     logger: Logger,
   ) {
     this.#feeds = feeds
-    this.#ledger = ledger
     this.#bus = bus
     this.#announcements = announcements
     this.#logger = logger
-    this.#tail = setInterval(() => void this.#tailTick(), tailMs)
+    this.#tail = new Tail(feeds, ledger, partition => announcements.announced(partition))
     this.#tidy = setInterval(() => this.#tidyTick(), tidyMs)
-    this.#tail.unref()
     this.#tidy.unref()
+    this.#tailIn(lookMs)
     this.#stopListening = bus?.onReconnect(() => void this.#assure([...feeds])) ?? (() => undefined)
   }
 
   close(): void {
-    clearInterval(this.#tail)
+    this.#closed = true
+    clearTimeout(this.#next)
     clearInterval(this.#tidy)
     this.#stopListening()
   }
 
+  #tailIn(ms: number): void {
+    if (this.#closed) return
+    this.#next = setTimeout(() => void this.#tailTurn(), Math.max(0, ms))
+    this.#next.unref()
+  }
+
   /** One at a time: a ledger that is slow is not asked again meanwhile. */
-  async #tailTick(): Promise<void> {
-    if (this.#tailing) return
+  async #tailTurn(): Promise<void> {
+    const began = performance.now()
     const wanted = this.#unreliable()
-    for (const partition of this.#tailed.keys()) if (!wanted.has(partition)) this.#tailed.delete(partition)
-    if (wanted.size === 0) return
-    this.#tailing = true
     try {
-      const heads = await this.#ledger.partitionHeads([...wanted])
-      const moved = [...wanted].filter(
-        partition => (heads.get(partition) ?? 0) !== this.#tailed.get(partition),
-      )
-      await this.#feeds.compare(moved.flatMap(partition => [...this.#feeds.inPartition(partition)]))
-      for (const partition of moved) this.#tailed.set(partition, heads.get(partition) ?? 0)
+      await this.#tail.turn(wanted)
     } catch (error) {
       this.#logger.debug({ err: error }, 'the ledger can’t be tailed now')
-    } finally {
-      this.#tailing = false
     }
+    this.#tailIn((wanted.size > 0 ? tailMs : lookMs) - (performance.now() - began))
   }
 
   /** Partitions with subscribed channels whose announcements may be missed. */

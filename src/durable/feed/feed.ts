@@ -52,6 +52,11 @@ export class Feed {
     return this.#sequence.position
   }
 
+  /** Whether it has a position yet. */
+  get opened(): boolean {
+    return this.#sequence.started
+  }
+
   get size(): number {
     return this.#members.size
   }

@@ -1,12 +1,14 @@
-import type { Logger, PubSub } from '../../platform/index.ts'
-import type { Ledger } from '../ledger/ledger.ts'
+import type { ForeignMessages, Logger, PubSub } from '../../platform/index.ts'
+import type { ChannelHead, Ledger } from '../ledger/ledger.ts'
 import { within } from '../mirror/deadline.ts'
 import type { Entry } from '../mirror/entry.ts'
 import { busChannel, partitionKeys } from '../mirror/keys.ts'
 import { Feed } from './feed.ts'
 import type { Heads } from './heads.ts'
+import { readNotice } from './notice.ts'
 import type { Pages } from './pages.ts'
 import { parseRun } from './run.ts'
+import { bringUp } from './shortfalls.ts'
 
 /** An opening waits this long for the bus, then goes on without: the ledger is asked often until it confirms. */
 const confirmWaitMs = 300
@@ -14,6 +16,8 @@ const confirmWaitMs = 300
 const lingerMs = 5_000
 /** Notices come in flocks after a wipe. */
 const noticeDelayMs = 20
+
+const none: ReadonlySet<Feed> = new Set()
 
 export type Bus = Pick<PubSub, 'ready' | 'connection' | 'subscribe' | 'unsubscribe' | 'onReconnect'>
 
@@ -24,17 +28,28 @@ export class Feeds {
   readonly #heads: Heads
   readonly #pages: Pages
   readonly #logger: Logger
+  readonly #foreign: ForeignMessages
   readonly #feeds = new Map<string, Feed>()
   readonly #openings = new Map<Feed, Promise<void>>()
   readonly #byPartition = new Map<number, Set<Feed>>()
+  #doubted = new Set<Feed>()
+  #doubting: NodeJS.Timeout | undefined
   readonly #notices = new Map<number, { heard(message: Buffer): void; timer: NodeJS.Timeout | undefined }>()
 
-  constructor(ledger: Ledger, bus: Bus | undefined, heads: Heads, pages: Pages, logger: Logger) {
-    this.#ledger = ledger
-    this.#bus = bus
-    this.#heads = heads
-    this.#pages = pages
-    this.#logger = logger
+  constructor(parts: {
+    ledger: Ledger
+    bus: Bus | undefined
+    heads: Heads
+    pages: Pages
+    logger: Logger
+    foreign: ForeignMessages
+  }) {
+    this.#ledger = parts.ledger
+    this.#bus = parts.bus
+    this.#heads = parts.heads
+    this.#pages = parts.pages
+    this.#logger = parts.logger
+    this.#foreign = parts.foreign
   }
 
   [Symbol.iterator](): IterableIterator<Feed> {
@@ -49,8 +64,8 @@ export class Feeds {
     return this.#byPartition.keys()
   }
 
-  inPartition(partition: number): Iterable<Feed> {
-    return this.#byPartition.get(partition) ?? []
+  inPartition(partition: number): ReadonlySet<Feed> {
+    return this.#byPartition.get(partition) ?? none
   }
 
   /** The channel's feed, perhaps still opening; ask `opened` before its position is used. */
@@ -106,14 +121,20 @@ export class Feeds {
     if (!this.#bus) return undefined
     const { connection } = this.#bus
     const { epoch, partition, channel } = feed
+    const announced = busChannel(epoch, partition, channel)
     const take = (message: Buffer) => {
+      if (feed.ended) return
       const run = parseRun(message)
-      if (run && !feed.ended) feed.offer(run)
+      if (run) feed.offer(run)
+      else {
+        this.#foreign.note('announcement', announced)
+        this.#doubt(feed)
+      }
     }
     try {
       // In one turn, so one SUBSCRIBE.
       await Promise.all([
-        this.#bus.subscribe(busChannel(epoch, partition, channel), take),
+        this.#bus.subscribe(announced, take),
         this.#bus.subscribe(partitionKeys(epoch, partition).notice, this.#notice(partition)),
       ])
       return connection
@@ -123,8 +144,8 @@ export class Feeds {
   }
 
   /**
-   * Compares positions with the ledger; what is behind reads on by itself. One that is just being opened hears of
-   * its head too: it may have asked for it before what this comparison is about.
+   * Compares positions with the ledger, and brings up what is behind. One that is just being opened hears of its head too:
+   * it may have asked for it before what this comparison is about.
    */
   async compare(feeds: Iterable<Feed>): Promise<void> {
     const asked = [...feeds].filter(feed => !feed.ended)
@@ -132,11 +153,13 @@ export class Feeds {
     if (asked.length === 0) return
     try {
       for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
-        for (const [channel, { head, floor }] of heads) {
+        const there = new Map<Feed, ChannelHead>()
+        for (const [channel, at] of heads) {
           const feed = this.#feeds.get(channel)
-          if (feed && head < (positions.get(feed) ?? 0)) this.#endLost(feed, head)
-          else feed?.hear(head, floor)
+          if (feed && at.head < (positions.get(feed) ?? 0)) this.#endLost(feed, at.head)
+          else if (feed) there.set(feed, at)
         }
+        await bringUp(this.#ledger, there)
       }
     } catch (error) {
       // What gave rise to it does not come again.
@@ -162,6 +185,8 @@ export class Feeds {
 
   /** Ends everything: the epoch is another one, or the node stops. */
   endAll(): void {
+    clearTimeout(this.#doubting)
+    this.#doubting = undefined
     for (const feed of [...this.#feeds.values()]) {
       feed.end()
       this.#forget(feed)
@@ -198,6 +223,17 @@ export class Feeds {
     }
   }
 
+  /** Something was said about the feed that can't be read: the ledger is asked what it was. */
+  #doubt(feed: Feed): void {
+    this.#doubted.add(feed)
+    this.#doubting ??= setTimeout(() => {
+      this.#doubting = undefined
+      const doubted = this.#doubted
+      this.#doubted = new Set()
+      this.compare(doubted).catch(() => undefined)
+    }, noticeDelayMs)
+  }
+
   /** The handler of a partition's notices: they lead to one comparison of its channels. */
   #notice(partition: number): (message: Buffer) => void {
     const known = this.#notices.get(partition)
@@ -205,8 +241,10 @@ export class Feeds {
     const notice = {
       timer: undefined as NodeJS.Timeout | undefined,
       heard: (message: Buffer) => {
-        const channel = forgottenChannel(message)
-        if (channel !== undefined) this.#forgetPast(channel)
+        const said = readNotice(message)
+        if (said.kind === 'forget') this.#forgetPast(said.channel)
+        if (said.kind === 'foreign')
+          this.#foreign.note('notice', partitionKeys(this.#ledger.epoch, partition).notice)
         notice.timer ??= setTimeout(() => {
           notice.timer = undefined
           this.compare(this.inPartition(partition)).catch(() => undefined)
@@ -237,9 +275,4 @@ export class Feeds {
     this.#notices.delete(feed.partition)
     this.#bus?.unsubscribe(partitionKeys(feed.epoch, feed.partition).notice)
   }
-}
-
-/** The channel that a notice names because one of its events was erased. */
-function forgottenChannel(message: Buffer): string | undefined {
-  return /^forget (\S+)$/.exec(message.toString())?.[1]
 }

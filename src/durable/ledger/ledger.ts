@@ -26,6 +26,21 @@ export interface PartitionPage {
   readonly through: number
 }
 
+/** The positions after … through of a partition. */
+export interface PartitionRange {
+  readonly partition: number
+  /** Exclusive. */
+  readonly after: number
+  /** Inclusive. */
+  readonly through: number
+}
+
+/** A place in a channel: everything up to and including `since` is known. */
+export interface ChannelPlace {
+  readonly channel: string
+  readonly since: number
+}
+
 export interface ChannelRequest {
   /** Exclusive. */
   readonly since?: number
@@ -65,6 +80,16 @@ export interface Ledger {
    * says how far it looked; above the last event only where there is none.
    */
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage>
+  /** The channels that events of these stretches belong to, each with its last offset there. */
+  movedChannels(ranges: readonly PartitionRange[]): Promise<ReadonlyMap<string, number>>
+  /**
+   * What channels have after their places, place by place and in ascending order: of each at most `perChannel` events, and
+   * behind `maxBytes` of data no further event begins.
+   */
+  readAfter(
+    places: readonly ChannelPlace[],
+    bounds: { readonly perChannel: number; readonly maxBytes: number },
+  ): Promise<readonly StoredEvent[]>
   channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>>
   /** The last position of each asked partition (0: empty). */
   partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>

@@ -4,7 +4,17 @@ import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { entryOf } from './entry.ts'
-import type { ChannelHead, ChannelPage, ChannelRequest, Ledger, Outcome, PartitionPage } from './ledger.ts'
+import type {
+  ChannelHead,
+  ChannelPage,
+  ChannelPlace,
+  ChannelRequest,
+  Ledger,
+  Outcome,
+  PartitionPage,
+  PartitionRange,
+} from './ledger.ts'
+import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
 import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
 import { checkServer, type LedgerIdentity } from './start-check.ts'
@@ -131,6 +141,19 @@ class PostgresLedger implements Ledger {
 
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
     return this.#reads.run(sql => readPartition(sql, partition, from, limit))
+  }
+
+  async movedChannels(ranges: readonly PartitionRange[]): Promise<ReadonlyMap<string, number>> {
+    return ranges.length === 0 ? new Map() : this.#reads.run(sql => movedChannels(sql, ranges))
+  }
+
+  async readAfter(
+    places: readonly ChannelPlace[],
+    bounds: { readonly perChannel: number; readonly maxBytes: number },
+  ): Promise<readonly StoredEvent[]> {
+    if (places.length === 0) return []
+    const placed = places.map(place => ({ ...place, partition: this.partitionOf(place.channel) }))
+    return this.#reads.run(sql => readAfter(sql, placed, bounds))
   }
 
   async channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {

@@ -40,6 +40,7 @@ export class Sweeper {
   readonly #parts: MirrorParts | undefined
   readonly #logger: Logger
   readonly #watched = new Map<number, Watched>()
+  readonly #announced = new Map<number, number>()
   #ticks = 0
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -68,6 +69,11 @@ export class Sweeper {
     return this.#parts?.mirror.unhealed.has(partition) ?? false
   }
 
+  /** The last position that the partition's mirror was seen to have, and so has announced. */
+  announced(partition: number): number | undefined {
+    return this.#announced.get(partition)
+  }
+
   get healing(): boolean {
     for (const partition of this.#watched.keys()) if (this.behind(partition)) return true
     return (this.#parts?.mirror.unhealed.size ?? 0) > 0
@@ -82,6 +88,7 @@ export class Sweeper {
   /** Forgets what was seen: the ledger has another epoch, and its mirrors other names. */
   reset(): void {
     this.#watched.clear()
+    this.#announced.clear()
     this.#ahead = false
     this.#ticks = 0
   }
@@ -128,6 +135,7 @@ export class Sweeper {
     partitions.forEach((partition, i) => {
       const head = heads.get(partition) ?? 0
       const last = states[i]?.last ?? 0
+      this.#announced.set(partition, last)
       if (last > head) ahead = true
       if (last >= head) {
         this.#watched.delete(partition)
