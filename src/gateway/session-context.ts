@@ -27,10 +27,10 @@ export interface SessionContext {
   infoIn(channel: string): ClientInfo
   /** Sends a line beside the replies, ahead of all publications. */
   tell(line: string): void
-  /** Says who the connection is, before it is connected. */
-  identify(credentials: Credentials): void
-  /** Seconds since 1970, when the connection has to be refreshed; undefined: never. */
-  expireAt: number | undefined
+  /** Says who the connection is, before it is connected. False: it has ended, perhaps because the user has too many. */
+  identify(credentials: Credentials): boolean
+  /** By the steady clock, when the connection has to be refreshed; undefined: never. */
+  expiresAtMs: number | undefined
   /** The connect command has succeeded: commands are taken, pings begin. */
   becomeConnected(): void
   end(disconnect: Disconnect): void

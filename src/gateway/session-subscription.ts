@@ -2,6 +2,7 @@ import type { ClientInfo, NamespaceOptions } from '../domain/index.ts'
 import { Lane, type Outlet, type Packet, type Turn } from '../hub/index.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { PacketOwner } from './packet-queue.ts'
+import { steadyExpiry } from './steady-clock.ts'
 import type { ChannelGrant } from './types.ts'
 
 export interface SubscriptionOwner {
@@ -22,7 +23,8 @@ export class SessionSubscription implements Outlet, PacketOwner {
   readonly channel: string
   readonly options: NamespaceOptions
   readonly serverSide: boolean
-  grant: ChannelGrant = {}
+  #grant: ChannelGrant = {}
+  #expiresAtMs: number | undefined
   /** Whether the grant came from a channel token. */
   byToken = false
   /** Whether others have been told of the client's presence, which then has to be taken back. */
@@ -51,6 +53,20 @@ export class SessionSubscription implements Outlet, PacketOwner {
     this.options = about.options
     this.serverSide = about.serverSide
     this.#maxHeldBytes = about.maxHeldBytes
+  }
+
+  get grant(): ChannelGrant {
+    return this.#grant
+  }
+
+  set grant(grant: ChannelGrant) {
+    this.#grant = grant
+    this.#expiresAtMs = steadyExpiry(grant.expireAt)
+  }
+
+  /** Whether its grant has ended more than `graceMs` ago; `nowMs` by the steady clock. */
+  expired(nowMs: number, graceMs: number): boolean {
+    return this.#expiresAtMs !== undefined && this.#expiresAtMs + graceMs < nowMs
   }
 
   get client(): string {

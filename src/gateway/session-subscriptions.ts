@@ -160,8 +160,7 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
     const graceMs = this.#parts.config.limits.expiryGraceMs
     const { code, reason } = unsubscribes.expired
     for (const subscription of this.#byChannel.values()) {
-      const { expireAt } = subscription.grant
-      if (subscription.live && expireAt !== undefined && expireAt * 1000 + graceMs < nowMs) {
+      if (subscription.live && subscription.expired(nowMs, graceMs)) {
         this.endSubscription(subscription, code, reason)
       }
     }

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FrameClient } from '../../test/support/frame-client.ts'
 import { type Stage, type StageOptions, stageSecret, startStage } from '../../test/support/gateway-stage.ts'
 import { until } from '../../test/support/until.ts'
@@ -232,6 +232,28 @@ describe('a session', () => {
     expect(await lazy.ended()).toEqual({ code: 3005, reason: 'connection expired' })
     careful.send({ id: 3, refresh: { token: await token({ user: 'bob' }) } })
     expect((await careful.ended()).code).toBe(3500)
+  })
+
+  it('keeps who is there when the clock of the machine jumps by an hour, forward or back', async () => {
+    await start({ config: { limits: { expiryGraceMs: 0, connectTimeoutMs: 500, pingIntervalMs: 1_000 } } })
+    const channel = 'members:a'
+    const client = await connected(await token({ user: 'ann', ttlSeconds: 100 }))
+    const channelToken = await token({ user: 'ann', channel, ttlSeconds: 100 })
+    client.send({ id: 2, subscribe: { channel, token: channelToken } })
+    await client.expectReply(2)
+    for (const hours of [1, -1]) {
+      const now = Date.now
+      vi.spyOn(Date, 'now').mockImplementation(() => now() + hours * 3_600_000)
+      client.takeAll()
+      // A ping means that a tick has found nothing to end.
+      await client.expectPing()
+      client.sendText('{}')
+      client.send({ id: 3, presence_stats: { channel } })
+      await client.expectReply(3)
+      vi.restoreAllMocks()
+    }
+    expect(client.untaken.filter(line => line.includes('unsubscribe'))).toEqual([])
+    client.close()
   })
 
   it('unsubscribes with 2501 a subscription whose token has expired', async () => {

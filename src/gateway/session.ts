@@ -27,6 +27,7 @@ import type { Opening, SessionContext } from './session-context.ts'
 import { isPerformable, type Performable, type SessionState } from './session-state.ts'
 import { SessionSubscriptions } from './session-subscriptions.ts'
 import type { Transport } from './transport.ts'
+import { steadyExpiry, steadyNow } from './steady-clock.ts'
 import type { Credentials, SessionHandle } from './types.ts'
 
 /** A command that is slower than this no longer holds back the replies of later ones. */
@@ -44,7 +45,7 @@ export class Session implements SessionHandle, SessionContext {
   readonly subscriptions: SessionSubscriptions
   readonly mailbox: Mailbox
   info: ClientInfo = { user: '', client: this.client }
-  expireAt: number | undefined
+  expiresAtMs: number | undefined
   handshake: Opening
   readonly #transport: Transport
   readonly #replies: PendingReplies
@@ -57,7 +58,7 @@ export class Session implements SessionHandle, SessionContext {
     this.handshake = handshake
     this.parts = parts
     this.#transport = transport
-    this.#state = { kind: 'opened', staleAtMs: Date.now() + limits.connectTimeoutMs }
+    this.#state = { kind: 'opened', staleAtMs: steadyNow() + limits.connectTimeoutMs }
     this.mailbox = new Mailbox({
       sink: transport.sink,
       turn: parts.turn,
@@ -106,7 +107,12 @@ export class Session implements SessionHandle, SessionContext {
     this.#adjustReading()
   }
 
-  /** Called now and then: pings, expiries and what else is due. */
+  /** The peer has sent a frame of the WebSocket protocol's own: a ping or a pong. */
+  receiveControl(): void {
+    if (!this.closed) this.#commands.takeFrame()
+  }
+
+  /** Called now and then, with the steady clock's time: pings, expiries and what else is due. */
   tick(nowMs: number): void {
     const state = this.#state
     if (state.kind === 'closed') return
@@ -117,7 +123,7 @@ export class Session implements SessionHandle, SessionContext {
     const pulse = state.heartbeat.beat(nowMs)
     const { expiryGraceMs } = this.parts.config.limits
     if (pulse === 'no_pong') this.end(disconnects.noPong)
-    else if (this.expireAt !== undefined && this.expireAt * 1000 + expiryGraceMs < nowMs) {
+    else if (this.expiresAtMs !== undefined && this.expiresAtMs + expiryGraceMs < nowMs) {
       this.end(disconnects.connectionExpired)
     } else {
       if (pulse === 'ping') this.mailbox.reply(pingLine)
@@ -161,7 +167,7 @@ export class Session implements SessionHandle, SessionContext {
 
   refresh({ expireAt, expired }: { expireAt?: number; expired?: boolean }): void {
     if (expired) this.end(disconnects.connectionExpired)
-    else this.expireAt = expireAt
+    else this.expiresAtMs = steadyExpiry(expireAt)
   }
 
   tell(line: string): void {
@@ -171,7 +177,8 @@ export class Session implements SessionHandle, SessionContext {
   identify(credentials: Credentials): void {
     const connInfo = credentials.info === undefined ? {} : { connInfo: credentials.info }
     this.info = { user: credentials.user, client: this.client, ...connInfo }
-    this.expireAt = credentials.expireAt
+    this.expiresAtMs = steadyExpiry(credentials.expireAt)
+    return true
   }
 
   #accept(command: Command): void {
@@ -217,7 +224,7 @@ export class Session implements SessionHandle, SessionContext {
   /** @see SessionContext.becomeConnected */
   becomeConnected(): void {
     if (this.closed) return
-    this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, Date.now()) }
+    this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, steadyNow()) }
     this.handshake = noOpening
     this.parts.registry.add(this)
   }

@@ -16,6 +16,7 @@ import { WebSocketTransport } from './websocket-transport.ts'
 export type SocketServerOptions = Omit<GatewayParts, 'registry' | 'turn'>
 
 export interface SocketServer {
+import { steadyNow } from './steady-clock.ts'
   /** The connected sessions of this node. */
   readonly sessions: Sessions
   /** Open sockets, whether connected or not yet. */
@@ -140,7 +141,7 @@ class SessionServer implements SocketServer {
   }
 
   readonly #tick = (): void => {
-    const now = Date.now()
+    const now = steadyNow()
     for (const session of this.#open.keys()) session.tick(now)
   }
 

@@ -7,6 +7,7 @@ import {
 } from '../../protocol/index.ts'
 import type { Pending } from '../pending-replies.ts'
 import { type SessionContext, secondsUntil } from '../session-context.ts'
+import { steadyExpiry } from '../steady-clock.ts'
 
 /** A new connection token. A bad one ends the connection: an expired one with 3005, any other with 3500. */
 export async function refresh(
@@ -21,7 +22,7 @@ export async function refresh(
   try {
     const { authenticator } = session.parts
     const credentials = await pending.within(authenticator.refresh(command.token, session.user))
-    session.expireAt = credentials.expireAt
+    session.expiresAtMs = steadyExpiry(credentials.expireAt)
     return refreshReply(command.id, 'refresh', secondsUntil(credentials.expireAt))
   } catch (error) {
     if (!(error instanceof HoldfastError) || error.code !== 'TOKEN_EXPIRED') throw error
