@@ -1,11 +1,29 @@
 import { defineConfig } from 'vitest/config'
 
+/**
+ * Two groups, one after the other: rooms by themselves, then whole systems of processes. Most of the time a test waits for
+ * servers, so there are more workers than cores would suggest.
+ */
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'rooms',
+          include: ['src/**/*.test.ts', 'bench/**/*.test.ts'],
+          maxWorkers: 3,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'systems', include: ['test/**/*.test.ts'], maxWorkers: 2, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 })
