@@ -2,12 +2,16 @@ import type { Cursors, DurableTier } from '../durable/index.ts'
 import type { Turn } from '../hub/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
+import type { GatewayCounts } from './gateway-counts.ts'
+import type { ConnectionCounts } from './limits/connection-counts.ts'
+import type { RateLimits } from './limits/rate-limits.ts'
+import type { Room } from './limits/room.ts'
 import type { SessionRegistry } from './session-registry.ts'
 import type { Authenticator, Hooks, Permissions, Router } from './types.ts'
 
 /** What every session of a node shares. */
 export interface GatewayParts {
-  readonly config: Pick<Config, 'auth' | 'limits'>
+  readonly config: Pick<Config, 'auth' | 'limits' | 'http' | 'namespaces'>
   readonly authenticator: Authenticator
   readonly permissions: Permissions
   readonly hooks: Hooks
@@ -22,4 +26,9 @@ export interface GatewayParts {
   readonly version: string
   readonly registry: SessionRegistry
   readonly turn: Turn
+  readonly counts: GatewayCounts
+  readonly rates: RateLimits
+  readonly userConnections: ConnectionCounts
+  /** What commands under way take up on this node. */
+  readonly commandBytes: Room
 }

@@ -15,19 +15,20 @@ import {
 } from '../protocol/index.ts'
 import { ChannelOrder } from './channel-order.ts'
 import { connect } from './commands/connect.ts'
-import { perform } from './commands/perform.ts'
 import { subscribeFromServer } from './commands/subscribe.ts'
+import type { OtherEnd } from './gateway-counts.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Mailbox } from './mailbox.ts'
 import type { GatewayParts } from './parts.ts'
 import { type Pending, PendingReplies } from './pending-replies.ts'
 import { ReadTurns } from './read-turns.ts'
 import { Reading } from './reading.ts'
+import { SessionCommands } from './session-commands.ts'
 import type { Opening, SessionContext } from './session-context.ts'
 import { isPerformable, type Performable, type SessionState } from './session-state.ts'
 import { SessionSubscriptions } from './session-subscriptions.ts'
-import type { Transport } from './transport.ts'
 import { steadyExpiry, steadyNow } from './steady-clock.ts'
+import type { Transport } from './transport.ts'
 import type { Credentials, SessionHandle } from './types.ts'
 
 /** A command that is slower than this no longer holds back the replies of later ones. */
@@ -50,6 +51,8 @@ export class Session implements SessionHandle, SessionContext {
   readonly #transport: Transport
   readonly #replies: PendingReplies
   readonly #reading: Reading
+  readonly #commands: SessionCommands
+  #counted = false
   #state: SessionState
   #draining = false
 
@@ -63,7 +66,7 @@ export class Session implements SessionHandle, SessionContext {
       sink: transport.sink,
       turn: parts.turn,
       maxBytes: limits.maxMailboxBytes,
-      onOverflow: () => this.end(disconnects.slow),
+      onOverflow: () => this.#endSlow(),
       onRoom: () => this.#adjustReading(),
     })
     this.#replies = new PendingReplies({
@@ -75,6 +78,7 @@ export class Session implements SessionHandle, SessionContext {
     this.#reading = new Reading(transport, limits.maxMailboxBytes)
     this.reads = new ReadTurns(() => this.#replyBytes < limits.maxMailboxBytes)
     this.subscriptions = new SessionSubscriptions(this, parts)
+    this.#commands = new SessionCommands(this, this.#replies)
   }
 
   get user(): string {
@@ -95,7 +99,7 @@ export class Session implements SessionHandle, SessionContext {
 
   /** Takes one text frame from the peer. */
   receive(text: string): void {
-    if (this.closed || this.#draining) return
+    if (this.closed || this.#draining || !this.#commands.takeFrame()) return
     let commands: Command[]
     try {
       commands = parseFrame(text)
@@ -139,9 +143,9 @@ export class Session implements SessionHandle, SessionContext {
   }
 
   /** The transport is gone. */
-  lost(): void {
+  lost(by: OtherEnd): void {
     this.mailbox.close()
-    this.#close()
+    this.#close(by)
   }
 
   end(disconnect: Disconnect): void {
@@ -149,7 +153,7 @@ export class Session implements SessionHandle, SessionContext {
     this.mailbox.finish()
     this.#reading.goOn()
     this.#transport.close(disconnect)
-    this.#close()
+    this.#close(disconnect.code)
   }
 
   disconnect(code: number, reason: string): void {
@@ -174,7 +178,14 @@ export class Session implements SessionHandle, SessionContext {
     this.mailbox.reply(line)
   }
 
-  identify(credentials: Credentials): void {
+  identify(credentials: Credentials): boolean {
+    if (this.closed) return false
+    if (!this.parts.userConnections.enter(credentials.user)) {
+      this.parts.counts.limited.add('user_connections')
+      this.end(disconnects.connectionLimit)
+      return false
+    }
+    this.#counted = true
     const connInfo = credentials.info === undefined ? {} : { connInfo: credentials.info }
     this.info = { user: credentials.user, client: this.client, ...connInfo }
     this.expiresAtMs = steadyExpiry(credentials.expireAt)
@@ -198,7 +209,7 @@ export class Session implements SessionHandle, SessionContext {
         this.#endBad('connect was refused')
         return
       case 'connected':
-        if (isPerformable(command)) void this.#perform(command)
+        if (isPerformable(command)) void this.#commands.perform(command)
         else if (command.kind === 'send') this.end(disconnects.notAvailable)
         else if (command.kind === 'connect') this.#endBad('connected already')
         else if (!state.heartbeat.pong()) this.#endBad('an answer to no ping')
@@ -215,7 +226,7 @@ export class Session implements SessionHandle, SessionContext {
     const pending = this.#replies.open(command.id)
     connect(this, command, pending).then(
       () => {
-        for (const each of waiting) void this.#perform(each)
+        for (const each of waiting) void this.#commands.perform(each)
       },
       (error: unknown) => this.#refuseConnect(asHoldfastError(error), pending, staleAtMs),
     )
@@ -227,12 +238,13 @@ export class Session implements SessionHandle, SessionContext {
     this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, steadyNow()) }
     this.handshake = noOpening
     this.parts.registry.add(this)
+    this.parts.counts.connects++
   }
 
   #refuseConnect(error: HoldfastError, pending: Pending, staleAtMs: number): void {
     if (this.closed) return
     this.subscriptions.closeAll()
-    this.#log(error, 'connect')
+    this.#commands.log(error, 'connect')
     const disconnect = error.code === 'NOT_AUTHENTICATED' ? disconnects.badRequest : disconnectFor(error)
     if (disconnect) {
       this.end(disconnect)
@@ -240,28 +252,6 @@ export class Session implements SessionHandle, SessionContext {
     }
     this.#state = { kind: 'refused', staleAtMs }
     pending.finish(errorReply(pending.id, wireError(error)))
-  }
-
-  async #perform(command: Performable): Promise<void> {
-    if (this.closed) return
-    const pending = this.#replies.open(command.id)
-    try {
-      const line = await perform(this, command, pending)
-      if (line !== undefined) pending.finish(line)
-    } catch (cause) {
-      const error = asHoldfastError(cause)
-      this.#log(error, command.kind)
-      const disconnect = disconnectFor(error)
-      if (disconnect) this.end(disconnect)
-      else pending.finish(errorReply(command.id, wireError(error)))
-    }
-  }
-
-  /** Faults of ours or of the application are for the operator; refusals are the client's own affair. */
-  #log(error: HoldfastError, command: string): void {
-    const fault = error.code === 'INTERNAL' || error.code === 'DEPENDENCY_FAILED'
-    const level = fault && !this.closed ? 'warn' : 'debug'
-    this.parts.logger[level]({ err: error, command, client: this.client }, 'a command failed')
   }
 
   #afterCommands(): void {
@@ -285,9 +275,16 @@ export class Session implements SessionHandle, SessionContext {
     this.end(withDetail(disconnects.badRequest, detail))
   }
 
-  #close(): void {
+  #endSlow(): void {
+    if (!this.closed) this.parts.counts.slowConsumers++
+    this.end(disconnects.slow)
+  }
+
+  #close(by: number | OtherEnd): void {
     if (this.closed) return
     this.#state = { kind: 'closed' }
+    this.parts.counts.end(by)
+    if (this.#counted) this.parts.userConnections.leave(this.user)
     this.#replies.close()
     this.parts.registry.remove(this)
     this.subscriptions.closeAll()

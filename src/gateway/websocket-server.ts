@@ -4,23 +4,35 @@ import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import { Turn } from '../hub/index.ts'
 import { disconnects, withDetail } from '../protocol/index.ts'
 import { Admission, type TurnedAway } from './admission.ts'
+import { GatewayCounts } from './gateway-counts.ts'
 import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf, webSocketPath } from './handshake.ts'
-import { LimitCounts } from './limit-counts.ts'
+import type { LimitName } from './limit-counts.ts'
+import { addressKey, type ClientAddress, clientAddress } from './limits/client-address.ts'
+import { connectionChecks } from './limits/connection-checks.ts'
+import { ConnectionCounts } from './limits/connection-counts.ts'
+import { RateLimits } from './limits/rate-limits.ts'
+import { Room } from './limits/room.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
 import { spread } from './spread.ts'
+import { steadyNow } from './steady-clock.ts'
 import type { Sessions } from './types.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
-export type SocketServerOptions = Omit<GatewayParts, 'registry' | 'turn'>
+export type SocketServerOptions = Omit<
+  GatewayParts,
+  'registry' | 'turn' | 'counts' | 'rates' | 'userConnections' | 'commandBytes'
+>
 
 export interface SocketServer {
-import { steadyNow } from './steady-clock.ts'
   /** The connected sessions of this node. */
   readonly sessions: Sessions
   /** Open sockets, whether connected or not yet. */
   readonly openSockets: number
+  readonly counts: GatewayCounts
+  /** What waits in the mailboxes of all sessions, and in the fullest of them. */
+  mailboxBytes(): { readonly total: number; readonly largest: number }
   /** Takes an upgrade request of any HTTP server; false where it is not for this path and nothing was done. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
   /**
@@ -33,6 +45,12 @@ import { steadyNow } from './steady-clock.ts'
 
 /** How long a peer may take to answer a close frame. */
 const closeTimeoutMs = 5_000
+
+/** Parts of one frame: as many as its largest has when each is of this size, and never fewer than some. */
+const bytesPerPart = 256
+const leastFrameParts = 256
+/** Pings of a client that reads nothing; above it the connection is cut. */
+const maxPendingAutoPongs = 60
 
 /** Another node takes it at once; the balancer may need a moment to know that. */
 const retryAfterDrainSeconds = 1
@@ -52,22 +70,41 @@ class SessionServer implements SocketServer {
   readonly #parts: GatewayParts
   readonly #webSockets: WebSocketServer
   readonly #open = new Map<Session, WebSocket>()
-  readonly #limits = new LimitCounts()
-  readonly #admission = new Admission([], this.#limits)
+  readonly counts = new GatewayCounts()
+  readonly #addresses: ConnectionCounts
+  readonly #addressOf: ClientAddress
+  readonly #admission: Admission
   readonly #ticker: NodeJS.Timeout
   readonly #gone = new Set<() => void>()
   #closing = false
 
   constructor(options: SocketServerOptions) {
-    this.#parts = { ...options, registry: this.sessions, turn: new Turn() }
-    const { limits } = options.config
-    const settings: ServerOptions & { closeTimeout: number } = {
+    const { limits, http, namespaces } = options.config
+    const { limited } = this.counts
+    this.#parts = {
+      ...options,
+      registry: this.sessions,
+      turn: new Turn(),
+      counts: this.counts,
+      rates: new RateLimits({ ...limits, namespaces }, limited),
+      userConnections: new ConnectionCounts(limits.maxConnectionsPerUser),
+      commandBytes: new Room(limits.maxCommandBytes, 'node_command_bytes', limited),
+    }
+    this.#addressOf = clientAddress(http.trustedProxies)
+    this.#addresses = new ConnectionCounts(limits.maxConnectionsPerAddress)
+    const connections = { limits, openSockets: () => this.#open.size, addresses: this.#addresses }
+    this.#admission = new Admission(connectionChecks(connections), limited)
+    const settings: ServerOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
       // A larger frame is refused by its header, before a byte of it is kept, with the WebSocket's own code 1009,
       // which SDKs take as final ("message size limit exceeded"). A command can not be larger than its frame.
       maxPayload: limits.maxFrameBytes,
+      // Small parts of a frame take many times their bytes in memory until it is whole.
+      maxFragments: Math.max(leastFrameParts, Math.ceil(limits.maxFrameBytes / bytesPerPart)),
+      maxBufferedChunks: Math.max(leastFrameParts, Math.ceil(limits.maxFrameBytes / bytesPerPart)) * 4,
+      maxPendingAutoPongs,
       handleProtocols: chooseProtocol,
       closeTimeout: closeTimeoutMs,
     }
@@ -87,16 +124,29 @@ class SessionServer implements SocketServer {
     else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins))
       refuse(socket, '403 Forbidden')
     else {
-      const turnedAway = this.#admission.ask({ address: request.socket.remoteAddress })
+      const address = this.#addressOf(request)
+      const turnedAway = this.#admission.ask({ address })
       if (turnedAway) {
         turnAway(socket, turnedAway)
         return true
       }
       this.#webSockets.handleUpgrade(request, socket, head, webSocket => {
         this.#accept(webSocket, socket, request)
+        if (address !== undefined) this.#countAddress(webSocket, addressKey(address))
       })
     }
     return true
+  }
+
+  mailboxBytes(): { total: number; largest: number } {
+    let total = 0
+    let largest = 0
+    for (const { mailbox } of this.#open.keys()) {
+      const bytes = mailbox.replyBytes + mailbox.pushBytes
+      total += bytes
+      largest = Math.max(largest, bytes)
+    }
+    return { total, largest }
   }
 
   async close(): Promise<void> {
@@ -131,13 +181,24 @@ class SessionServer implements SocketServer {
       if (isBinary) session.end(withDetail(disconnects.inappropriateProtocol, 'expected text frames'))
       else session.receive(data.toString())
     })
+    const control = () => session.receiveControl()
+    webSocket.on('ping', control)
+    webSocket.on('pong', control)
     // A broken frame: `ws` has sent its close code already.
-    webSocket.on('error', () => session.lost())
+    webSocket.on('error', (error: NodeJS.ErrnoException) => {
+      const limit = limitOfFrameError[error.code ?? '']
+      if (limit) this.counts.limited.add(limit)
+      session.lost(error.code?.startsWith('WS_ERR_') ? 'frame' : 'peer')
+    })
     webSocket.on('close', () => {
-      session.lost()
+      session.lost('peer')
       this.#open.delete(session)
       if (this.#open.size === 0) for (const resolve of this.#gone) resolve()
     })
+  }
+
+  #countAddress(webSocket: WebSocket, key: string): void {
+    if (this.#addresses.enter(key)) webSocket.once('close', () => this.#addresses.leave(key))
   }
 
   readonly #tick = (): void => {
@@ -157,6 +218,11 @@ class SessionServer implements SocketServer {
       this.#gone.add(done)
     })
   }
+}
+
+const limitOfFrameError: Readonly<Record<string, LimitName>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'frame_bytes',
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: 'frame_parts',
 }
 
 function refuse(socket: Duplex, status: string, header = ''): void {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
+import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
 
 const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
 
@@ -19,6 +20,7 @@ const namespaceFields = {
   }),
   forceRecovery: z.boolean(),
   forcePositioning: z.boolean(),
+  publicationRate,
   replay: z.strictObject({ maxPushed: z.int().min(0).max(1_000_000) }),
   retention: z.strictObject({
     maxAgeSeconds: z.int().min(0).default(0),
@@ -50,6 +52,7 @@ const namespaceDefaults = {
   history: { size: 0, ttlSeconds: 300 },
   forceRecovery: false,
   forcePositioning: false,
+  publicationRate: publicationRateDefault,
   replay: { maxPushed: 10_000 },
   retention: { maxAgeSeconds: 0, maxEvents: 0 },
   cursors: { hold: [], holdSeconds: 2_592_000 },
@@ -81,6 +84,8 @@ export const configSchema = z.strictObject({
       port: z.int().min(0).max(65_535).default(8000),
       /** Whether `GET /metrics` answers, in the Prometheus format. It names namespaces, groups and rules. */
       metrics: z.boolean().default(true),
+      /** Addresses, or networks like `10.0.0.0/8`, whose `X-Forwarded-For` is believed. */
+      trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).default([]),
     })
     .prefault({}),
   redis: z
@@ -141,6 +146,18 @@ export const configSchema = z.strictObject({
       maxFrameBytes: z.int().min(512).max(16_777_216).default(65_536),
       /** Bytes that may wait for one socket before it is cut as a slow consumer (3008). */
       maxMailboxBytes: z.int().min(4_096).default(1_048_576),
+      /** Connections of this node; 0: as many as its process can hold. */
+      maxConnections: z.int().min(0).default(100_000),
+      /** Connections of one client address to this node; 0: no limit. */
+      maxConnectionsPerAddress: z.int().min(0).default(0),
+      /** Connections of one user to this node (3504); 0: no limit. */
+      maxConnectionsPerUser: z.int().min(0).default(0),
+      rates: ratesConfig,
+      /** Bytes of commands under way on this node, above which clients are told to come back. */
+      maxCommandBytes: z.int().min(65_536).default(134_217_728),
+      /** Requests of the HTTP API under way on this node, and bytes of their bodies (503). */
+      maxApiRequests: z.int().min(1).default(1_000),
+      maxApiBytes: z.int().min(65_536).default(67_108_864),
       /** Subscriptions of one connection. */
       maxChannelsPerConnection: z.int().min(1).default(128),
       /** Cursors of one user, over all channels. */

@@ -25,7 +25,7 @@ export async function connect(
       client: session.client,
     }),
   )
-  session.identify(credentials)
+  if (!session.identify(credentials)) return
   const joined = await pending.within(
     Promise.all(
       [...credentials.subscriptions].map(([channel, grant]) => subscribe(session, channel, grant, command)),

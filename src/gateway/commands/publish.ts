@@ -22,6 +22,7 @@ export function publish(session: SessionContext, command: PublishCommand, pendin
   const { channel } = command
   return session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
+    session.parts.rates.channel(channel, performance.now())
     const data = await acceptData(session, { channel, data: command.data })
     stillWanted(pending)
     const accepted = session.parts.router.publish({ channel, data, info: session.infoIn(channel) })
@@ -37,6 +38,7 @@ export function append(session: SessionContext, command: RpcCommand, pending: Pe
   const { channel, type } = request
   return session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('append', channel, session.subscriptions))
+    session.parts.rates.channel(channel, performance.now())
     const data = await acceptData(session, { channel, type, data: request.data })
     stillWanted(pending)
     const stored = session.parts.router.append({ ...request, data, info: session.infoIn(channel) })
@@ -50,6 +52,7 @@ export function signal(session: SessionContext, command: RpcCommand, pending: Pe
   const { channel, data: sent, to, echo } = parseSignal(command.data)
   return session.order.run(channel, async () => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
+    session.parts.rates.channel(channel, performance.now())
     const data = await acceptData(session, { channel, data: sent })
     stillWanted(pending)
     await session.parts.router.signal({
