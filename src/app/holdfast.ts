@@ -15,7 +15,7 @@ import {
   createSocketServer,
   refuseUpgrade,
 } from '../gateway/index.ts'
-import { createLogger, parseConfig } from '../platform/index.ts'
+import { createLogger, ForeignMessages, parseConfig } from '../platform/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
 import { withContract } from './contract-router.ts'
@@ -67,11 +67,12 @@ async function build<const C extends Contract>(
   })
   const check = contract && contractCheck(contract)
 
-  const durable = opened.add(await openDurable(config, node.id, logger), part => part?.close())
+  const foreign = new ForeignMessages(logger)
+  const durable = opened.add(await openDurable(config, node.id, logger, foreign), part => part?.close())
   const busUrl = config.redis.bus?.url ?? config.redis.url
   const { prefix } = config.redis
   const realtime = opened.add(
-    await createRealtimeTier({ redisUrl: busUrl, prefix, nodeId: node.id, logger }),
+    await createRealtimeTier({ redisUrl: busUrl, prefix, nodeId: node.id, logger, foreign }),
     part => part.close(),
   )
 

@@ -10,7 +10,7 @@ import {
   type Operations,
   pendingMigrations,
 } from '../durable/index.ts'
-import { type Config, connectPostgres, type Logger, type Sql } from '../platform/index.ts'
+import { type Config, connectPostgres, type ForeignMessages, type Logger, type Sql } from '../platform/index.ts'
 
 export interface OpenDurable {
   /** Postgres. */
@@ -34,6 +34,7 @@ export async function openDurable(
   config: Config,
   nodeId: string,
   logger: Logger,
+  foreign: ForeignMessages,
 ): Promise<OpenDurable | undefined> {
   const { url, poolSize, lanes, allowUnsafeFsync } = config.postgres
   if (url === undefined) return undefined
@@ -46,6 +47,7 @@ export async function openDurable(
     ...(redisUrl === undefined ? {} : { redisUrl }),
     nodeId,
     logger,
+    foreign,
   })
   const sql = connectPostgres(url, {
     max: operationsPoolSize,

@@ -1,4 +1,4 @@
-import type { Logger, PubSub } from '../platform/index.ts'
+import type { ForeignMessages, Logger, PubSub } from '../platform/index.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { LogRedis } from './mirror/log-redis.ts'
 import type { PartitionMirrors } from './mirror/partition-mirror.ts'
@@ -15,6 +15,8 @@ export interface LogAccess {
   readonly ledgerBehind: boolean
   readonly nodeId: string
   readonly logger: Logger
+  /** Where messages of other releases are counted. */
+  readonly foreign: ForeignMessages
 }
 
 /** The tier of a node that also works behind the log. */

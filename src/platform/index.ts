@@ -16,6 +16,7 @@ export {
   webhookSecrets,
 } from './config-webhook.ts'
 export { applyEnvironment } from './environment.ts'
+export { type BusKind, busKinds, ForeignMessages } from './foreign-messages.ts'
 export { GatedTransaction, isConnectionError } from './gated-transaction.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { connectPostgres, type PostgresOptions, type Sql, type Transaction } from './postgres.ts'

@@ -1,4 +1,4 @@
-import type { Logger } from '../platform/index.ts'
+import type { BusKind, ForeignMessages } from '../platform/index.ts'
 import { BusBatch } from './bus-batch.ts'
 import { type Address, type BusMessage, decodeMessage } from './envelope.ts'
 import type { Keys } from './keys.ts'
@@ -26,26 +26,25 @@ export class Bus {
   readonly #link: RedisLink | undefined
   readonly #node: string
   readonly #keys: Keys
-  readonly #logger: Logger
+  readonly #foreign: ForeignMessages
   readonly #confirmMs: number
   readonly #batch = new BusBatch()
   #scheduled = false
   #sending: Promise<void> | undefined
   #sentAt = 0
   #dropped = 0
-  #toldForeign = false
 
   constructor(options: {
     link: RedisLink | undefined
     node: string
     keys: Keys
-    logger: Logger
+    foreign: ForeignMessages
     confirmMs: number
   }) {
     this.#link = options.link
     this.#node = options.node
     this.#keys = options.keys
-    this.#logger = options.logger
+    this.#foreign = options.foreign
     this.#confirmMs = options.confirmMs
   }
 
@@ -59,6 +58,11 @@ export class Bus {
     this.#add(this.#keys.bus(channel), address, line)
   }
 
+  /** A control message of another node that nobody here knows. */
+  noteForeignControl(): void {
+    this.#foreign.note('control', this.#keys.control())
+  }
+
   /** A JSON text for all other nodes. */
   sendControl(json: string): void {
     this.#add(this.#keys.control(), 'control', json)
@@ -69,11 +73,11 @@ export class Bus {
    * is known to be away (then at once); the subscription follows by itself when it is back.
    */
   subscribe(channel: string, receive: (message: BusMessage) => void): Promise<boolean> {
-    return this.#subscribe(this.#keys.bus(channel), receive)
+    return this.#subscribe(this.#keys.bus(channel), 'signal', receive)
   }
 
   subscribeControl(receive: (message: BusMessage) => void): Promise<boolean> {
-    return this.#subscribe(this.#keys.control(), receive)
+    return this.#subscribe(this.#keys.control(), 'control', receive)
   }
 
   unsubscribe(channel: string): void {
@@ -141,15 +145,19 @@ export class Bus {
     this.#batch.clear()
   }
 
-  async #subscribe(busChannel: string, receive: (message: BusMessage) => void): Promise<boolean> {
+  async #subscribe(
+    busChannel: string,
+    kind: BusKind,
+    receive: (message: BusMessage) => void,
+  ): Promise<boolean> {
     const link = this.#link
     if (!link) return false
     const confirmed = link.pubsub
       .subscribe(busChannel, payload => {
         const message = decodeMessage(payload, this.#node)
         if (message.kind === 'own') return
-        if (message.kind === 'foreign') this.#tellForeign(busChannel)
-        else receive(message)
+        if (message.kind === 'foreign') this.#foreign.note(kind, busChannel)
+        receive(message)
       })
       .then(
         () => true,
@@ -161,11 +169,5 @@ export class Bus {
       timer = setTimeout(() => setImmediate(resolve, false), this.#confirmMs)
     })
     return Promise.race([confirmed, late]).finally(() => clearTimeout(timer))
-  }
-
-  #tellForeign(busChannel: string): void {
-    if (this.#toldForeign) return
-    this.#toldForeign = true
-    this.#logger.warn({ busChannel }, 'a bus message of another version is ignored (told once)')
   }
 }

@@ -1,13 +1,13 @@
 import type { Logger } from '../platform/index.ts'
 import type { Bus } from './bus.ts'
-import type { Control } from './tier.ts'
+import type { Control, ControlListener } from './tier.ts'
 
 /** Messages to all nodes at most once; this node gets its own without Redis, in the same turn of the event loop. */
 export class BusControl implements Control {
   readonly #bus: Bus
   readonly #node: string
   readonly #logger: Logger
-  readonly #listeners = new Set<(message: unknown, fromNode: string) => void>()
+  readonly #listeners = new Set<ControlListener>()
 
   constructor(bus: Bus, node: string, logger: Logger) {
     this.#bus = bus
@@ -22,7 +22,8 @@ export class BusControl implements Control {
       try {
         this.#tell(JSON.parse(message.json), message.from)
       } catch (error) {
-        this.#logger.warn({ err: error, from: message.from }, 'a control message is not JSON')
+        this.#bus.noteForeignControl()
+        this.#logger.debug({ err: error, from: message.from }, 'a control message is not JSON')
       }
     })
   }
@@ -34,18 +35,21 @@ export class BusControl implements Control {
     queueMicrotask(() => this.#tell(JSON.parse(json), this.#node))
   }
 
-  onMessage(listener: (message: unknown, fromNode: string) => void): () => void {
+  onMessage(listener: ControlListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
   #tell(message: unknown, from: string): void {
+    let foreign = this.#listeners.size > 0
     for (const listener of this.#listeners) {
       try {
-        listener(message, from)
+        if (listener(message, from) !== 'foreign') foreign = false
       } catch (error) {
+        foreign = false
         this.#logger.error({ err: error }, 'a listener of control messages failed')
       }
     }
+    if (foreign && from !== this.#node) this.#bus.noteForeignControl()
   }
 }

@@ -1,8 +1,13 @@
 import type { History } from './history.ts'
+import type { LiveChannel } from './live-channel.ts'
 import type { LiveChannels } from './live-channels.ts'
 import type { RedisLink } from './redis-link.ts'
 
 const channelsAtOnce = 200
+/** Messages that can't be read come in flocks, while another release publishes. */
+const suspectDelayMs = 20
+
+type Which = 'all' | 'quiet' | 'suspect'
 
 /**
  * Finds lost Pub/Sub messages that no later one would show: compares the places of channels with the heads in
@@ -16,6 +21,8 @@ export class PositionWatch {
   readonly #timer: NodeJS.Timeout
   #looking: Promise<void> | undefined
   #again = false
+  #suspects = new Set<LiveChannel>()
+  #soon: NodeJS.Timeout | undefined
 
   constructor(parts: { channels: LiveChannels; history: History; link: RedisLink; everyMs: number }) {
     this.#channels = parts.channels
@@ -30,12 +37,23 @@ export class PositionWatch {
 
   close(): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#soon)
   }
 
-  #look(which: 'all' | 'quiet'): void {
+  /** A message came that can't be read: it may have been the next line of a channel with places. */
+  suspect(channel: LiveChannel): void {
+    this.#suspects.add(channel)
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      this.#look('suspect')
+    }, suspectDelayMs)
+  }
+
+  #look(which: Which): void {
     for (const channel of this.#channels.values()) channel.sweep()
     if (this.#looking) {
       if (which === 'all') this.#again = true
+      for (const channel of which === 'suspect' ? this.#suspects : []) this.suspect(channel)
       return
     }
     this.#looking = this.#compare(which).finally(() => {
@@ -46,11 +64,19 @@ export class PositionWatch {
     })
   }
 
-  async #compare(which: 'all' | 'quiet'): Promise<void> {
+  #takeSuspects(): Set<LiveChannel> {
+    const suspects = this.#suspects
+    this.#suspects = new Set()
+    // A session on its way in has perhaps read the history before the message: it is looked at when it is live.
+    for (const channel of suspects) if (channel.joining) this.suspect(channel)
+    return suspects
+  }
+
+  async #compare(which: Which): Promise<void> {
     if (!this.#link.connected) return
     const quietSince = performance.now() - this.#everyMs
-    const watched = [...this.#channels.values()].filter(
-      channel => channel.watched && (which === 'all' || channel.movedAt < quietSince),
+    const watched = [...(which === 'suspect' ? this.#takeSuspects() : this.#channels.values())].filter(
+      channel => channel.watched && (which !== 'quiet' || channel.movedAt < quietSince),
     )
     for (const channel of watched) channel.settleOwed()
     for (let i = 0; i < watched.length; i += channelsAtOnce) {

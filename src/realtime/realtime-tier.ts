@@ -1,6 +1,6 @@
 import { type ClientInfo, HoldfastError, type NamespaceOptions, type Position } from '../domain/index.ts'
 import type { HistoryPage, HistoryRequest, Subscription } from '../hub/index.ts'
-import type { Logger, PubSubTimings } from '../platform/index.ts'
+import { ForeignMessages, type Logger, type PubSubTimings } from '../platform/index.ts'
 import { Bus } from './bus.ts'
 import { BusControl } from './control.ts'
 import { History } from './history.ts'
@@ -33,6 +33,8 @@ export interface RealtimeTierOptions {
   /** Letters, digits, `.`, `_` or `-`; different on every node. */
   readonly nodeId: string
   readonly logger: Logger
+  /** Where messages of other releases are counted. */
+  readonly foreign?: ForeignMessages
   readonly timings?: Partial<RealtimeTimings>
 }
 
@@ -52,7 +54,7 @@ const defaults: RealtimeTimings = {
  * @throws HoldfastError CONFIG_INVALID for a node id that can't travel in a header
  */
 export async function createRealtimeTier(options: RealtimeTierOptions): Promise<RealtimeTier> {
-  const { redisUrl, prefix, nodeId, logger } = options
+  const { redisUrl, prefix, nodeId, logger, foreign = new ForeignMessages(logger) } = options
   if (!/^[\w.-]{1,64}$/.test(nodeId) || nodeId === '-') {
     throw new HoldfastError(
       'CONFIG_INVALID',
@@ -62,7 +64,7 @@ export async function createRealtimeTier(options: RealtimeTierOptions): Promise<
   const timings = { ...defaults, ...options.timings }
   const { deadlineMs, pubsub } = timings
   const link = redisUrl ? new RedisLink({ url: redisUrl, nodeId, deadlineMs, logger, pubsub }) : undefined
-  const tier = new RedisRealtimeTier(link, new Keys(prefix), nodeId, logger, timings)
+  const tier = new RedisRealtimeTier(link, new Keys(prefix), nodeId, logger, timings, foreign)
   await tier.start(timings.startMs)
   return tier
 }
@@ -87,10 +89,11 @@ class RedisRealtimeTier implements RealtimeTier {
     node: string,
     logger: Logger,
     timings: RealtimeTimings,
+    foreign: ForeignMessages,
   ) {
     this.#link = link
-    this.#bus = new Bus({ link, node, keys, logger, confirmMs: timings.confirmMs })
-    this.#channels = new LiveChannels(this.#bus)
+    this.#bus = new Bus({ link, node, keys, foreign, confirmMs: timings.confirmMs })
+    this.#channels = new LiveChannels(this.#bus, channel => this.#watch?.suspect(channel))
     this.#history = new History(link, keys, node)
     this.#subscriber = new Subscriber(this.#channels, this.#history, link)
     this.#publisher = new Publisher({

@@ -89,8 +89,11 @@ export interface RealtimeTier {
   close(): Promise<void>
 }
 
+/** Says `foreign` of a message that it does not know; one that nobody knows comes from another release. */
+export type ControlListener = (message: unknown, fromNode: string) => unknown
+
 export interface Control {
   /** `message` is JSON. */
   send(message: unknown): void
-  onMessage(listener: (message: unknown, fromNode: string) => void): () => void
+  onMessage(listener: ControlListener): () => void
 }

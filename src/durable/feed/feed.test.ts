@@ -5,6 +5,7 @@ import { MemoryLedger } from '../../../test/support/memory-ledger.ts'
 import { SlowOutlet } from '../../../test/support/slow-outlet.ts'
 import { until } from '../../../test/support/until.ts'
 import type { NamespaceOptions } from '../../domain/index.ts'
+import { ForeignMessages } from '../../platform/index.ts'
 import { eventLine } from '../mirror/entry.ts'
 import { Feeds } from './feeds.ts'
 import { Heads } from './heads.ts'
@@ -15,13 +16,21 @@ const channel = 'order:1'
 const options = { replay: { maxPushed: 10_000 } } as NamespaceOptions
 /** So large that a burst does not fit into a reply, and the rest is pushed. */
 const large = JSON.stringify('x'.repeat(600))
+const logger = pino({ level: 'silent' })
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
 function build() {
   const ledger = new MemoryLedger()
   const heads = new Heads(ledger)
   const pages = new Pages(ledger, undefined)
-  const feeds = new Feeds(ledger, undefined, heads, pages, pino({ level: 'silent' }))
+  const feeds = new Feeds({
+    ledger,
+    bus: undefined,
+    heads,
+    pages,
+    logger,
+    foreign: new ForeignMessages(logger),
+  })
   const subscribing = new Subscribing(feeds, heads, pages)
   const subscribe = (outlet: SlowOutlet, since?: number) =>
     subscribing.subscribe({

@@ -45,6 +45,7 @@ export function parseRun(message: Buffer): Run | undefined {
   const end = message.indexOf(newline)
   if (end < 0) return undefined
   const [version, first, count] = message.toString('latin1', 0, end).split(' ')
-  if (version !== '1') return undefined
-  return { first: Number(first), count: Number(count), text: message.subarray(end + 1) }
+  const run = { first: Number(first), count: Number(count), text: message.subarray(end + 1) }
+  const numbered = Number.isSafeInteger(run.first) && run.first >= 1 && Number.isSafeInteger(run.count)
+  return version === '1' && numbered && run.count >= 1 ? run : undefined
 }

@@ -13,6 +13,9 @@ const lookAloneMs = 250
  */
 const ownDelayMs = 10
 
+/** Messages that can't be read come in flocks, while another release works. */
+const doubtMs = 20
+
 interface Waiter {
   readonly above: number
   readonly wake: () => void
@@ -38,6 +41,7 @@ export class News {
   #timer: NodeJS.Timeout | undefined
   #own = new Map<number, number>()
   #ownTimer: NodeJS.Timeout | undefined
+  #inDoubt = false
   #closed = false
 
   constructor(log: LogAccess) {
@@ -148,8 +152,13 @@ export class News {
   #subscribe(partition: number): void {
     const { news } = partitionKeys(this.#epoch, partition)
     const subscribed = this.#log.redis?.bus.subscribe(news, payload => {
-      const position = Number(payload.toString('latin1'))
-      if (!Number.isSafeInteger(position)) return
+      const text = payload.toString('latin1')
+      if (!/^\d+$/.test(text)) {
+        this.#log.foreign.note('news', news)
+        this.#lookInDoubt()
+        return
+      }
+      const position = Number(text)
       // Even if that head is known: only from now on the log has what lies below it.
       if ((this.head(partition) ?? -1) >= position) this.#tell(partition)
       else this.heard(partition, position)
@@ -171,17 +180,27 @@ export class News {
     }
   }
 
+  /** Something is new that can't be read; many such messages lead to one look. */
+  #lookInDoubt(): void {
+    if (this.#inDoubt) return
+    this.#inDoubt = true
+    this.#lookSoon(doubtMs)
+  }
+
   #lookSoon(ms: number): void {
     if (this.#closed) return
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      void this.#look().finally(() => this.#lookSoon(this.#log.redis?.bus.ready ? lookMs : lookAloneMs))
+      void this.#look().finally(() =>
+        this.#lookSoon(this.#inDoubt ? doubtMs : this.#log.redis?.bus.ready ? lookMs : lookAloneMs),
+      )
     }, ms)
     this.#timer.unref()
   }
 
   async #look(): Promise<void> {
     const epoch = this.#epoch
+    this.#inDoubt = false
     try {
       const heads = await this.#log.ledger.partitionHeads([...this.#watched.keys()])
       if (epoch !== this.#epoch) return

@@ -67,7 +67,9 @@ export function createCluster(options: ClusterOptions): Cluster {
   const startedAt = performance.now()
 
   async function answer(asked: unknown): Promise<unknown> {
-    const parsed = question.parse(asked)
+    const { data: parsed } = question.safeParse(asked)
+    // A newer node asks: that it is not understood is an answer too, and spares it the wait for one.
+    if (!parsed) return null
     switch (parsed.kind) {
       case 'info':
         return ownInfo()

@@ -116,10 +116,14 @@ export class Survey {
     this.#options.control.send({ about: 'cluster', v: version, node: this.#options.node, ...body })
   }
 
-  #hear(incoming: unknown): void {
+  #hear(incoming: unknown): 'foreign' | undefined {
     const parsed = message.safeParse(incoming)
-    if (!parsed.success || parsed.data.node === this.#options.node) return
-    const { data } = parsed
+    if (!parsed.success) return 'foreign'
+    if (parsed.data.node !== this.#options.node) this.#take(parsed.data)
+    return undefined
+  }
+
+  #take(data: z.output<typeof message>): void {
     if (data.kind === 'bye') {
       this.#heardAt.delete(data.node)
       for (const pending of this.#pending.values()) this.#settle(pending, data.node)
