@@ -1,9 +1,9 @@
 import { connectRedis, type Logger, PubSub, type PubSubTimings, type Redis } from '../platform/index.ts'
-import { Guard } from '../resilience/index.ts'
+import { Breakers, blamesRedis, type Guard } from '../resilience/index.ts'
 import { Scripts } from './scripts.ts'
 
-/** A call without an answer is noticed this often, even where nobody publishes. */
-const heartbeatMs = 2_000
+/** Where nobody publishes for so long, a sign of life is asked for. */
+const idleMs = 1_000
 
 /**
  * This node's connection to the bus Redis: one connection for commands behind a guard, one for Pub/Sub. `connected`
@@ -16,7 +16,6 @@ export class RedisLink {
   readonly #guard: Guard
   readonly #logger: Logger
   readonly #deadlineMs: number
-  readonly #heartbeat: NodeJS.Timeout
   readonly #onConnected = new Set<() => void>()
   readonly #onLost = new Set<() => void>()
   #connected = false
@@ -29,21 +28,20 @@ export class RedisLink {
     deadlineMs: number
     logger: Logger
     pubsub?: Partial<PubSubTimings>
+    breakers?: Breakers | undefined
   }) {
     this.#logger = options.logger
     this.#deadlineMs = options.deadlineMs
     this.#redis = connectRedis(options.url, 'guarded', `holdfast-realtime-${options.nodeId}`, options.logger)
     this.#scripts = new Scripts(this.#redis)
-    this.#guard = new Guard({
+    const breakers = options.breakers ?? new Breakers(options.logger)
+    this.#guard = breakers.guard('bus', {
       name: 'redis (bus)',
       deadlineMs: options.deadlineMs,
+      idleMs,
       probe: () => this.#scripts.publishBatch(0, []).then(({ clock }) => this.learnClock(clock)),
-      // An error that Redis itself answers with shows that it lives.
-      blames: error => !(error instanceof Error && error.name === 'ReplyError'),
-      onChange: (state, reason) => {
-        if (state !== 'probing') this.#logger.info({ state, reason }, 'realtime commands to redis')
-        this.#look()
-      },
+      blames: blamesRedis('publish'),
+      onChange: () => this.#look(),
     })
     this.#guard.trip('not connected yet')
     this.#redis.on('ready', () => this.#guard.probeSoon())
@@ -59,15 +57,6 @@ export class RedisLink {
     )
     this.pubsub.onReconnect(() => this.#look())
     this.pubsub.onLost(() => this.#look())
-    this.#heartbeat = setInterval(() => {
-      this.#guard
-        .run(() => this.#scripts.publishBatch(0, []))
-        .then(
-          ({ clock }) => this.learnClock(clock),
-          () => undefined,
-        )
-    }, heartbeatMs)
-    this.#heartbeat.unref()
   }
 
   get connected(): boolean {
@@ -120,7 +109,6 @@ export class RedisLink {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#heartbeat)
     this.#onConnected.clear()
     this.#onLost.clear()
     this.#guard.close()

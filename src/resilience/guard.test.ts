@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Guard, type GuardOptions } from './guard.ts'
+import { Guard } from './guard.ts'
+import type { GuardOptions } from './guard-options.ts'
 
 const never = () => new Promise<never>(() => undefined)
 let probe = vi.fn(() => Promise.resolve())

@@ -1,172 +1,281 @@
 import { HoldfastError } from '../domain/index.ts'
-
-/** `rejecting`: calls fail at once; `probing`: they still do, while one probe finds out. */
-export type GuardState = 'passing' | 'rejecting' | 'probing'
-
-export interface GuardOptions {
-  /** What stands behind it, for messages: `redis`. */
-  readonly name: string
-  /** After this long a call counts as unanswered. A hung dependency raises no error: only a deadline shows it. */
-  readonly deadlineMs: number
-  /** This many failed calls in a row make it reject; a single unanswered one does at once. */
-  readonly maxFailures?: number
-  /** How long it rejects before the first probe, and the most after doubling; jittered. */
-  readonly restMs?: { readonly first: number; readonly most: number }
-  /** Asks the dependency for a sign of life; runs under the same deadline. */
-  readonly probe: () => Promise<unknown>
-  /** Whether a failed call speaks against the dependency itself; a wrong request does not. */
-  readonly blames?: (error: unknown) => boolean
-  readonly onChange?: (state: GuardState, reason: string) => void
-}
+import { isHeld, newBreaker, nextProbeAt, step } from './breaker.ts'
+import type { Breaker, BreakerEvent, BreakerRules, BreakerState } from './breaker-states.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { GuardOptions } from './guard-options.ts'
+import { type OpenCall, OpenCalls } from './open-calls.ts'
+import { newTally, type Tally } from './tally.ts'
 
 /**
  * Stands before a dependency: every call has a deadline, and while the dependency is known to be away calls are
- * refused at once instead of waiting. It finds out by itself when the dependency is back, traffic or not.
- *
- * passing → rejecting (a deadline missed, failures in a row, or `trip`) → probing → passing, or rejecting again.
+ * refused at once instead of waiting. It finds out by itself when the dependency is back, traffic or not. What it
+ * does when is the breaker's (`breaker.ts`); this is the breaker with timers and promises around it.
  *
  * A refused call was never started. One that missed its deadline may still take effect; its late answer is a sign of
  * life, upon which it probes at once: on a machine that was short of time for a moment, a healthy dependency is
  * given up for no longer than that.
  */
 export class Guard {
-  readonly #options: Required<GuardOptions>
-  #state: GuardState = 'passing'
-  #failures = 0
-  #restMs: number
-  #timer: NodeJS.Timeout | undefined
+  readonly #options: GuardOptions
+  readonly #slowMs: number
+  readonly #rules: BreakerRules
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #blames: (error: unknown) => boolean | 'at once'
+  readonly #calls: OpenCalls
+  readonly #tally: Tally = newTally()
+  readonly #onChange = new Set<(state: BreakerState, reason: string) => void>()
+  #breaker: Breaker
+  /** Answered in time and not told to the breaker yet: it only needs to know before something goes wrong. */
+  #succeeded = 0
+  /** Something was answered since the last beat. */
+  #heard = false
+  #cancelProbe: (() => void) | undefined
+  #cancelBeat: (() => void) | undefined
   #closed = false
 
   constructor(options: GuardOptions) {
-    this.#options = {
-      maxFailures: 5,
-      restMs: { first: 100, most: 5_000 },
-      blames: () => true,
-      onChange: () => undefined,
-      ...options,
+    const { deadlineMs, slowMs = deadlineMs / 2, clock = systemClock } = options
+    this.#options = options
+    this.#slowMs = slowMs
+    this.#clock = clock
+    this.#random = options.random ?? Math.random
+    this.#blames = options.blames ?? (() => true)
+    this.#rules = {
+      inARow: options.maxFailures ?? 5,
+      window: options.window ?? { ms: 5_000, calls: 20, share: 0.5 },
+      restMs: options.restMs ?? { first: 100, most: 5_000 },
+      goodProbes: options.goodProbes ?? 1,
+      slowness: options.slowness ?? 'failure',
     }
-    this.#restMs = this.#options.restMs.first
+    this.#breaker = newBreaker(this.#rules, clock.now())
+    this.#calls = new OpenCalls({
+      clock,
+      slowMs,
+      deadlineMs,
+      onSlow: () => {
+        this.#tally.slow++
+        this.#step({ kind: 'call_slow' })
+      },
+      onLook: () => this.#flush(),
+    })
+    if (options.onChange) this.#onChange.add(options.onChange)
+    this.#beat()
   }
 
-  get state(): GuardState {
-    return this.#state
+  get state(): BreakerState {
+    return this.#breaker.state
   }
 
   get passing(): boolean {
-    return this.#state === 'passing'
+    return this.#breaker.state === 'passing'
   }
 
-  /** @throws HoldfastError DEPENDENCY_REJECTED (never started), DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED */
-  async run<T>(act: () => Promise<T>): Promise<T> {
-    if (this.#state !== 'passing') {
-      throw new HoldfastError('DEPENDENCY_REJECTED', `${this.#options.name} is unreachable at the moment`)
-    }
-    try {
-      const value = await this.#withDeadline(act)
-      this.#failures = 0
-      return value
-    } catch (error) {
-      throw this.#judge(error)
-    }
+  /** Whether an operator holds it in its state. */
+  get held(): boolean {
+    return isHeld(this.#breaker)
+  }
+
+  /** Why it is in its state. */
+  get reason(): string {
+    return this.#breaker.reason
+  }
+
+  /** How long it has been in its state, in milliseconds. */
+  get forMs(): number {
+    return this.#clock.now() - this.#breaker.since
+  }
+
+  /** What it has seen, from its beginning on. */
+  get tally(): Readonly<Tally> {
+    return this.#tally
+  }
+
+  /** Whether a call may begin now; a refusal is counted. For callers who have another way and want no promise. */
+  allow(): boolean {
+    if (this.#breaker.state === 'passing') return true
+    this.#tally.rejected++
+    return false
+  }
+
+  /** @throws HoldfastError DEPENDENCY_REJECTED (never started), DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED, or the act's own */
+  run<T>(act: () => Promise<T>): Promise<T> {
+    return this.allow() ? this.#call(act) : Promise.reject(this.refusal())
+  }
+
+  /**
+   * Calls in any state: for what has begun and must find its end. The answer is a sign of life.
+   * @throws HoldfastError DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED, or the act's own
+   */
+  insist<T>(act: () => Promise<T>): Promise<T> {
+    return this.#call(act)
+  }
+
+  /** DEPENDENCY_REJECTED, to be thrown by whoever was not allowed. */
+  refusal(): HoldfastError {
+    const { name } = this.#options
+    return new HoldfastError(
+      'DEPENDENCY_REJECTED',
+      this.held ? `${name} is ${this.reason}` : `${name} is unreachable at the moment`,
+    )
   }
 
   /** Rejects from now on, for a reason known from elsewhere, such as a closed connection. */
   trip(reason: string): void {
-    if (this.#closed) return
-    this.#failures = 0
-    if (this.#state === 'passing') this.#restMs = this.#options.restMs.first
-    this.#rest()
-    this.#become('rejecting', reason)
+    this.#step({ kind: 'tripped', reason })
   }
 
   /** Probes now instead of after the rest: there is a reason to hope, such as a new connection. */
   probeSoon(): void {
-    if (this.#closed || this.#state === 'passing') return
-    clearTimeout(this.#timer)
-    void this.#probe()
+    if (this.#breaker.state !== 'passing') this.#step({ kind: 'probe_due' })
   }
 
+  /** An operator's word: it stays so, whatever happens, until `release`. `reason` says who. */
+  hold(as: 'passing' | 'rejecting', reason: string): void {
+    this.#step({ kind: 'held', as, reason })
+  }
+
+  /** Goes on by itself again, and looks first where it is not known how the dependency is. */
+  release(reason: string): void {
+    this.#step({ kind: 'released', reason })
+  }
+
+  onChange(listener: (state: BreakerState, reason: string) => void): () => void {
+    this.#onChange.add(listener)
+    return () => this.#onChange.delete(listener)
+  }
+
+  /** Changes no more. Calls that are under way end as they would have. */
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#cancelProbe?.()
+    this.#cancelBeat?.()
+    this.#onChange.clear()
   }
 
-  #judge(error: unknown): HoldfastError {
-    const late = error instanceof HoldfastError && error.code === 'DEPENDENCY_TIMEOUT'
-    if (late) {
-      if (this.#state === 'passing') this.trip('no answer within the deadline')
-      return error
-    }
-    if (
-      this.#options.blames(error) &&
-      ++this.#failures >= this.#options.maxFailures &&
-      this.#state === 'passing'
-    ) {
-      this.trip('failed calls in a row')
-    }
-    const message = error instanceof Error ? error.message : String(error)
-    return new HoldfastError('DEPENDENCY_FAILED', `${this.#options.name}: ${message}`, { cause: error })
-  }
-
-  /** Half to one and a half of the time, so that many nodes do not probe in step. */
-  #rest(): void {
-    clearTimeout(this.#timer)
-    const rest = this.#restMs * (0.5 + Math.random())
-    this.#restMs = Math.min(this.#restMs * 2, this.#options.restMs.most)
-    this.#timer = setTimeout(() => void this.#probe(), rest)
-    this.#timer.unref()
-  }
-
-  async #probe(): Promise<void> {
-    if (this.#state === 'probing') return
-    this.#become('probing', 'looking whether it is back')
-    try {
-      await this.#withDeadline(this.#options.probe)
-    } catch (error) {
-      if (this.#closed || this.#left('probing')) return
-      this.#rest()
-      this.#become('rejecting', error instanceof Error ? error.message : String(error))
-      return
-    }
-    if (this.#closed || this.#left('probing')) return
-    this.#restMs = this.#options.restMs.first
-    this.#become('passing', 'it answers')
-  }
-
-  /** Whether the state has changed while a call was awaited. */
-  #left(state: GuardState): boolean {
-    return this.#state !== state
-  }
-
-  #become(state: GuardState, reason: string): void {
-    if (this.#state === state) return
-    this.#state = state
-    this.#options.onChange(state, reason)
-  }
-
-  #withDeadline<T>(act: () => Promise<T>): Promise<T> {
+  #call<T>(act: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const { name, deadlineMs } = this.#options
-      let late = false
-      const timer = setTimeout(() => {
-        // After a long turn timers fire before sockets are read: an answer that lies there is still in time.
-        setImmediate(() => {
-          late = true
-          reject(new HoldfastError('DEPENDENCY_TIMEOUT', `${name} did not answer within ${deadlineMs} ms`))
-        })
-      }, deadlineMs)
-      act().then(
+      const call = this.#calls.begin(() => {
+        this.#tally.missed++
+        const { name, deadlineMs } = this.#options
+        reject(new HoldfastError('DEPENDENCY_TIMEOUT', `${name} did not answer within ${deadlineMs} ms`))
+        this.#step({ kind: 'call_missed' })
+      })
+      started(act).then(
         value => {
-          clearTimeout(timer)
+          this.#calls.end(call)
           resolve(value)
-          if (late) this.probeSoon()
+          this.#answered(call)
         },
         error => {
-          clearTimeout(timer)
-          reject(error)
-          if (late && !this.#options.blames(error)) this.probeSoon()
+          this.#calls.end(call)
+          reject(this.#judge(error, call))
         },
       )
     })
+  }
+
+  #answered(call: OpenCall): void {
+    if (this.#breaker.state !== 'passing') {
+      // Of those that began before the trouble only one that was given up says something new.
+      if (call.stage === 'missed' || call.startedAt >= this.#breaker.since) this.probeSoon()
+      return
+    }
+    this.#heard = true
+    if (call.stage === 'young') this.#succeeded++
+  }
+
+  #judge(error: unknown, call: OpenCall): unknown {
+    const unanswered = error instanceof HoldfastError && error.code === 'DEPENDENCY_TIMEOUT'
+    const blame = unanswered || this.#blames(error)
+    const message = error instanceof Error ? error.message : String(error)
+    if (!blame) this.#answered(call)
+    else if (call.stage !== 'missed') {
+      this.#tally[unanswered ? 'missed' : 'failed']++
+      if (unanswered) this.#step({ kind: 'call_missed' })
+      else this.#step({ kind: blame === 'at once' ? 'tripped' : 'call_failed', reason: message })
+    }
+    if (error instanceof HoldfastError) return error
+    return new HoldfastError('DEPENDENCY_FAILED', `${this.#options.name}: ${message}`, { cause: error })
+  }
+
+  #step(event: BreakerEvent): void {
+    if (this.#closed) return
+    this.#flush()
+    this.#apply(event)
+  }
+
+  #flush(): void {
+    if (this.#succeeded === 0 || this.#closed) return
+    const count = this.#succeeded
+    this.#succeeded = 0
+    this.#apply({ kind: 'calls_succeeded', count })
+  }
+
+  #apply(event: BreakerEvent): void {
+    const before = this.#breaker
+    const at = this.#clock.now()
+    const breaker = step(before, event, { rules: this.#rules, at, random: this.#random })
+    if (breaker === before) return
+    this.#breaker = breaker
+    if (breaker.probeOut && !before.probeOut) this.#probe()
+    this.#armProbe(breaker, at)
+    if (breaker.state === before.state) return
+    this.#tally.changes[breaker.state]++
+    for (const listener of this.#onChange) listener(breaker.state, breaker.reason)
+  }
+
+  #armProbe(breaker: Breaker, at: number): void {
+    this.#cancelProbe?.()
+    this.#cancelProbe = undefined
+    const probeAt = nextProbeAt(breaker)
+    if (probeAt === undefined) return
+    const due = () => this.#step({ kind: 'probe_due' })
+    this.#cancelProbe = this.#clock.after(Math.max(0, probeAt - at), due)
+  }
+
+  #probe(): void {
+    const { probe, probeMs = this.#slowMs } = this.#options
+    let open = true
+    const end = (event: BreakerEvent) => {
+      open = false
+      cancel()
+      this.#tally.probes[event.kind === 'probe_succeeded' ? 'succeeded' : 'failed']++
+      this.#step(event)
+    }
+    const reason = `no sign of life within ${probeMs} ms`
+    const cancel = this.#clock.after(probeMs, () =>
+      this.#clock.afterReading(() => open && end({ kind: 'probe_failed', reason })),
+    )
+    started(probe).then(
+      () => (open ? end({ kind: 'probe_succeeded' }) : this.probeSoon()),
+      error => {
+        // Any answer but a refusal to serve is a sign of life.
+        const lives = !this.#blames(error) && !(error instanceof HoldfastError)
+        if (!open) return lives ? this.probeSoon() : undefined
+        const reason = error instanceof Error ? error.message : String(error)
+        end(lives ? { kind: 'probe_succeeded' } : { kind: 'probe_failed', reason })
+      },
+    )
+  }
+
+  #beat(): void {
+    const { idleMs } = this.#options
+    if (idleMs === undefined) return
+    const beat = () => {
+      if (this.passing && !this.#heard) this.#step({ kind: 'probe_due' })
+      this.#heard = false
+      this.#beat()
+    }
+    this.#cancelBeat = this.#clock.after(idleMs * (0.75 + this.#random() / 2), beat)
+  }
+}
+
+/** A promise in every case: an act that throws at once has failed like any other. */
+function started<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return act()
+  } catch (error) {
+    return Promise.reject(error)
   }
 }

@@ -1,7 +1,6 @@
 import { type JobsOptions, Queue } from 'bullmq'
-import { HoldfastError } from '../../domain/index.ts'
 import { connectRedis, type Logger, type Redis } from '../../platform/index.ts'
-import { within } from '../mirror/deadline.ts'
+import { Breakers, blamesRedis, type Guard } from '../../resilience/index.ts'
 
 export interface NewJob {
   /** Its name. */
@@ -22,6 +21,9 @@ export interface JobState {
 
 /** Longer than BullMQ's scripts take on a healthy Redis. */
 const deadlineMs = 3_000
+/** A call that takes longer gives reason to ask whether Redis answers at all, and that takes no longer either. */
+const slowMs = 400
+const probeKey = 'holdfast:probe:jobs'
 
 /**
  * The Redis of jobs, as those use it who enqueue: everything fails at once while it is away, and whoever has a row in
@@ -29,19 +31,34 @@ const deadlineMs = 3_000
  */
 export class JobRedis {
   readonly #redis: Redis
+  readonly #guard: Guard
   readonly #logger: Logger
   /** BullMQ wants its Redis to be there when a queue is made, so they are made at their first use. */
   readonly #queues = new Map<string, Promise<Queue>>()
   #closed = false
 
-  constructor(url: string, name: string, logger: Logger) {
+  constructor(url: string, name: string, logger: Logger, breakers = new Breakers(logger)) {
     this.#redis = connectRedis(url, 'guarded', name, logger)
     this.#logger = logger
-    this.#redis.on('ready', () => void this.#warnOfEviction())
+    this.#guard = breakers.guard('jobs', {
+      name: 'the redis of jobs',
+      deadlineMs,
+      slowMs,
+      slowness: 'doubt',
+      // A write: a Redis that is full or read only answers a PING, and takes no job.
+      probe: () => this.#redis.set(probeKey, '', 'PX', 1),
+      blames: blamesRedis('write'),
+    })
+    this.#guard.trip('not connected yet')
+    this.#redis.on('ready', () => {
+      this.#guard.probeSoon()
+      void this.#warnOfEviction()
+    })
+    this.#redis.on('close', () => this.#guard.trip('the connection is closed'))
   }
 
   get reachable(): boolean {
-    return this.#redis.status === 'ready'
+    return this.#guard.passing
   }
 
   /** Enqueues; a job whose id is there already stays as it is. @throws HoldfastError DEPENDENCY_* */
@@ -119,19 +136,12 @@ export class JobRedis {
 
   close(): void {
     this.#closed = true
+    this.#guard.close()
     this.#redis.disconnect()
   }
 
-  async #call<T>(name: string, prefix: string, act: (queue: Queue) => Promise<T>): Promise<T> {
-    if (!this.reachable) throw new HoldfastError('DEPENDENCY_REJECTED', 'the redis of jobs is not connected')
-    try {
-      return await within(this.#queue(name, prefix).then(act), deadlineMs, 'the redis of jobs')
-    } catch (error) {
-      if (error instanceof HoldfastError) throw error
-      throw new HoldfastError('DEPENDENCY_FAILED', `the redis of jobs: ${(error as Error).message}`, {
-        cause: error,
-      })
-    }
+  #call<T>(name: string, prefix: string, act: (queue: Queue) => Promise<T>): Promise<T> {
+    return this.#guard.run(() => this.#queue(name, prefix).then(act))
   }
 
   #queue(name: string, prefix: string): Promise<Queue> {

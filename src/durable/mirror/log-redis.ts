@@ -1,47 +1,50 @@
-import { once } from 'node:events'
-import { HoldfastError } from '../../domain/index.ts'
 import { connectRedis, type Logger, type Redis } from '../../platform/index.ts'
-import { Guard } from '../../resilience/index.ts'
-import { within } from './deadline.ts'
+import { Breakers, blamesRedis, type Guard } from '../../resilience/index.ts'
 
 /** Longer than any script of ours takes on a healthy Redis; callers have another way. */
-const deadlineMs = 1_000
-/** Nothing is lost by asking often: one PING, and the mirror heals the sooner. */
+const deadlineMs = 800
+/** Nothing is lost by asking often: one small write, and the mirror heals the sooner. */
 const restMs = { first: 250, most: 1_000 }
+const probeKey = 'holdfast:probe'
 
 /** The connection to the log's Redis, behind a guard: nobody waits for it while it is known to be away. */
 export class LogRedis {
   readonly #redis: Redis
   readonly #guard: Guard
 
-  constructor(url: string, name: string, logger: Logger) {
-    this.#redis = connectRedis(url, 'command', name, logger)
-    this.#guard = new Guard({
+  constructor(url: string, name: string, logger: Logger, breakers = new Breakers(logger)) {
+    this.#redis = connectRedis(url, 'guarded', name, logger)
+    this.#guard = breakers.guard('log', {
       name: 'the log’s redis',
       deadlineMs,
       restMs,
-      probe: () => this.#redis.ping(),
-      // An error that Redis itself sends (out of memory, read only) is an answer.
-      blames: error => !(error instanceof Error && error.name === 'ReplyError'),
-      onChange: (state, reason) => logger.info({ state, reason }, 'the log’s redis'),
+      // A write: a Redis that is full or read only answers a PING, and mirrors nothing.
+      probe: () => this.#redis.set(probeKey, '', 'PX', 1),
+      blames: blamesRedis('write'),
     })
+    this.#guard.trip('not connected yet')
     this.#redis.on('ready', () => this.#guard.probeSoon())
+    this.#redis.on('close', () => this.#guard.trip('the connection is closed'))
   }
 
   get reachable(): boolean {
-    return this.#redis.status === 'ready' && this.#guard.passing
+    return this.#guard.passing
   }
 
   /** Resolves when the first connection stands, or after `ms`. */
   async connected(ms: number): Promise<void> {
-    if (this.#redis.status === 'ready') return
-    await within(once(this.#redis, 'ready'), ms, 'connecting to redis').catch(() => undefined)
+    if (this.#guard.passing) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    const stop = this.#guard.onChange(state => state === 'passing' && resolve())
+    await promise
+    clearTimeout(timer)
+    stop()
   }
 
   /** @throws HoldfastError DEPENDENCY_REJECTED at once while Redis is away, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED */
   call<T>(act: (redis: Redis) => Promise<T>): Promise<T> {
-    if (this.#redis.status === 'ready') return this.#guard.run(() => act(this.#redis))
-    return Promise.reject(new HoldfastError('DEPENDENCY_REJECTED', 'the log’s redis is not connected'))
+    return this.#guard.run(() => act(this.#redis))
   }
 
   close(): void {
