@@ -1,0 +1,40 @@
+import { SignJWT } from 'jose'
+import type { ConfigInput } from '../../../src/app/index.ts'
+
+const everything: 'client'[] = ['client']
+
+export const tokenSecret = 'the-token-secret-of-the-chaos-suite-0123456789-0123456789-0123456789-0123456789'
+
+/** What the workload's channels are: plain signals, signals that recover, and events. */
+export const nodeConfig = {
+  http: { host: '127.0.0.1' },
+  auth: { insecure: false, token: { hmacSecret: tokenSecret } },
+  api: { key: 'chaos' },
+  log: { level: 'warn' },
+  namespaces: {
+    room: {
+      tier: 'realtime',
+      presence: true,
+      allow: { subscribe: everything, publish: everything, presence: everything },
+    },
+    recent: {
+      tier: 'realtime',
+      history: { size: 2_000, ttlSeconds: 300 },
+      forceRecovery: true,
+      allow: { subscribe: everything, publish: everything, history: everything },
+    },
+    order: {
+      tier: 'durable',
+      allow: { subscribe: everything, publish: everything, append: everything, history: everything },
+    },
+  },
+} satisfies ConfigInput
+
+/** Good for longer than any clock of a run jumps. */
+export function token(user: string): Promise<string> {
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setExpirationTime('7d')
+    .sign(new TextEncoder().encode(tokenSecret))
+}

@@ -1,0 +1,28 @@
+import { createHoldfast } from '../../../src/app/index.ts'
+import { nodeConfig } from './config.ts'
+
+/*
+ * A process that works for an ordered and a competing group. Every event has one effect per group: a row in a table
+ * that takes duplicates, so that a second one is seen.
+ */
+const hf = await createHoldfast({
+  ...nodeConfig,
+  redis: { url: process.env['REDIS_URL'] },
+  postgres: { url: process.env['DATABASE_URL'] },
+  log: { level: 'error' },
+})
+for (const mode of ['ordered', 'competing'] as const) {
+  hf.group(`effects-${mode}`, { mode, maxAttempts: 1_000, retryMs: { first: 50, most: 500 } }).on(
+    'order:{run}',
+    '*',
+    async ({ channel, data }, { tx }) => {
+      const { value } = data as { value: string }
+      await tx`insert into chaos.effects (processor, channel, value) values (${mode}, ${channel}, ${value})`
+    },
+  )
+}
+process.once('SIGTERM', async () => {
+  await hf.close()
+})
+await hf.work()
+console.log('at work')
