@@ -16,6 +16,8 @@ export interface ProcessOptions {
   readonly ready: RegExp
   /** For processes that end without having been told to, with what they said. */
   readonly deaths: string[]
+  /** A supervisor starts it again so long after it has ended without having been told to; undefined: nobody does. */
+  readonly restartAfterMs?: number
   readonly keeper: Keeper
 }
 
@@ -36,7 +38,9 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     await ready(child, options)
   }
   const running = () => child.exitCode === null && child.signalCode === null
+  let supervisor: NodeJS.Timeout | undefined
   const ended = async (signal: NodeJS.Signals) => {
+    clearTimeout(supervisor)
     if (!running()) return
     expected.add(child)
     const exit = once(child, 'exit')
@@ -68,7 +72,11 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     one.once('exit', (code, signal) => {
       keeper.gone(pid)
       const how = `${name} ended (${signal ?? code}):\n${output.join('\n')}`
-      if (!expected.has(one)) deaths.push(how)
+      if (!expected.has(one)) {
+        deaths.push(how)
+        if (options.restartAfterMs !== undefined)
+          supervisor = setTimeout(() => void start().catch(() => undefined), options.restartAfterMs)
+      }
       reject(new Error(how))
     })
     return promise

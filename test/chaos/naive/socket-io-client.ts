@@ -1,7 +1,5 @@
 import { io, type Socket } from 'socket.io-client'
-import type { Client, Outcome, Tier } from '../types.ts'
-
-type Listener = Parameters<Client['subscribe']>[2]
+import type { Channel, Client, Listener, Outcome } from '../types.ts'
 
 /**
  * Socket.IO's own client with its retries: a packet is sent again until it is acknowledged, one at a time, in order.
@@ -32,12 +30,12 @@ export class SocketIoClient implements Client {
     this.#socket.on('message', (channel: string, value: string) => this.#joined.get(channel)?.heard(value))
   }
 
-  async subscribe(channel: string, _tier: Tier, listener: Listener): Promise<void> {
+  async subscribe({ name: channel }: Channel, listener: Listener): Promise<void> {
     this.#joined.set(channel, listener)
     await this.#socket.emitWithAck('join', channel)
   }
 
-  async send(channel: string, _tier: Tier, value: string): Promise<{ readonly outcome: Outcome }> {
+  async send({ name: channel }: Channel, value: string): Promise<{ readonly outcome: Outcome }> {
     try {
       await this.#socket.emitWithAck('publish', channel, value)
       return { outcome: 'ok' }

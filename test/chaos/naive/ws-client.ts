@@ -1,7 +1,6 @@
 import { WebSocket } from 'ws'
-import type { Client, Outcome, Tier } from '../types.ts'
+import type { Channel, Client, Listener, Outcome } from '../types.ts'
 
-type Listener = Parameters<Client['subscribe']>[2]
 type Answer = 'ok' | 'failed' | 'unknown'
 
 /** How long an answer may take. */
@@ -30,13 +29,13 @@ export class WsClient implements Client {
     this.#connect()
   }
 
-  async subscribe(channel: string, _tier: Tier, listener: Listener): Promise<void> {
+  async subscribe({ name: channel }: Channel, listener: Listener): Promise<void> {
     this.#joined.set(channel, { ...listener, last: 0 })
     await this.#connected(30_000)
     for (;;) if ((await this.#join(channel)) === 'ok') return
   }
 
-  async send(channel: string, _tier: Tier, value: string): Promise<{ readonly outcome: Outcome }> {
+  async send({ name: channel }: Channel, value: string): Promise<{ readonly outcome: Outcome }> {
     if (!(await this.#connected(answerMs))) return { outcome: 'failed' }
     return { outcome: await this.#ask({ publish: channel, value }) }
   }
@@ -79,7 +78,7 @@ export class WsClient implements Client {
       if (message.offset <= joined.last) return
       joined.last = message.offset
     }
-    joined.heard(message.value ?? '', message.offset)
+    joined.heard(message.value ?? '')
   }
 
   /** A join that the server could not do is tried again on the same line; one that a lost line took, on the next. */

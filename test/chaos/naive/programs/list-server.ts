@@ -38,7 +38,7 @@ server.on('connection', socket => {
     for (const room of rooms.values()) room.delete(socket)
   })
 })
-server.on('listening', () => console.log(`listening on ${(server.address() as { port: number }).port}`))
+server.on('listening', () => console.log('ready'))
 
 /** What comes live while the past is read is held until the past is sent. */
 async function enter(channel: string, since: number, socket: WebSocket): Promise<void> {

@@ -18,7 +18,7 @@ process.once('SIGTERM', () => {
   running = false
 })
 
-console.log('listening on 0')
+console.log('ready')
 while (running) {
   try {
     const popped = await popper.blmpop(1, 1, 'messages', 'RIGHT', 'COUNT', 100)

@@ -31,7 +31,7 @@ server.on('connection', socket => {
     for (const room of rooms.values()) room.delete(socket)
   })
 })
-server.on('listening', () => console.log(`listening on ${(server.address() as { port: number }).port}`))
+server.on('listening', () => console.log('ready'))
 
 async function enter(channel: string, socket: WebSocket): Promise<void> {
   let room = rooms.get(channel)

@@ -32,7 +32,7 @@ io.on('connection', socket => {
     done()
   })
 })
-http.listen(port, '127.0.0.1', () => console.log(`listening on ${(http.address() as { port: number }).port}`))
+http.listen(port, '127.0.0.1', () => console.log('ready'))
 
 process.once('SIGTERM', () => io.close(() => process.exit(0)))
 
