@@ -19,9 +19,11 @@ import { createLogger, ForeignMessages, parseConfig } from '../platform/index.ts
 import { createRealtimeTier } from '../realtime/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
 import { withContract } from './contract-router.ts'
+import { registerGatewayMetrics } from './gateway-metrics.ts'
 import { registerGauges } from './gauges.ts'
 import type { ContractGroup } from './group-types.ts'
 import { HookRegistry } from './hooks.ts'
+import { registerNodeMetrics } from './node-metrics.ts'
 import { openDurable } from './open-durable.ts'
 import { Opened } from './opened.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
@@ -115,9 +117,16 @@ async function build<const C extends Contract>(
   const telemetry = config.http.metrics
     ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
     : undefined
+  if (telemetry) registerGatewayMetrics(telemetry, sockets)
   if (work && telemetry) registerGauges(telemetry, work)
+  if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
-  const health = createHealth({ router, namespaces, draining: () => closing !== undefined })
+  const health = createHealth({
+    router,
+    namespaces,
+    draining: () => closing !== undefined,
+    busy: () => sockets.loadWatch.busy,
+  })
   const api = createHttpApi({
     config,
     router,
@@ -126,6 +135,7 @@ async function build<const C extends Contract>(
     health,
     metrics: prometheus,
     logger,
+    limited: sockets.counts.limited,
   })
   const server = createHttpServer({
     api,

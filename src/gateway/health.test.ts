@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { MemoryRouter } from '../../test/support/gateway.ts'
 import { parseConfig } from '../platform/index.ts'
 import { createHealth } from './health.ts'
+import type { LoadReason } from './load/load-watch.ts'
 import type { Router } from './types.ts'
 
 type Status = ReturnType<Router['status']>
@@ -10,6 +11,7 @@ function statusOf(
   state: { bus?: Status['bus'] } & Partial<Status['durable']>,
   draining = false,
   durable = true,
+  busy: LoadReason[] = [],
 ) {
   const namespaces = parseConfig({
     namespaces: durable ? { order: { tier: 'durable' } } : { room: {} },
@@ -17,7 +19,7 @@ function statusOf(
   const router = new MemoryRouter(namespaces)
   const { bus = 'ready', ...rest } = state
   router.state = { bus, durable: { ledger: 'ready', mirror: 'ready', epoch: 'e1', ...rest } }
-  return createHealth({ router, namespaces, draining: () => draining })()
+  return createHealth({ router, namespaces, draining: () => draining, busy: () => busy })()
 }
 
 describe('health', () => {
@@ -39,11 +41,16 @@ describe('health', () => {
     expect(statusOf({ ledger: 'unreachable', mirror: 'unreachable' }, false, false).status).toBe('ready')
   })
 
+  it('is degraded and not unavailable while the node is overloaded, else every node would be taken out', () => {
+    const health = statusOf({}, false, true, ['event_loop'])
+    expect(health).toMatchObject({ status: 'degraded', degraded: true, parts: { busy: ['event_loop'] } })
+  })
+
   it('is unavailable while the node drains', () => {
     expect(statusOf({}, true)).toEqual({
       status: 'unavailable',
       degraded: true,
-      parts: { bus: 'ready', mirror: 'ready', ledger: 'ready', epoch: 'e1', draining: true },
+      parts: { bus: 'ready', mirror: 'ready', ledger: 'ready', epoch: 'e1', draining: true, busy: [] },
     })
   })
 })

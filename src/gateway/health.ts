@@ -1,5 +1,6 @@
 import type { NamespaceOptions } from '../domain/index.ts'
 import type { DurableStatus } from '../durable/index.ts'
+import type { LoadReason } from './load/load-watch.ts'
 import type { Router } from './types.ts'
 
 /** How a node is, part by part. */
@@ -19,6 +20,8 @@ export interface Health {
     readonly ledger: DurableStatus['ledger']
     readonly epoch: string
     readonly draining: boolean
+    /** What there is too much of: new connections are refused. It stays ready, see below. */
+    readonly busy: readonly LoadReason[]
   }
 }
 
@@ -27,12 +30,15 @@ export interface HealthOptions {
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>
   /** Whether the node has begun to stop. */
   readonly draining: () => boolean
+  readonly busy: () => readonly LoadReason[]
 }
 
 /**
  * The rule: a node is unavailable while it drains, and while appends cannot be accepted (ledger unreachable, or
  * behind its mirror) if any namespace is durable. A lost Redis only degrades it: local delivery and the durable
- * tier go on, and taking every node out of the balancer would turn a loss of speed into a loss of service.
+ * tier go on, and taking every node out of the balancer would turn a loss of speed into a loss of service. For the same
+ * reason an overloaded node stays in: it refuses new connections by itself, where a balancer would send its load to
+ * nodes which have the same, until none is left.
  */
 export function createHealth(options: HealthOptions): () => Health {
   const hasDurable = Object.values(options.namespaces).some(namespace => namespace.tier === 'durable')
@@ -40,11 +46,13 @@ export function createHealth(options: HealthOptions): () => Health {
     const { bus, durable } = options.router.status()
     const draining = options.draining()
     const unavailable = draining || (hasDurable && durable.ledger !== 'ready')
-    const degraded = unavailable || bus !== 'ready' || (hasDurable && durable.mirror !== 'ready')
+    const busy = options.busy()
+    const degraded =
+      unavailable || busy.length > 0 || bus !== 'ready' || (hasDurable && durable.mirror !== 'ready')
     return {
       status: unavailable ? 'unavailable' : degraded ? 'degraded' : 'ready',
       degraded,
-      parts: { bus, mirror: durable.mirror, ledger: durable.ledger, epoch: durable.epoch, draining },
+      parts: { bus, mirror: durable.mirror, ledger: durable.ledger, epoch: durable.epoch, draining, busy },
     }
   }
 }

@@ -29,7 +29,12 @@ function ours() {
     router,
     logger,
   })
-  const health = createHealth({ router, namespaces: config.namespaces, draining: () => false })
+  const health = createHealth({
+    router,
+    namespaces: config.namespaces,
+    draining: () => false,
+    busy: () => [],
+  })
   const api = createHttpApi({ config, router, cluster, health, logger })
   const sockets = new WebSocketServer({ noServer: true })
   sockets.on('connection', socket => socket.send('ours'))

@@ -11,6 +11,7 @@ export {
   type NodeInfo,
 } from './cluster/cluster.ts'
 export type { SessionCommand } from './cluster/session-command.ts'
+export type { GatewayCounts } from './gateway-counts.ts'
 export { createHealth, type Health, type HealthOptions } from './health.ts'
 export {
   createHttpServer,
@@ -19,6 +20,8 @@ export {
   refuseUpgrade,
   type UpgradeHandler,
 } from './http-server.ts'
+export type { LimitCounts, LimitName } from './limit-counts.ts'
+export { type LoadReason, LoadWatch, loadReasons } from './load/load-watch.ts'
 export { createPermissions, type PermissionsOptions } from './permissions.ts'
 export { createRouter, type RouterOptions } from './router.ts'
 export type {
@@ -39,4 +42,5 @@ export {
   createSocketServer,
   type SocketServer,
   type SocketServerOptions,
+  type SocketUsage,
 } from './websocket-server.ts'

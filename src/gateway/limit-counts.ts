@@ -1,6 +1,7 @@
 /** What can be refused because there is too much of it: the closed set of `limit` in `holdfast.limited`. */
 export const limitNames = [
   'event_loop',
+  'memory',
   'node_connections',
   'node_connection_rate',
   'node_command_bytes',

@@ -6,6 +6,7 @@ import type { GatewayCounts } from './gateway-counts.ts'
 import type { ConnectionCounts } from './limits/connection-counts.ts'
 import type { RateLimits } from './limits/rate-limits.ts'
 import type { Room } from './limits/room.ts'
+import type { LoadWatch } from './load/load-watch.ts'
 import type { SessionRegistry } from './session-registry.ts'
 import type { Authenticator, Hooks, Permissions, Router } from './types.ts'
 
@@ -31,4 +32,5 @@ export interface GatewayParts {
   readonly userConnections: ConnectionCounts
   /** What commands under way take up on this node. */
   readonly commandBytes: Room
+  readonly load: LoadWatch
 }

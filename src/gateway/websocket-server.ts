@@ -12,6 +12,7 @@ import { connectionChecks } from './limits/connection-checks.ts'
 import { ConnectionCounts } from './limits/connection-counts.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { Room } from './limits/room.ts'
+import { LoadWatch } from './load/load-watch.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -22,8 +23,19 @@ import { WebSocketTransport } from './websocket-transport.ts'
 
 export type SocketServerOptions = Omit<
   GatewayParts,
-  'registry' | 'turn' | 'counts' | 'rates' | 'userConnections' | 'commandBytes'
+  'registry' | 'turn' | 'counts' | 'rates' | 'userConnections' | 'commandBytes' | 'load'
 >
+
+export interface SocketUsage {
+  /** Sessions that are not connected yet. */
+  readonly opening: number
+  readonly connected: number
+  /** Bytes that wait in the mailboxes of all sessions, and in the fullest of them. */
+  readonly mailboxBytes: number
+  readonly largestMailboxBytes: number
+  /** Bytes of commands under way. */
+  readonly commandBytes: number
+}
 
 export interface SocketServer {
   /** The connected sessions of this node. */
@@ -31,8 +43,9 @@ export interface SocketServer {
   /** Open sockets, whether connected or not yet. */
   readonly openSockets: number
   readonly counts: GatewayCounts
-  /** What waits in the mailboxes of all sessions, and in the fullest of them. */
-  mailboxBytes(): { readonly total: number; readonly largest: number }
+  readonly loadWatch: LoadWatch
+  /** Looks at every session: for somebody who asks now and then. */
+  usage(): SocketUsage
   /** Takes an upgrade request of any HTTP server; false where it is not for this path and nothing was done. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
   /**
@@ -71,6 +84,7 @@ class SessionServer implements SocketServer {
   readonly #webSockets: WebSocketServer
   readonly #open = new Map<Session, WebSocket>()
   readonly counts = new GatewayCounts()
+  readonly loadWatch: LoadWatch
   readonly #addresses: ConnectionCounts
   readonly #addressOf: ClientAddress
   readonly #admission: Admission
@@ -81,6 +95,7 @@ class SessionServer implements SocketServer {
   constructor(options: SocketServerOptions) {
     const { limits, http, namespaces } = options.config
     const { limited } = this.counts
+    this.loadWatch = new LoadWatch(limits, options.logger)
     this.#parts = {
       ...options,
       registry: this.sessions,
@@ -89,11 +104,12 @@ class SessionServer implements SocketServer {
       rates: new RateLimits({ ...limits, namespaces }, limited),
       userConnections: new ConnectionCounts(limits.maxConnectionsPerUser),
       commandBytes: new Room(limits.maxCommandBytes, 'node_command_bytes', limited),
+      load: this.loadWatch,
     }
     this.#addressOf = clientAddress(http.trustedProxies)
     this.#addresses = new ConnectionCounts(limits.maxConnectionsPerAddress)
     const connections = { limits, openSockets: () => this.#open.size, addresses: this.#addresses }
-    this.#admission = new Admission(connectionChecks(connections), limited)
+    this.#admission = new Admission([this.loadWatch.check, ...connectionChecks(connections)], limited)
     const settings: ServerOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
       noServer: true,
       clientTracking: false,
@@ -138,15 +154,18 @@ class SessionServer implements SocketServer {
     return true
   }
 
-  mailboxBytes(): { total: number; largest: number } {
-    let total = 0
-    let largest = 0
+  usage(): SocketUsage {
+    let mailboxBytes = 0
+    let largestMailboxBytes = 0
     for (const { mailbox } of this.#open.keys()) {
       const bytes = mailbox.replyBytes + mailbox.pushBytes
-      total += bytes
-      largest = Math.max(largest, bytes)
+      mailboxBytes += bytes
+      largestMailboxBytes = Math.max(largestMailboxBytes, bytes)
     }
-    return { total, largest }
+    const connected = this.sessions.size
+    const commandBytes = this.#parts.commandBytes.used
+    const opening = this.#open.size - connected
+    return { opening, connected, mailboxBytes, largestMailboxBytes, commandBytes }
   }
 
   async close(): Promise<void> {
@@ -162,6 +181,7 @@ class SessionServer implements SocketServer {
     await spread(sessions, windowMs, session => session.drain())
     await gone
     clearInterval(this.#ticker)
+    this.loadWatch.close()
     if (this.#open.size > 0)
       this.#parts.logger.warn({ clients: this.#open.size }, 'clients that did not go are cut')
     for (const webSocket of this.#open.values()) webSocket.terminate()

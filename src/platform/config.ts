@@ -3,6 +3,7 @@ import { HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
 import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
+import { redisConfig } from './config-redis.ts'
 
 const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
 
@@ -59,8 +60,6 @@ const namespaceDefaults = {
   allow: { subscribe: [], publish: [], append: [], presence: [], history: [] },
 }
 
-const redisNode = z.strictObject({ url: z.string().regex(/^rediss?:\/\//, 'expected redis:// or rediss://') })
-
 /** The configuration as a file or the library's caller gives it; everything has a default. */
 export const configSchema = z.strictObject({
   /**
@@ -88,19 +87,7 @@ export const configSchema = z.strictObject({
       trustedProxies: z.array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])).default([]),
     })
     .prefault({}),
-  redis: z
-    .strictObject({
-      url: redisNode.shape.url.optional(),
-      bus: redisNode.optional(),
-      log: redisNode.optional(),
-      jobs: redisNode.optional(),
-      /** In front of every key and bus channel of the realtime tier, so that two deployments can share a Redis. */
-      prefix: z
-        .string()
-        .regex(/^[\w.-]+$/)
-        .default('holdfast'),
-    })
-    .prefault({}),
+  redis: redisConfig.prefault({}),
   postgres: z
     .strictObject({
       url: z
@@ -176,6 +163,10 @@ export const configSchema = z.strictObject({
       drainTimeoutMs: z.int().min(100).default(4_000),
       /** How long a stopping node still serves while its readiness says 503, so that balancers take it out first. */
       drainDelayMs: z.int().min(0).max(600_000).default(0),
+      /** How late the event loop has to be for new connections to be refused (503), in milliseconds; 0: they never are. */
+      shedLagMs: z.number().min(0).max(60_000).default(500),
+      /** How much of the heap, or of the container's memory, may be used before they are; 0: they never are. */
+      shedMemoryShare: z.number().min(0).max(1).default(0.9),
       /** Over how long a stopping node sends its clients away. */
       drainSpreadMs: z.int().min(0).max(600_000).default(2_000),
     })

@@ -65,4 +65,75 @@ export const metrics = {
     unit: '{event}',
     description: 'Rows of the outbox that the ledger can never take.',
   },
+  connections: {
+    name: 'holdfast.connections',
+    unit: '{connection}',
+    description:
+      'Open connections of this node, by `state`: `opening` (no successful connect command yet), `connected`.',
+  },
+  connects: {
+    name: 'holdfast.connects',
+    unit: '{connection}',
+    description: 'Connect commands that have succeeded on this node.',
+  },
+  disconnects: {
+    name: 'holdfast.disconnects',
+    unit: '{connection}',
+    description:
+      'Connections of this node that have ended, by `code` (ERRORS.md); `peer`: the client or the network ended it, `frame`: a frame was too large or broken, `application`: a code of the application’s own.',
+  },
+  limited: {
+    name: 'holdfast.limited',
+    unit: '{refusal}',
+    description: 'Refusals because of a limit on this node, by `limit` (OPERATIONS.md names them).',
+  },
+  slowConsumers: {
+    name: 'holdfast.slow_consumers',
+    unit: '{connection}',
+    description: 'Connections of this node that were cut because they read too slowly.',
+  },
+  mailboxSize: {
+    name: 'holdfast.mailbox.size',
+    unit: 'By',
+    description: 'What waits for the sockets of this node: replies and live pushes.',
+  },
+  mailboxLargest: {
+    name: 'holdfast.mailbox.largest',
+    unit: 'By',
+    description: 'What waits for the one socket for which most waits.',
+  },
+  commandSize: {
+    name: 'holdfast.commands.size',
+    unit: 'By',
+    description: 'Commands of clients under way on this node.',
+  },
+  eventLoopLag: {
+    name: 'holdfast.event_loop.lag',
+    unit: 's',
+    description:
+      'How long what arrives waits for its turn of this process’ event loop, over the last half second.',
+  },
+  memoryUse: {
+    name: 'holdfast.memory.use',
+    unit: '1',
+    description:
+      'Share of V8’s heap, or of the container’s memory where that is nearer to its end, that this process uses.',
+  },
+  shed: {
+    name: 'holdfast.shed',
+    unit: '{request}',
+    description:
+      'What this process has refused because it has too much to do, by `reason`: `event_loop` (new connections), `memory` (new connections, and reading pasts).',
+  },
+  shedding: {
+    name: 'holdfast.shedding',
+    unit: '1',
+    description: 'Whether this process refuses new connections now (1) or not (0), by `reason`.',
+  },
+  busForeign: {
+    name: 'holdfast.bus.foreign',
+    unit: '{message}',
+    description:
+      'Messages of other nodes that this release does not understand, by `kind`: `signal`, `control`, `announcement`, `notice`, `news`. None, unless nodes of different releases run; counted by this process.',
+  },
 } as const satisfies Record<string, MetricName>

@@ -43,7 +43,12 @@ async function start(input: ConfigInput = {}): Promise<void> {
     })
   clusters = [join('a', sessions), join('b', remoteSessions)]
   const [cluster] = clusters as [Cluster]
-  const health = createHealth({ router, namespaces: config.namespaces, draining: () => draining })
+  const health = createHealth({
+    router,
+    namespaces: config.namespaces,
+    draining: () => draining,
+    busy: () => [],
+  })
   const api = createHttpApi({ config, router, cluster, health, logger })
   server = createHttpServer({ api, handleUpgrade: (_, socket) => socket.destroy() })
   const { port } = await server.listen('127.0.0.1', 0)

@@ -29,7 +29,7 @@ export function presenceStats(
   )
 }
 
-/** @throws HoldfastError POSITION_LOST where `since` is of another epoch, REQUEST_INVALID */
+/** @throws HoldfastError POSITION_LOST where `since` is of another epoch, REQUEST_INVALID, OVERLOADED */
 export function history(session: SessionContext, command: HistoryCommand, pending: Pending): Promise<string> {
   const { channel, since, reverse } = command
   return read(session, 'history', channel, pending, async () => {
@@ -38,6 +38,7 @@ export function history(session: SessionContext, command: HistoryCommand, pendin
     }
     const most = session.parts.config.limits.maxHistoryLimit
     const limit = command.limit < 0 ? most : Math.min(command.limit, most)
+    if (limit > 0) session.parts.load.admitReplay()
     const request = { channel, limit, reverse, ...(since === undefined ? {} : { since }) }
     return historyReply(command.id, await session.parts.router.history(request))
   })

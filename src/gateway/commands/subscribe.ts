@@ -14,8 +14,8 @@ import type { SessionHandle } from '../types.ts'
 import { resultOf } from './connect.ts'
 
 /**
- * @throws HoldfastError ALREADY_SUBSCRIBED, LIMIT_EXCEEDED, POSITION_LOST (where the client asked for it), and what
- *   the permissions and the tier throw
+ * @throws HoldfastError ALREADY_SUBSCRIBED, LIMIT_EXCEEDED, POSITION_LOST (where the client asked for it), OVERLOADED,
+ *   and what the permissions and the tier throw
  */
 export function subscribe(
   session: SessionContext,
@@ -50,6 +50,7 @@ async function subscribeInOrder(
     subscription.onHoldFull = () => pending.overtake()
     const wish = (await pending.within(mayRemember(session, subscription, token))) ? command : noWish
     const { recover, positioned, recoverable } = wish
+    if (recover) parts.load.admitReplay()
     const joined = await subscriptions.join(subscription, {
       recover,
       positioned,
