@@ -65,7 +65,8 @@ export class SessionCommands {
 
   #count({ code }: HoldfastError, command: Performable): void {
     const { limited } = this.#session.parts.counts
-    if (code === 'OVERLOADED') limited.add('node_waiting')
+    const writes = command.kind === 'publish' || command.kind === 'rpc'
+    if (code === 'OVERLOADED' && writes) limited.add('node_waiting')
     else if (code !== 'LIMIT_EXCEEDED') return
     else if (command.kind === 'subscribe') limited.add('connection_channels')
     else if (command.kind === 'rpc' && command.method === 'holdfast.ack') limited.add('user_cursors')

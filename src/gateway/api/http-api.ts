@@ -5,7 +5,9 @@ import { z } from 'zod'
 import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
 import type { Health } from '../health.ts'
+import { LimitCounts } from '../limit-counts.ts'
 import { accessOf } from './api-key.ts'
+import { ApiRoom } from './api-room.ts'
 import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
@@ -25,6 +27,8 @@ export interface HttpApiOptions extends ApiParts {
   /** Answers `GET /metrics`; without it there is no such path. */
   readonly metrics?: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   readonly logger: Logger
+  /** Where refusals are counted; by default nowhere that is looked at. */
+  readonly limited?: LimitCounts
 }
 
 export interface HttpApi {
@@ -79,13 +83,17 @@ const envelope = z.object({ method: z.string() })
 /** A body may hold the largest frame many times over: a broadcast names its channels. */
 const bodyFrames = 16
 
+function bodyLimitOf({ limits }: Pick<Config, 'limits'>): number {
+  return limits.maxFrameBytes * bodyFrames
+}
+
 /**
  * `POST /api/<method>` with the parameters as body, or `POST /api` with `{"method":…,"params":…}`; the answer is
  * `{"result":…}`, or with status 200 `{"error":{"code":…,"message":…}}`. With `X-Centrifugo-Error-Mode: transport` an
  * error is the body itself, under an HTTP status. It listens nowhere by itself: see `createHttpServer`.
  */
 export function createHttpApi(options: HttpApiOptions): HttpApi {
-  const app = Fastify({ logger: false, bodyLimit: options.config.limits.maxFrameBytes * bodyFrames })
+  const app = Fastify({ logger: false, bodyLimit: bodyLimitOf(options.config) })
   const exact = new Set<string>()
   const prefixes = new Set<string>()
   app.addHook('onRoute', ({ url }) => {
@@ -133,14 +141,23 @@ function addHealth(app: FastifyInstance, health: () => Health): void {
 }
 
 function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
-  const { config, logger } = options
+  const { config, logger, limited = new LimitCounts() } = options
+  const room = new ApiRoom(config.limits, bodyLimitOf(config), limited)
   // The body stays bytes: the application's JSON in it is passed on as it came.
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
 
   scope.addHook('onRequest', async (request, reply) => {
+    const refused = refusal(request, reply)
+    if (refused) return refused
+    if (room.take(request.raw, reply.raw)) return
+    reply.code(503).header('retry-after', ApiRoom.retryAfterSeconds)
+    return json(reply, '{"error":{"code":111,"message":"too many requests"}}')
+  })
+
+  function refusal(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
     const access = accessOf(request.headers, config.api.key, config.auth.insecure)
-    if (access === 'granted') return
+    if (access === 'granted') return undefined
     if (access === 'denied') return json(reply.code(401), '{"error":{"code":101,"message":"unauthorized"}}')
     if (access === 'closed') {
       return json(reply.code(403), '{"error":{"code":103,"message":"no API key is configured (api.key)"}}')
@@ -152,10 +169,12 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
         '{"error":{"code":107,"message":"expected content-type application/json"}}',
       )
     }
-  })
+    return undefined
+  }
 
   scope.setErrorHandler((error, request, reply) => {
     const status = statusCodeOf(error)
+    if (status === 413) limited.add('api_body_bytes')
     if (status < 500) {
       const refused = new HoldfastError('REQUEST_INVALID', (error as Error).message)
       return json(reply.code(status), `{"error":${errorBody(refused)}}`)
@@ -165,6 +184,7 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
 
   function fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const error = understood(thrown)
+    if (error.code === 'OVERLOADED') limited.add('node_waiting')
     if (error.remedy === 'retry_later') {
       logger.warn(
         { err: error.message, code: error.code, path: request.routeOptions.url },
