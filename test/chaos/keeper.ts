@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 
 /**
  * Sees to it that nothing outlives the runner, however that goes, `kill -9` included: a shell waits at the end of a pipe
@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
  */
 export class Keeper {
   readonly #pipe: NodeJS.WritableStream
+  readonly #shell: ChildProcess
   readonly #ended: Promise<unknown>
 
   constructor() {
@@ -18,6 +19,7 @@ export class Keeper {
     shell.stdin.on('error', () => undefined)
     this.#ended = new Promise(resolve => shell.once('exit', resolve))
     this.#pipe = shell.stdin
+    this.#shell = shell
     shell.unref()
   }
 
@@ -36,6 +38,7 @@ export class Keeper {
 
   /** Nothing is left to be watched. */
   async release(): Promise<void> {
+    this.#shell.ref()
     this.#pipe.end('done\n')
     await this.#ended
   }
