@@ -60,14 +60,31 @@ test('several that migrate at once do the work once', async () => {
   expect(await run('select epoch from holdfast.ledger')).toHaveLength(1)
 })
 
-test('a database that is newer than the code is refused and left alone', async () => {
+test('a node may start on a database that is newer than its code, as long as no migration says otherwise', async () => {
   await migrate(database.url)
   await run(`insert into holdfast.migrations (hash, created_at) values ('of tomorrow', 99999999999999)`)
-  await expect(migrate(database.url)).rejects.toMatchObject({
-    code: 'CONFIG_INVALID',
-    message: expect.stringContaining('newer'),
-  })
-  await expect(pendingMigrations(database.url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  expect(await migrate(database.url)).toEqual([])
+  expect(await pendingMigrations(database.url)).toEqual([])
+
+  const newest = Math.max(...journal.entries.map(({ when }) => when))
+  const least = (when: number) =>
+    run(`create or replace function holdfast.least_migration() returns bigint language sql return ${when}`)
+  await least(newest)
+  expect(await pendingMigrations(database.url)).toEqual([])
+  await least(newest + 1)
+  for (const start of [migrate, pendingMigrations])
+    await expect(start(database.url)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('too new'),
+    })
+})
+
+test('a database that is newer and lacks something all the same is of another line, and is left alone', async () => {
+  await migrate(database.url)
+  await run(`insert into holdfast.migrations (hash, created_at) values ('of tomorrow', 99999999999999)`)
+  await run(`delete from holdfast.migrations where created_at = ${journal.entries[0]?.when}`)
+  for (const start of [migrate, pendingMigrations])
+    await expect(start(database.url)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
 })
 
 test('a migration that was passed over is found', async () => {

@@ -21,7 +21,7 @@ const lockWaitMs = 60_000
 /**
  * Brings the database to the schema of this code and returns the tags of what it applied. Several nodes may call
  * it at once: one works, the others wait for it.
- * @throws HoldfastError CONFIG_INVALID where the database is newer than the code, or a migration was left out;
+ * @throws HoldfastError CONFIG_INVALID where the database is too new for the code, or a migration was left out;
  *   DEPENDENCY_* where Postgres does not answer
  */
 export async function migrate(url: string, logger?: Logger): Promise<readonly string[]> {
@@ -30,11 +30,11 @@ export async function migrate(url: string, logger?: Logger): Promise<readonly st
     // Of the session, not of a transaction: drizzle makes its table before its transaction begins.
     await sql`select set_config('lock_timeout', ${String(lockWaitMs)}, false)`
     await sql`select pg_advisory_lock(1212566596, -1)`
-    const pending = notApplied(known, await appliedMigrations(sql))
+    const pending = await missing(sql, known, logger)
     if (pending.length === 0) return []
     await drizzleMigrate(drizzle({ client: sql }), { migrationsFolder: migrationsFolder(), ...table })
     // drizzle applies what is younger than the last one applied, and passes over the rest without a word.
-    const left = notApplied(known, await appliedMigrations(sql))
+    const left = await missing(sql, known, logger)
     if (left.length > 0) {
       throw new HoldfastError('CONFIG_INVALID', `migrations were passed over: ${left.join(', ')}`, {
         details: { migrations: left },
@@ -47,12 +47,10 @@ export async function migrate(url: string, logger?: Logger): Promise<readonly st
 
 /**
  * The tags of the migrations that the database still needs; empty where it is ready.
- * @throws HoldfastError CONFIG_INVALID where the database is newer than the code; DEPENDENCY_*
+ * @throws HoldfastError CONFIG_INVALID where the database is too new for the code; DEPENDENCY_*
  */
 export async function pendingMigrations(url: string, logger?: Logger): Promise<readonly string[]> {
-  return onOneConnection(url, logger, async sql =>
-    notApplied(knownMigrations(), await appliedMigrations(sql)),
-  )
+  return onOneConnection(url, logger, sql => missing(sql, knownMigrations(), logger))
 }
 
 async function onOneConnection<T>(
@@ -98,14 +96,36 @@ async function appliedMigrations(sql: Sql): Promise<ReadonlySet<number>> {
   return new Set(rows.map(row => Number(row.when)))
 }
 
-function notApplied(known: readonly Migration[], applied: ReadonlySet<number>): string[] {
-  const foreign = [...applied].filter(when => !known.some(migration => migration.when === when))
-  if (foreign.length > 0) {
+/**
+ * What the code knows and the database has not. While nodes are replaced one by one, the old ones run on a schema that
+ * is newer than they are, and may have to start on it: migrations only add what older releases can live with. One that
+ * takes something away is for the release after, and says in `holdfast.least_migration()` which migration a node must know.
+ */
+async function missing(
+  sql: Sql,
+  known: readonly Migration[],
+  logger: Logger | undefined,
+): Promise<readonly string[]> {
+  const applied = await appliedMigrations(sql)
+  const pending = known.filter(migration => !applied.has(migration.when)).map(migration => migration.tag)
+  const unknown = [...applied].filter(when => !known.some(migration => migration.when === when))
+  if (unknown.length === 0) return pending
+  const newest = Math.max(0, ...known.map(migration => migration.when))
+  if (pending.length > 0 || (await leastMigration(sql)) > newest) {
     throw new HoldfastError(
       'CONFIG_INVALID',
-      `the database is newer than this Holdfast: it has ${foreign.length} migration(s) that this version does not know; run a newer version`,
-      { details: { unknown: foreign } },
+      `the database is too new for this Holdfast: it has ${unknown.length} migration(s) that this version does not know; run a newer version`,
+      { details: { unknown, pending } },
     )
   }
-  return known.filter(migration => !applied.has(migration.when)).map(migration => migration.tag)
+  logger?.warn({ unknown }, 'the database is newer than this release, which can run on it')
+  return []
+}
+
+async function leastMigration(sql: Sql): Promise<number> {
+  const [found] = await sql<{ there: boolean }[]>`
+    select to_regprocedure('holdfast.least_migration()') is not null as there`
+  if (!found?.there) return 0
+  const [row] = await sql<{ least: string }[]>`select holdfast.least_migration() as least`
+  return Number(row?.least ?? 0)
 }
