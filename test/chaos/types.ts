@@ -178,6 +178,8 @@ export interface System {
   readonly recovers: boolean
   start(stage: Stage, nodes: number): Promise<Running>
 }
+  /** What it rests on beside Redis, and has beside nodes: only there such a fault can be done to it. */
+  readonly parts: readonly ('postgres' | 'workers')[]
 
 export interface Running {
   readonly nodes: readonly NodeProcess[]

@@ -17,6 +17,7 @@ export const holdfast: System = {
   name: 'holdfast',
   tiers: ['realtime', 'durable'],
   recovers: true,
+  parts: ['postgres', 'workers'],
   start: (stage, nodes) => start(stage as OwnStage, nodes),
 }
 

@@ -19,8 +19,8 @@ export interface Parts {
 const restartAfterMs = 300
 
 /**
- * Programs under a supervisor, as they would run in production. What has no store has nothing stored: what it has
- * acknowledged is wherever it was delivered, and nowhere else.
+ * Programs under a supervisor, as they would run in production. Of what has no store nothing is said to be
+ * stored: what it has acknowledged is wherever it was delivered, and nowhere else.
  */
 export async function run(stage: Stage, parts: Parts): Promise<Running> {
   const deaths: string[] = []
@@ -46,8 +46,7 @@ export async function run(stage: Stage, parts: Parts): Promise<Running> {
     workers,
     deaths,
     client: async node => parts.client(nodes[node]?.port ?? 0),
-    stored: async channels =>
-      (await parts.stored?.(channels)) ?? channels.map(channel => ({ channel, values: [] })),
+    stored: async channels => (await parts.stored?.(channels)) ?? [],
     effects: async () => [],
     async stop() {
       await Promise.all([...nodes, ...workers].map(each => each.kill()))

@@ -13,20 +13,29 @@ export const naiveSystems: readonly System[] = [
     name: 'ws + Redis Pub/Sub',
     tiers: ['realtime', 'durable'],
     recovers: false,
+    parts: [],
     start: (stage, nodes) =>
       run(stage, { nodes, server: 'pubsub-server', options: { redisUrl: stage.redis.url }, client: ws }),
   },
-  { name: 'Redis list + LMPOP', tiers: ['durable'], recovers: false, start: startList },
+  {
+    name: 'Redis list + LMPOP',
+    tiers: ['durable'],
+    recovers: false,
+    parts: ['postgres', 'workers'],
+    start: startList,
+  },
   {
     name: 'Socket.IO + Redis adapter',
     tiers: ['realtime', 'durable'],
     recovers: false,
+    parts: [],
     start: (stage, nodes) => startSocketIo(stage, nodes, 'pubsub'),
   },
   {
     name: 'Socket.IO + Redis Streams adapter',
     tiers: ['realtime', 'durable'],
     recovers: true,
+    parts: [],
     start: (stage, nodes) => startSocketIo(stage, nodes, 'streams'),
   },
 ]
