@@ -102,6 +102,8 @@ export interface Recorded {
   readonly memory: readonly MemorySample[]
   /** Processes that ended without having been told to, with what they said. */
   readonly deaths: readonly string[]
+  /** The longest time for which the runner itself was away: nothing that it saw is more exact. */
+  readonly stallMs: number
   readonly phases: Phases
 }
 
@@ -176,10 +178,10 @@ export interface System {
   readonly tiers: readonly Tier[]
   /** Whether it has realtime channels that recover. */
   readonly recovers: boolean
-  start(stage: Stage, nodes: number): Promise<Running>
-}
   /** What it rests on beside Redis, and has beside nodes: only there such a fault can be done to it. */
   readonly parts: readonly ('postgres' | 'workers')[]
+  start(stage: Stage, nodes: number): Promise<Running>
+}
 
 export interface Running {
   readonly nodes: readonly NodeProcess[]
@@ -213,6 +215,8 @@ export type Invariant =
   | 'no false alarm'
   /** Realtime: what one writer sent into a channel comes in that order. */
   | 'order per publisher'
+  /** Realtime: what a node accepted reaches the subscribers of that node. */
+  | 'local signals arrive'
   /** Realtime: nothing is delivered late. */
   | 'nothing late'
   /** Realtime, recoverable: what is missing is told. */

@@ -1,0 +1,140 @@
+import type { Recorded } from '../types.ts'
+import type { Findings } from './findings.ts'
+import type { History, Subscription } from './history.ts'
+import { isPlain } from './realtime.ts'
+
+/** What is measured in a run, to be compared with the same run without the fault. */
+export interface Measures {
+  /** The longest time for which something was sent and nothing came, on one node. */
+  readonly silenceMs: number
+  /** From the end of the fault to the end of the last trouble; undefined where there was no fault. */
+  readonly recoveryMs: number | undefined
+  /** The most that one process had above what it had before the fault, at any time and in the end. */
+  readonly memoryPeakBytes: number
+  readonly memoryEndBytes: number
+  readonly stallMs: number
+}
+
+export interface Bounds {
+  /** The same run without the fault; the silence of a run that has none is not judged. */
+  readonly baseline?: Measures
+  readonly silenceMs: number
+  readonly recoveryMs: number
+  readonly memoryPeakBytes: number
+  readonly memoryEndBytes: number
+  readonly strikes: readonly number[]
+}
+
+export function measure(history: History, strikes: readonly number[]): Measures {
+  const { recorded } = history
+  const silences = history.subscriptions
+    .filter(({ channel, subscriber }) => isPlain(channel) && !strikes.includes(subscriber.node))
+    .map(one => silence(one, history))
+  return {
+    silenceMs: Math.max(0, ...silences),
+    recoveryMs: recoveryMs(history),
+    ...memory(recorded),
+    stallMs: recorded.stallMs,
+  }
+}
+
+export function checkBounds(
+  measures: Measures,
+  bounds: Bounds,
+  recorded: Recorded,
+  findings: Findings,
+): void {
+  const { baseline } = bounds
+  if (baseline) {
+    // What the runner itself missed it can't tell from silence.
+    const stalled = Math.max(0, measures.stallMs - baseline.stallMs)
+    const most = baseline.silenceMs + bounds.silenceMs + stalled
+    if (measures.silenceMs > most)
+      findings.add(
+        'no silence',
+        `local deliveries paused for ${ms(measures.silenceMs)}; without the fault for ${ms(baseline.silenceMs)}`,
+      )
+  }
+  if (measures.recoveryMs !== undefined && measures.recoveryMs > bounds.recoveryMs)
+    findings.add('recovery in time', `troubles until ${ms(measures.recoveryMs)} after the fault had ended`)
+  if (measures.memoryPeakBytes > bounds.memoryPeakBytes)
+    findings.add('memory bounded', `a process took ${mib(measures.memoryPeakBytes)} more than before`)
+  if (measures.memoryEndBytes > bounds.memoryEndBytes)
+    findings.add('memory bounded', `a process kept ${mib(measures.memoryEndBytes)} more than before`)
+  for (const death of recorded.deaths) findings.add('all alive', death)
+}
+
+/**
+ * The longest wait for local signals. A wait begins when something is sent after the last that came, so that a writer
+ * who sends nothing makes no silence.
+ */
+function silence({ subscriber, channel, deliveries }: Subscription, history: History): number {
+  const local = (value: string) => {
+    const attempt = history.attempt(value)
+    return attempt !== undefined && history.nodeOf(attempt) === subscriber.node
+  }
+  const sent = history
+    .attempts(channel)
+    .filter(attempt => history.nodeOf(attempt) === subscriber.node && attempt.outcome === 'ok')
+    .map(({ sentAt }) => sentAt)
+  const came = deliveries.filter(({ value }) => local(value)).map(({ at }) => at)
+  let longest = 0
+  let next = 0
+  let last = -Infinity
+  for (const at of came) {
+    while (next < sent.length && (sent[next] ?? 0) < last) next++
+    const since = sent[next]
+    if (since !== undefined && since < at) longest = Math.max(longest, at - since)
+    last = at
+  }
+  return longest
+}
+
+/**
+ * The end of the last trouble after the fault had ended: a signal that did not reach everybody, an answer other than
+ * yes, an event that took more than a moment to be everywhere.
+ */
+export function lastTrouble(history: History, since: number, until = Infinity): number | undefined {
+  let last: number | undefined
+  const trouble = (at: number) => {
+    if (last === undefined || at > last) last = at
+  }
+  const { attempts } = history.recorded
+  for (const { outcome, sentAt, endedAt } of attempts)
+    if (sentAt >= since && sentAt < until && outcome !== 'ok') trouble(endedAt)
+  for (const { channel, deliveries } of history.subscriptions) {
+    const came = new Map(deliveries.map(({ value, at }) => [value, at]))
+    for (const { value, sentAt, endedAt, outcome } of history.attempts(channel)) {
+      if (outcome !== 'ok' || sentAt < since || sentAt >= until) continue
+      const at = came.get(value)
+      if (at === undefined) trouble(endedAt)
+      else if (at - sentAt > slowMs) trouble(at)
+    }
+  }
+  return last
+}
+
+/** Later than this is trouble, also where it comes in the end. */
+const slowMs = 1_000
+
+function recoveryMs(history: History): number | undefined {
+  const { healedAt } = history.recorded.phases
+  if (healedAt === undefined) return undefined
+  return Math.max(0, (lastTrouble(history, healedAt) ?? healedAt) - healedAt)
+}
+
+function memory({ memory, phases }: Recorded): { memoryPeakBytes: number; memoryEndBytes: number } {
+  const before = phases.injectedAt ?? phases.steadyAt
+  let memoryPeakBytes = 0
+  let memoryEndBytes = 0
+  for (const samples of Map.groupBy(memory, sample => sample.process).values()) {
+    const steady = Math.max(0, ...samples.filter(({ at }) => at <= before).map(({ bytes }) => bytes))
+    const peak = Math.max(0, ...samples.map(({ bytes }) => bytes))
+    memoryPeakBytes = Math.max(memoryPeakBytes, peak - steady)
+    memoryEndBytes = Math.max(memoryEndBytes, (samples.at(-1)?.bytes ?? 0) - steady)
+  }
+  return { memoryPeakBytes, memoryEndBytes }
+}
+
+const ms = (value: number) => `${Math.round(value)} ms`
+const mib = (value: number) => `${Math.round(value / 1_048_576)} MiB`

@@ -1,0 +1,155 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { seeded } from '../support/seeded.ts'
+import { judge, type Measures, type Verdict } from './checker.ts'
+import { lastTrouble } from './checks/bounds.ts'
+import { History } from './checks/history.ts'
+import type { Fault, Phases, Recorded, Running, Stage, Stored, System } from './types.ts'
+import { Workload, type WorkloadOptions } from './workload.ts'
+
+export interface RunOptions {
+  readonly stage: Stage
+  readonly system: System
+  readonly running: Running
+  /** Undefined: the same traffic without a fault. */
+  readonly fault?: Fault
+  readonly run: string
+  readonly seed: number
+  /** How long a fault is in force, where it does not say so itself. */
+  readonly holdMs: number
+  readonly baseline?: Measures
+  readonly tamper?: WorkloadOptions['tamper']
+  readonly say?: (phase: string) => void
+}
+
+export interface Run {
+  readonly verdict: Verdict
+  readonly recorded: Recorded
+}
+
+/** Steady traffic before the fault. */
+const steadyMs = 1_500
+/** All is well again when there was no trouble for so long; it is waited for until the bound on recovery has passed. */
+const calmMs = 1_500
+const mostRecoveryMs = 12_000
+/** What was just sent can't be judged yet. */
+const freshMs = 700
+/** Ends of what is under way when the writers stop; longer than our client's patience with an append. */
+const answersWithinMs = 25_000
+const drainWithinMs = 20_000
+
+/** Steady traffic → inject → hold → heal → drain → check. */
+export async function runFault(options: RunOptions): Promise<Run> {
+  const { stage, system, running, fault, run, seed, holdMs, baseline, say = () => undefined } = options
+  const random = seeded(seed)
+  const deathsBefore = running.deaths.length
+  const workload = new Workload({
+    system,
+    running,
+    run,
+    random: seeded(seed + 1),
+    ...(options.tamper && { tamper: options.tamper }),
+  })
+  try {
+    say('connecting')
+    await workload.start()
+    const steadyAt = performance.now()
+    say('steady')
+    await delay(steadyMs)
+    const phases = fault
+      ? await strike({ ...options, fault, workload, random, steadyAt })
+      : await holdStill(holdMs, steadyAt)
+    say('draining')
+    await workload.stop(answersWithinMs)
+    await workload.joinLate()
+    const { stored, effects } = await drain(options, workload)
+    const recorded = workload.recorder.record({
+      phases: { ...phases, drainedAt: performance.now() },
+      stored,
+      effects,
+      deaths: running.deaths.slice(deathsBefore),
+    })
+    const verdict = judge(recorded, { ...(baseline && { baseline }), ...(fault && { fault }) })
+    return { verdict, recorded }
+  } finally {
+    await workload.close()
+    await stage.redis.proxy.heal()
+    await stage.postgres.proxy.heal()
+  }
+}
+
+type Unfinished = Omit<Phases, 'drainedAt'>
+
+async function holdStill(holdMs: number, steadyAt: number): Promise<Unfinished> {
+  await delay(holdMs + calmMs)
+  return { steadyAt, stoppedAt: performance.now() }
+}
+
+async function strike(
+  options: RunOptions & { fault: Fault; workload: Workload; random: () => number; steadyAt: number },
+): Promise<Unfinished> {
+  const { stage, running, fault, workload, random, steadyAt, say = () => undefined } = options
+  say('injecting')
+  const injectedAt = performance.now()
+  const heal = await fault.inject(stage, running, random)
+  say('holding')
+  await delay(fault.holdMs ?? options.holdMs)
+  say('healing')
+  await heal()
+  const healedAt = performance.now()
+  say('recovering')
+  const phases = { steadyAt, injectedAt, healedAt, stoppedAt: healedAt }
+  let calmSince = healedAt
+  for (;;) {
+    await delay(200)
+    const now = performance.now()
+    const history = new History(workload.recorder.record({ phases: { ...phases, drainedAt: now } }))
+    calmSince = Math.max(calmSince, lastTrouble(history, healedAt, now - freshMs) ?? healedAt)
+    if (now - freshMs - calmSince > calmMs || now - healedAt > mostRecoveryMs)
+      return { ...phases, stoppedAt: now }
+  }
+}
+
+/** Waits until every subscriber has everything that is stored, and every effect is there; or for the deadline. */
+async function drain({ running }: RunOptions, { recorder }: Workload) {
+  const end = performance.now() + drainWithinMs
+  const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
+  const ask = async () => ({
+    stored: channels.length > 0 ? await running.stored(channels) : [],
+    effects: channels.length > 0 ? await running.effects(channels) : [],
+  })
+  for (;;) {
+    const found = await ask().catch(error => {
+      if (performance.now() > end) throw error
+      return undefined
+    })
+    if (found && (drained(found.stored, recorder.record({ phases: noPhases })) || performance.now() > end)) {
+      const short = found.effects.some(({ times }) => Object.keys(times).length < sizeOf(found.stored))
+      if (!short || performance.now() > end) {
+        // What should not come has a moment to come.
+        await delay(300)
+        return ask()
+      }
+    }
+    await delay(150)
+  }
+}
+
+const noPhases = { steadyAt: 0, stoppedAt: 0, drainedAt: 0 }
+
+function sizeOf(stored: readonly Stored[]): number {
+  return stored.reduce((count, { values }) => count + values.length, 0)
+}
+
+function drained(stored: readonly Stored[], { deliveries, subscribers }: Recorded): boolean {
+  const came = new Map<string, Set<string>>()
+  for (const { subscriber, channel, value } of deliveries) {
+    const place = `${subscriber} ${channel}`
+    const values = came.get(place) ?? new Set()
+    came.set(place, values.add(value))
+  }
+  return stored.every(({ channel, values }) =>
+    subscribers
+      .filter(({ channels }) => channels.includes(channel))
+      .every(({ name }) => (came.get(`${name} ${channel}`)?.size ?? 0) >= values.length),
+  )
+}
