@@ -1,6 +1,8 @@
 import { HoldfastError } from '../domain/index.ts'
 import type { Logger } from './logger.ts'
+import { type PubSubVerbs, plainVerbs } from './pubsub-verbs.ts'
 import { connectRedis, type Redis } from './redis.ts'
+import type { RedisTarget } from './redis-target.ts'
 
 export type MessageHandler = (payload: Buffer) => void
 
@@ -22,8 +24,19 @@ interface Channel {
   removal: NodeJS.Timeout | undefined
 }
 
-/** Names in one SUBSCRIBE command. */
-const maxNames = 512
+/** What a node does with Pub/Sub, over one connection or over several. */
+export type Subscriptions = Pick<
+  PubSub,
+  | 'ready'
+  | 'connection'
+  | 'onReconnect'
+  | 'onLost'
+  | 'subscribe'
+  | 'unsubscribe'
+  | 'barrier'
+  | 'renew'
+  | 'close'
+>
 
 /**
  * Redis Pub/Sub on a connection of its own, at most once. A subscription is wanted until it is given up: after
@@ -33,6 +46,7 @@ const maxNames = 512
  */
 export class PubSub {
   readonly #redis: Redis
+  readonly #verbs: PubSubVerbs
   readonly #logger: Logger | undefined
   readonly #timings: PubSubTimings
   readonly #wanted = new Map<string, Channel>()
@@ -46,11 +60,22 @@ export class PubSub {
   #ready = false
   #closed = false
 
-  constructor(url: string, name: string, logger?: Logger, timings: Partial<PubSubTimings> = {}) {
+  /** @param source where Redis is, or a connection with the settings of a subscriber */
+  constructor(
+    source: Exclude<RedisTarget, { cluster: unknown }> | Redis,
+    name: string,
+    logger?: Logger,
+    timings: Partial<PubSubTimings> = {},
+    verbs: PubSubVerbs = plainVerbs,
+  ) {
     this.#logger = logger
     this.#timings = { ...defaults, ...timings }
-    this.#redis = connectRedis(url, 'subscriber', name, logger)
-    this.#redis.on('messageBuffer', (channel: Buffer, payload: Buffer) => {
+    this.#verbs = verbs
+    this.#redis =
+      typeof source === 'object' && 'duplicate' in source
+        ? source
+        : connectRedis(source, 'subscriber', name, logger)
+    this.#redis.on(verbs.event, (channel: Buffer, payload: Buffer) => {
       this.#wanted.get(channel.toString('latin1'))?.handler(payload)
     })
     this.#redis.on('ready', () => void this.#resubscribe())
@@ -111,9 +136,26 @@ export class PubSub {
     if (!channel || channel.removal || this.#closed) return
     channel.removal = setTimeout(() => {
       this.#wanted.delete(name)
-      if (this.#redis.status === 'ready') this.#redis.unsubscribe(name).catch(() => undefined)
+      this.#giveUp(name)
     }, this.#timings.lingerMs)
     channel.removal.unref()
+  }
+
+  /** Gives a channel up at once: another connection takes its place. */
+  drop(name: string): void {
+    clearTimeout(this.#wanted.get(name)?.removal)
+    if (this.#wanted.delete(name)) this.#giveUp(name)
+  }
+
+  /** Nothing is known of the subscriptions any more, although the connection stands: `askAgain` makes them anew. */
+  suspect(): void {
+    this.#disconnected()
+  }
+
+  /** Subscribes everything that is wanted; whether all of it is confirmed. */
+  async askAgain(): Promise<boolean> {
+    if (this.#redis.status === 'ready' && !this.#ready) await this.#resubscribe()
+    return this.#ready
   }
 
   /**
@@ -151,6 +193,10 @@ export class PubSub {
     this.#redis.disconnect()
   }
 
+  #giveUp(name: string): void {
+    if (this.#redis.status === 'ready') this.#verbs.giveUp(this.#redis, name).catch(() => undefined)
+  }
+
   /** Subscriptions asked for in one turn of the event loop go out as one command. */
   #askSoon(name: string): Promise<void> {
     if (this.#batch) {
@@ -171,18 +217,22 @@ export class PubSub {
   async #ask(names: readonly string[]): Promise<void> {
     const connection = this.#connection
     const channels = names.map(name => this.#wanted.get(name))
+    let refused: readonly string[]
     try {
-      for (let i = 0; i < names.length; i += maxNames)
-        await this.#redis.subscribe(...names.slice(i, i + maxNames))
+      refused = await this.#verbs.ask(this.#redis, names)
     } catch (cause) {
       throw this.#failed('redis did not confirm a subscription', connection, cause)
     }
     if (connection !== this.#connection) throw notConnected()
-    for (const channel of channels) {
+    const elsewhere = refused.length === 0 ? undefined : new Set(refused)
+    for (const [i, channel] of channels.entries()) {
       if (!channel) continue
-      channel.confirmed = true
+      channel.confirmed = !elsewhere?.has(names[i] ?? '')
       channel.asking = undefined
     }
+    if (!elsewhere) return
+    this.#lose()
+    throw new HoldfastError('DEPENDENCY_FAILED', 'another redis serves the channel, or none does')
   }
 
   async #resubscribe(): Promise<void> {
@@ -195,7 +245,7 @@ export class PubSub {
         await asked
       }
     } catch (error) {
-      this.#logger?.warn({ err: error }, 'could not subscribe again after a reconnect; reconnecting')
+      this.#logger?.debug({ err: error }, 'could not subscribe again after a reconnect; trying again')
       return
     }
     if (connection !== this.#connection || this.#closed) return
@@ -218,6 +268,10 @@ export class PubSub {
       channel.confirmed = false
       channel.asking = undefined
     }
+    this.#lose()
+  }
+
+  #lose(): void {
     if (!this.#ready) return
     this.#ready = false
     for (const listener of this.#lost) listener()

@@ -1,7 +1,12 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Redis, type RedisCommander, type RedisOptions } from 'ioredis'
+import type { SentinelConfig } from './config-redis.ts'
 import type { Logger } from './logger.ts'
+import { addressOf, natMapOf, type RedisTarget, tlsOf } from './redis-target.ts'
 
 export type { Redis } from 'ioredis'
+
+/** What commands are sent with, to one Redis or to a Cluster; a command's keys must share a slot. */
+export type RedisClient = RedisCommander<{ type: 'default'; mapping: 'resp2' }>
 
 /** What a connection is for; each role has settings that fail in the way its user needs. */
 export type RedisRole = 'command' | 'guarded' | 'subscriber' | 'worker'
@@ -24,15 +29,17 @@ const settings: Record<RedisRole, RedisOptions> = {
   },
 }
 
+/** Full jitter, so that many nodes do not come back in step. */
+export function retryDelay(attempt: number): number {
+  return Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 10))
+}
+
 /**
- * A connection of its own for one role. It connects in the background and for ever; errors are logged, because
- * an `error` event without a listener would end the process.
- *
  * ioredis would send again what was in flight when a connection broke; a signal that comes late is a lie, and an
  * append that comes twice is worse, so nothing is sent again and nothing is queued while offline.
  */
-export function connectRedis(url: string, role: RedisRole, name: string, logger?: Logger): Redis {
-  const redis = new Redis(url, {
+export function roleOptions(role: RedisRole, name: string): RedisOptions & { replyMapping: 'legacy' } {
+  return {
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
@@ -42,10 +49,74 @@ export function connectRedis(url: string, role: RedisRole, name: string, logger?
     // A half-open connection never ends by itself; after this it is destroyed.
     disconnectTimeout: 500,
     keepAlive: 10_000,
-    retryStrategy: attempt => Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 10)),
+    retryStrategy: retryDelay,
     reconnectOnError: error => (/^(READONLY|LOADING|MASTERDOWN)/.test(error.message) ? 1 : false),
     replyMapping: 'legacy',
-  })
+  }
+}
+
+/**
+ * A connection of its own for one role, to one Redis or to the master that sentinels name. It connects in the
+ * background and for ever; errors are logged, because an `error` event without a listener would end the process.
+ */
+export function connectRedis(
+  target: Exclude<RedisTarget, { cluster: unknown }>,
+  role: RedisRole,
+  name: string,
+  logger?: Logger,
+): Redis {
+  const redis =
+    typeof target === 'string'
+      ? new Redis(target, roleOptions(role, name))
+      : new Redis({ ...roleOptions(role, name), ...sentinelOptions(target.sentinel) })
+  logTroubles(redis, role, logger)
+  redis.on('ready', () => void tellOfCluster(redis, role, logger))
+  return redis
+}
+
+/** Alone, a node of a Cluster refuses most keys; that is better said than found out. */
+async function tellOfCluster(redis: Redis, role: RedisRole, logger: Logger | undefined): Promise<void> {
+  if (role === 'subscriber') return
+  const info = await redis.info('cluster').catch(() => '')
+  if (!info.includes('cluster_enabled:1')) return
+  logger?.error(
+    { role },
+    'this redis is a node of a Redis Cluster: configure redis.cluster.nodes, not its URL',
+  )
+}
+
+function sentinelOptions({ master, nodes, ...own }: SentinelConfig): Omit<RedisOptions, 'replyMapping'> {
+  const tls = tlsOf(own.tls)
+  const sentinelTLS = tlsOf(own.sentinelTls)
+  const natMap = natMapOf(own.natMap, 6379)
+  return {
+    name: master,
+    sentinels: nodes.map(node => addressOf(node, 26379)),
+    db: own.db,
+    ...(own.username !== undefined && { username: own.username }),
+    ...(own.password !== undefined && { password: own.password }),
+    ...(own.sentinelUsername !== undefined && { sentinelUsername: own.sentinelUsername }),
+    ...(own.sentinelPassword !== undefined && { sentinelPassword: own.sentinelPassword }),
+    ...(tls && { tls, enableTLSForSentinelMode: true }),
+    ...(sentinelTLS && { sentinelTLS }),
+    ...(natMap && { natMap }),
+    // Two sentinels that are listened to tell of a failover that this connection can't notice: a former master may
+    // go on to answer, and half of the nodes would stay with it.
+    failoverDetector: true,
+    sentinelMaxConnections: 2,
+    sentinelReconnectStrategy: retryDelay,
+    sentinelRetryStrategy: attempt => 50 + retryDelay(attempt),
+    // A sentinel that hangs is passed over.
+    sentinelCommandTimeout: 1_000,
+  }
+}
+
+/** Each trouble is told once, and its end. */
+export function logTroubles(
+  redis: { on(event: 'error' | 'ready', listener: (error: Error) => void): unknown },
+  role: RedisRole,
+  logger: Logger | undefined,
+): void {
   let told = ''
   redis.on('error', (error: Error) => {
     if (told === error.message) return
@@ -56,5 +127,4 @@ export function connectRedis(url: string, role: RedisRole, name: string, logger?
     if (told) logger?.info({ role }, 'redis connection is back')
     told = ''
   })
-  return redis
 }
