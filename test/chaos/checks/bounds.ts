@@ -124,7 +124,8 @@ function recoveryMs(history: History): number | undefined {
 }
 
 function memory({ memory, phases }: Recorded): { memoryPeakBytes: number; memoryEndBytes: number } {
-  const before = phases.injectedAt ?? phases.steadyAt
+  if (phases.injectedAt === undefined) return { memoryPeakBytes: 0, memoryEndBytes: 0 }
+  const before = phases.injectedAt
   let memoryPeakBytes = 0
   let memoryEndBytes = 0
   for (const samples of Map.groupBy(memory, sample => sample.process).values()) {
