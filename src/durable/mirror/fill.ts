@@ -6,7 +6,7 @@ import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 import { cutRange } from './ranges.ts'
 import type { Announce } from './scripts.ts'
 
-/** Up to here a fill announces its events one by one, and needs no lease: doing it twice costs little. */
+/** Up to here a fill announces its events one by one. */
 const smallFill = 1_000
 const pageSize = 500
 const leaseMs = 2_000
@@ -14,12 +14,12 @@ const lookAgainMs = 50
 /** How often the ground may be taken away under a fill (a wipe, a race) before the sweeper has to try again. */
 const maxSetbacks = 5
 
-/** Brings partitions' mirrors up to the ledger, seeding where there is nothing. One fill at a time per partition. */
+/** Brings partitions' mirrors up to the ledger, seeding where there is nothing. One fill at a time per partition, of all nodes. */
 export class PartitionFill {
   readonly #ledger: Ledger
   readonly #mirrors: PartitionMirrors
   readonly #node: string
-  readonly #running = new Map<number, Promise<void>>()
+  readonly #running = new Map<number, Promise<number | undefined>>()
 
   constructor(ledger: Ledger, mirrors: PartitionMirrors, node: string) {
     this.#ledger = ledger
@@ -27,15 +27,25 @@ export class PartitionFill {
     this.#node = node
   }
 
-  get active(): number {
-    return this.#running.size
+  /**
+   * Resolves when the mirror has what the ledger had at some moment after the fill began, with the position that it then
+   * has at least; one that is running is joined. Ends early, without a position, when another node holds the lease for
+   * longer than it lasts.
+   */
+  async run(partition: number): Promise<number | undefined> {
+    const end = performance.now() + leaseMs
+    for (;;) {
+      const reached = await this.attempt(partition)
+      if (reached !== undefined || performance.now() >= end) return reached
+      await delay(lookAgainMs)
+    }
   }
 
   /**
-   * Resolves when the mirror has what the ledger had at some moment after the fill began; one that is running is
-   * joined. Ends early, without an error, when another node holds the lease for longer than it lasts.
+   * As `run`, unless another node is at it: then it resolves at once, without a position. After a wipe all nodes find all
+   * mirrors empty at the same time, and together they shall read the ledger once.
    */
-  run(partition: number): Promise<void> {
+  attempt(partition: number): Promise<number | undefined> {
     let running = this.#running.get(partition)
     if (!running) {
       running = this.#fill(partition).finally(() => this.#running.delete(partition))
@@ -44,17 +54,15 @@ export class PartitionFill {
     return running
   }
 
-  async #fill(partition: number): Promise<void> {
-    const state = await this.#mirrors.state(partition)
-    const head = (await this.#ledger.partitionHeads([partition])).get(partition) ?? 0
-    if (head === 0) return
-    const floor = this.#seedFloor(head)
-    const distance = head - (state?.last ?? floor - 1)
-    if (distance <= 0) return
-    if (distance <= smallFill) return this.#write(partition, state, head, 'lines')
-    if (!(await this.#mirrors.lease(partition, this.#node, leaseMs))) return this.#awaitOther(partition, head)
+  async #fill(partition: number): Promise<number | undefined> {
+    if (!(await this.#mirrors.lease(partition, this.#node, leaseMs))) return undefined
     try {
-      await this.#write(partition, state, head, 'notice')
+      // Not before: whoever had the lease until now may have done it.
+      const state = await this.#mirrors.state(partition)
+      const head = (await this.#ledger.partitionHeads([partition])).get(partition) ?? 0
+      const distance = head - (state?.last ?? this.#seedFloor(head) - 1)
+      if (head === 0 || distance <= 0) return state?.last ?? 0
+      return await this.#write(partition, state, head, distance <= smallFill ? 'lines' : 'notice')
     } finally {
       await this.#mirrors.release(partition).catch(() => undefined)
     }
@@ -70,11 +78,11 @@ export class PartitionFill {
     state: MirrorState | undefined,
     head: number,
     announce: Announce,
-  ): Promise<void> {
+  ): Promise<number> {
     let last = state?.last ?? (await this.#seed(partition, '', head))
     for (let setbacks = 0; last < head && setbacks < maxSetbacks; ) {
       const page = await this.#ledger.readPartition(partition, last + 1, pageSize)
-      if (page.through <= last) return
+      if (page.through <= last) return last
       const parts = cutRange({ from: page.from, to: page.through, entries: page.events.map(entryOf) })
       for (const part of parts) {
         const done = announce === 'notice' && part.to < head ? 'none' : announce
@@ -85,8 +93,9 @@ export class PartitionFill {
         setbacks++
         break
       }
-      if (announce === 'notice') await this.#mirrors.renew(partition, leaseMs)
+      await this.#mirrors.renew(partition, leaseMs)
     }
+    return last
   }
 
   /** Returns the last position that the mirror then has, whoever seeded it. */
@@ -95,14 +104,5 @@ export class PartitionFill {
     const gen = randomBytes(6).toString('base64url')
     if (await this.#mirrors.seed(partition, expected, gen, floor)) return floor - 1
     return (await this.#mirrors.state(partition))?.last ?? floor - 1
-  }
-
-  async #awaitOther(partition: number, head: number): Promise<void> {
-    const end = performance.now() + leaseMs
-    while (performance.now() < end) {
-      await delay(lookAgainMs)
-      const state = await this.#mirrors.state(partition)
-      if (state && state.last >= head) return
-    }
   }
 }

@@ -5,7 +5,7 @@ import type { Entry } from './entry.ts'
 import type { PartitionFill } from './fill.ts'
 import type { PartitionMirrors } from './partition-mirror.ts'
 import { contiguousRanges } from './ranges.ts'
-import type { Range } from './scripts.ts'
+import type { Applied, Range } from './scripts.ts'
 
 /** Another node's earlier commit is usually on its way: its mirror call is waited for once, this long. */
 const earlierCommitMs = 5
@@ -112,23 +112,33 @@ export class Mirror {
   /** One range after the other: behind a refused one all are refused, and would have been sent in vain. */
   async #mirror(lane: Lane, entries: readonly Entry[]): Promise<void> {
     for (const range of contiguousRanges(entries)) {
-      if (this.#isThere(lane, range) || (await this.#apply(lane, range))) continue
-      await delay(earlierCommitMs)
-      if (await this.#apply(lane, range)) continue
+      if (this.#isThere(lane, range)) continue
+      const code = await this.#apply(lane, range)
+      if (code === 'applied') continue
+      if (code === 'refused') {
+        await delay(earlierCommitMs)
+        if ((await this.#apply(lane, range)) === 'applied') continue
+      }
       // The first fill may be one that was running already, and has looked at the ledger before this commit.
-      await this.#fill.run(lane.partition)
-      if (await this.#apply(lane, range)) continue
-      await this.#fill.run(lane.partition)
-      if (await this.#apply(lane, range)) continue
+      if (await this.#fillAndApply(lane, range)) continue
+      if (await this.#fillAndApply(lane, range)) continue
       throw new HoldfastError('DEPENDENCY_REJECTED', 'the mirror still lacks earlier positions')
     }
   }
 
-  async #apply(lane: Lane, range: Range): Promise<boolean> {
+  /** What the fill has brought is not sent once more: after a wipe that would be everything. */
+  async #fillAndApply(lane: Lane, range: Range): Promise<boolean> {
+    const { epoch } = this.#mirrors
+    const last = await this.#fill.run(lane.partition)
+    if (last !== undefined) lane.told = { epoch, last }
+    return this.#isThere(lane, range) || (await this.#apply(lane, range)) === 'applied'
+  }
+
+  async #apply(lane: Lane, range: Range): Promise<Applied['code']> {
     const { epoch } = this.#mirrors
     const { code, last } = await this.#mirrors.apply(lane.partition, range, 'lines')
     lane.told = { epoch, last }
-    return code === 'applied'
+    return code
   }
 
   /** Another epoch has another mirror, and its positions may be lower. */

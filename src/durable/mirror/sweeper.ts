@@ -9,6 +9,7 @@ const tickMs = 250
 const idleTickMs = 400
 /** A mirror is filled when it has stood still behind its ledger for this many ticks. */
 const patience = 2
+/** At a time. */
 const maxFills = 4
 /** A mirror that is further behind is told of by one notice in the end, not event by event. */
 const farBehind = 1_000
@@ -29,7 +30,7 @@ interface Watched {
 
 /**
  * Compares every partition's head in the ledger with its mirror, and fills what stands still behind. All nodes do
- * it; a lease keeps two from doing the same large fill.
+ * it; a lease keeps two from doing the same fill.
  *
  * What it costs an idle node: per tick one statement that looks at one index entry per partition (about 0.5 ms of
  * Postgres for 64) and one pipeline with an HMGET per partition (about 0.1 ms of Redis), empty ones too: a database
@@ -44,6 +45,7 @@ export class Sweeper {
   #ticks = 0
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  #filling = false
   #ledgerReachable = true
   #ahead = false
 
@@ -123,7 +125,7 @@ export class Sweeper {
     if (!this.#parts || !states || epoch !== this.#ledger.epoch) return
     if (this.#ticks++ % budgetEvery === 0) await this.#parts.mirrors.checkBudget().catch(() => undefined)
     this.#judge(all, heads, states)
-    this.#fillStill(this.#parts)
+    void this.#fillStill(this.#parts)
   }
 
   #judge(
@@ -155,13 +157,23 @@ export class Sweeper {
     this.#ahead = ahead
   }
 
-  #fillStill({ fill }: MirrorParts): void {
-    for (const [partition, { still }] of this.#watched) {
-      if (still < patience) continue
-      if (fill.active >= maxFills) return
-      fill
-        .run(partition)
-        .catch(error => this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again'))
+  /** In an order of its own, so that nodes which find the same mirrors empty begin with different ones. */
+  async #fillStill({ fill }: MirrorParts): Promise<void> {
+    if (this.#filling) return
+    this.#filling = true
+    const still = [...this.#watched].flatMap(([partition, watched]) =>
+      watched.still >= patience ? [{ partition, order: Math.random() }] : [],
+    )
+    still.sort((one, other) => one.order - other.order)
+    const fillNext = async (): Promise<void> => {
+      for (let next = still.pop(); next && !this.#closed; next = still.pop()) {
+        const { partition } = next
+        await fill
+          .attempt(partition)
+          .catch(error => this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again'))
+      }
     }
+    await Promise.all(Array.from({ length: maxFills }, fillNext))
+    this.#filling = false
   }
 }
