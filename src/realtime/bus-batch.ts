@@ -18,6 +18,12 @@ export class BusBatch {
   readonly #last = new Map<string, Entry>()
   #count = 0
   #characters = 0
+  #since = 0
+
+  /** When the oldest line in it was added, by `performance.now()`. */
+  get since(): number {
+    return this.#since
+  }
 
   /** Lines in it. */
   get count(): number {
@@ -33,6 +39,7 @@ export class BusBatch {
   }
 
   add(channel: string, address: Address, line: string): void {
+    if (this.#count === 0) this.#since = performance.now()
     this.#count++
     this.#characters += line.length
     const last = this.#last.get(channel)

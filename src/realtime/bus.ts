@@ -17,6 +17,15 @@ const maxAtOnce = 1_000
 /** Above this what waits for Redis is dropped: it is lossy, and late it would be worth nothing. */
 const maxWaitingCharacters = 4 * 1024 * 1024
 
+/** Older than this nothing is published any more, whatever it waited for. */
+const maxAgeMs = 1_000
+
+/**
+ * `away`: Redis is known to be. `full`: too much waited for it. `late`: it got them, or would have, when they were no
+ * longer true. `unanswered`: it may have published them.
+ */
+export type DropReason = 'away' | 'full' | 'late' | 'unanswered'
+
 /**
  * Between the nodes, at most once, in the order in which one node sends. What is sent in one turn of the event
  * loop leaves as one call, and while a call is under way the next one collects: so a lone message never waits, and
@@ -32,7 +41,7 @@ export class Bus {
   #scheduled = false
   #sending: Promise<void> | undefined
   #sentAt = 0
-  #dropped = 0
+  readonly #dropped: Record<DropReason, number> = { away: 0, full: 0, late: 0, unanswered: 0 }
 
   constructor(options: {
     link: RedisLink | undefined
@@ -48,8 +57,8 @@ export class Bus {
     this.#confirmMs = options.confirmMs
   }
 
-  /** Messages that other nodes did not get because Redis was away, slow or full, since the start. */
-  get dropped(): number {
+  /** Messages that other nodes did not get, since the start. */
+  get dropped(): Readonly<Record<DropReason, number>> {
     return this.#dropped
   }
 
@@ -94,10 +103,10 @@ export class Bus {
 
   #add(busChannel: string, address: Address, line: string): void {
     if (!this.#link?.passing) {
-      if (this.#link) this.#dropped++
+      if (this.#link) this.#dropped.away++
       return
     }
-    if (this.#batch.characters > maxWaitingCharacters) this.#drop()
+    if (this.#batch.characters > maxWaitingCharacters) this.#drop('full')
     this.#batch.add(busChannel, address, line)
     this.#sendSoon()
   }
@@ -118,20 +127,26 @@ export class Bus {
     const link = this.#link
     if (!link || this.#sending || this.#batch.empty) return
     if (!link.passing) {
-      this.#drop()
+      this.#drop('away')
       return
     }
+    const { since } = this.#batch
+    const notAfter = link.notAfter(maxAgeMs, since)
     this.#sentAt = performance.now()
+    if (this.#sentAt > since + maxAgeMs) {
+      this.#drop('late')
+      return
+    }
     const { pairs, count } = this.#batch.take(this.#node, maxAtOnce)
     this.#sending = link
-      .call(scripts => scripts.publishBatch(link.notAfter(), pairs))
+      .call(scripts => scripts.publishBatch(notAfter, pairs))
       .then(
         ({ clock, late }) => {
           link.learnClock(clock)
-          if (late) this.#dropped += count
+          if (late) this.#dropped.late += count
         },
         () => {
-          this.#dropped += count
+          this.#dropped.unanswered += count
         },
       )
       .finally(() => {
@@ -140,8 +155,8 @@ export class Bus {
       })
   }
 
-  #drop(): void {
-    this.#dropped += this.#batch.count
+  #drop(reason: DropReason): void {
+    this.#dropped[reason] += this.#batch.count
     this.#batch.clear()
   }
 
@@ -164,10 +179,6 @@ export class Bus {
         () => false,
       )
     if (!link.connected) return false
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<boolean>(resolve => {
-      timer = setTimeout(() => setImmediate(resolve, false), this.#confirmMs)
-    })
-    return Promise.race([confirmed, late]).finally(() => clearTimeout(timer))
+    return (await link.whilePrompt(confirmed, this.#confirmMs)) ?? false
   }
 }

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeMessage, encodeMessage, numberedHead } from './envelope.ts'
+import { decodeMessage, encodeMarked, encodeMessage, placedHead } from './envelope.ts'
 
 const lines = '{"a":"ü"}\n{"b":2}'
 const decode = (text: string, own = 'me') => decodeMessage(Buffer.from(text), own)
 
 describe('a message between nodes', () => {
   it('carries lines untouched to all, to some, and to every node', () => {
-    expect(decode(encodeMessage('n1', 'all', 2, lines))).toEqual({
+    expect(decode(encodeMessage('n1', 'all', 2, lines))).toMatchObject({
       kind: 'all',
       count: 2,
       lines: Buffer.from(lines),
@@ -34,11 +34,18 @@ describe('a message between nodes', () => {
   it("is recognised by its own node, but a numbered one is everybody's", () => {
     expect(decode(encodeMessage('me', 'all', 1, lines)).kind).toBe('own')
     expect(decode(encodeMessage('me', { client: 'c' }, 1, lines)).kind).toBe('own')
-    expect(decode(`${numberedHead('me')}12 epoch\n${lines}`)).toEqual({
+    expect(decode(`${placedHead('me', 'numbered')}12 epoch\n${lines}`)).toEqual({
       kind: 'numbered',
       place: { epoch: 'epoch', offset: 12 },
+      mark: undefined,
       line: Buffer.from(lines),
     })
+    expect(decode(`${placedHead('me', 'numbered')}12 epoch m.1\n${lines}`)).toMatchObject({ mark: 'm.1' })
+    expect(decode(`${placedHead('me', 'skipped')}13 epoch\n`)).toEqual({
+      kind: 'skipped',
+      place: { epoch: 'epoch', offset: 13 },
+    })
+    expect(decode(encodeMarked('m.2', lines))).toMatchObject({ kind: 'all', mark: 'm.2', count: 1 })
   })
 
   it('of another version or of no sense is foreign, and never throws', () => {

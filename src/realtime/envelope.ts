@@ -3,11 +3,14 @@
  *
  *     1 <node> all <count>\n<lines>                      to every subscriber of the channel
  *     1 <node> some <count> <whom>\n<lines>              to some of them; whom is JSON, percent-encoded
- *     1 <node> numbered 1 <offset> <epoch>\n<line>       a publication with a place in the channel's history
+ *     1 <node> numbered 1 <offset> <epoch> <mark>\n<line>
+ *                                                       a publication with a place in the channel's history
+ *     1 <node> skipped 1 <offset> <epoch>\n             a place that stays empty: something was published without one
  *     1 <node> control 1\n<json>                         to every node
  *
- * The first word is the version: a node ignores what it does not know, so two releases can share a Redis. The
- * lines are never parsed by the receiver; they go to its sockets as they are.
+ * The first word is the version, so two releases can share a Redis. What may change within a version, and how the
+ * next one comes, is in docs/adr/0017-two-releases-side-by-side.md. The lines are never parsed by the receiver; they
+ * go to its sockets as they are.
  */
 import type { Position } from '../domain/index.ts'
 
@@ -19,9 +22,20 @@ export interface Whom {
 }
 
 export type BusMessage =
-  | { readonly kind: 'all'; readonly count: number; readonly lines: Buffer }
+  | {
+      readonly kind: 'all'
+      readonly count: number
+      readonly mark: string | undefined
+      readonly lines: Buffer
+    }
   | { readonly kind: 'some'; readonly count: number; readonly whom: Whom; readonly lines: Buffer }
-  | { readonly kind: 'numbered'; readonly place: Position; readonly line: Buffer }
+  | {
+      readonly kind: 'numbered'
+      readonly place: Position
+      readonly mark: string | undefined
+      readonly line: Buffer
+    }
+  | { readonly kind: 'skipped'; readonly place: Position }
   | { readonly kind: 'control'; readonly from: string; readonly json: string }
   /** This node sent it and has delivered it already. */
   | { readonly kind: 'own' }
@@ -29,6 +43,8 @@ export type BusMessage =
   | { readonly kind: 'foreign' }
 
 const version = '1'
+/** No node's id, so that every node takes the message, the sending one included. */
+const nobody = '-'
 const own: BusMessage = { kind: 'own' }
 const foreign: BusMessage = { kind: 'foreign' }
 
@@ -40,9 +56,14 @@ export function encodeMessage(node: string, address: Address, count: number, lin
   return `${version} ${node} some ${count} ${encodeURIComponent(JSON.stringify(address))}\n${lines}`
 }
 
-/** What stands before the offset of a numbered message, which the script that numbers it puts together. */
-export function numberedHead(node: string): string {
-  return `${version} ${node} numbered 1 `
+/** A line for everyone, the sending node included, under a mark. */
+export function encodeMarked(mark: string, line: string): string {
+  return `${version} ${nobody} all 1 ${mark}\n${line}`
+}
+
+/** What stands before the offset of a message that a script puts together, because it makes the offset. */
+export function placedHead(node: string, kind: 'numbered' | 'skipped'): string {
+  return `${version} ${node} ${kind} 1 `
 }
 
 export function decodeMessage(payload: Buffer, ownNode: string): BusMessage {
@@ -51,25 +72,32 @@ export function decodeMessage(payload: Buffer, ownNode: string): BusMessage {
   const words = payload.toString('latin1', 0, end).split(' ')
   const [readVersion, from, kind, countWord] = words
   const count = Number(countWord)
-  if (readVersion !== version || from === undefined || !(count >= 1)) return foreign
-  // A numbered message comes from a script, in the channel's order: its own node takes it like all others.
-  if (kind === 'numbered') {
+  if (readVersion !== version || from === undefined || !Number.isSafeInteger(count) || count < 1)
+    return foreign
+  // These come from a script, in the channel's order: their own node takes them like all others.
+  if (kind === 'numbered' || kind === 'skipped') {
     const offset = Number(words[4])
     const epoch = words[5]
     if (!Number.isSafeInteger(offset) || epoch === undefined) return foreign
-    return { kind, place: { epoch, offset }, line: payload.subarray(end + 1) }
+    const place = { epoch, offset }
+    if (kind === 'skipped') return { kind, place }
+    return { kind, place, mark: words[6], line: payload.subarray(end + 1) }
   }
   if (from === ownNode) return own
-  if (kind === 'all') return { kind, count, lines: payload.subarray(end + 1) }
+  if (kind === 'all') return { kind, count, mark: words[4], lines: payload.subarray(end + 1) }
   if (kind === 'control') return { kind, from, json: payload.toString('utf8', end + 1) }
   const whom = kind === 'some' ? decodeWhom(words[4]) : undefined
   return whom ? { kind: 'some', count, whom, lines: payload.subarray(end + 1) } : foreign
 }
 
+const whomWords: ReadonlySet<string> = new Set(['client', 'user', 'exclude'] satisfies (keyof Whom)[])
+
+/** A word that is not known may be a restriction: read past, it would deliver to more than were meant. */
 function decodeWhom(word: string | undefined): Whom | undefined {
   try {
     const whom: unknown = JSON.parse(decodeURIComponent(word ?? ''))
-    return typeof whom === 'object' && whom !== null ? whom : undefined
+    if (typeof whom !== 'object' || whom === null) return undefined
+    return Object.keys(whom).every(key => whomWords.has(key)) ? whom : undefined
   } catch {
     return undefined
   }

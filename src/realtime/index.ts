@@ -3,6 +3,7 @@ export type {
   Control,
   Presence,
   PresenceStats,
+  RealtimeCounts,
   RealtimePublish,
   RealtimeSubscribe,
   RealtimeTier,

@@ -29,6 +29,11 @@ export class Keys {
     return `${this.#prefix}:control`
   }
 
+  /** On which a node hears itself. */
+  loopBack(node: string): string {
+    return `${this.#prefix}:loopback:${node}`
+  }
+
   history(channel: string): HistoryKeys {
     return { history: `${this.#prefix}:{${channel}}:history`, meta: `${this.#prefix}:{${channel}}:meta` }
   }

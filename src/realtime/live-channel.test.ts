@@ -134,7 +134,7 @@ describe('a channel with a place', () => {
         }
         const deliver = () => {
           const next = redis.wire.shift()
-          if (next) channel.receive({ kind: 'numbered', ...next })
+          if (next) channel.receive({ kind: 'numbered', mark: undefined, ...next })
         }
         const deliverAll = () => {
           while (redis.wire.length > 0) deliver()

@@ -16,8 +16,8 @@ const maxRecentBytes = 4 * 1024 * 1024
 /**
  * One channel with subscribers on this node.
  *
- * In a channel with history this node has a *place*: the last numbered line that it took from the bus. A session
- * with a place joins only where its own place is the node's, so from then on one check per line serves them all:
+ * In a channel with history this node has a *place*: the last numbered line that it took, from the bus or, where that
+ * is slower or deaf, from an answer or a read of the history. A session with a place joins only where its own place is the node's, so from then on one check per line serves them all:
  * a line that is not the next one ends these subscriptions with 2500, and the SDKs come back and recover. So a
  * session sees every offset once and in order, or is told.
  */
@@ -31,6 +31,8 @@ export class LiveChannel {
   readonly #owed = new Set<string>()
   readonly #onIdle: (channel: LiveChannel) => void
   #place: Position | undefined
+  /** The last offset that the bus has brought, where `place` was moved by an answer or a read since. */
+  #broughtTo = 0
   #movedAt = 0
   #recent: NumberedLine[] = []
   #recentBytes = 0
@@ -45,7 +47,7 @@ export class LiveChannel {
     return this.#fan.size
   }
 
-  /** The last numbered line taken from the bus; a new object each time. */
+  /** The last numbered line taken; a new object each time. */
   get place(): Position | undefined {
     return this.#place
   }
@@ -58,6 +60,11 @@ export class LiveChannel {
   /** Whether sessions here rely on `place`, or wait for one. */
   get watched(): boolean {
     return this.#placed.size > 0 || this.#owed.size > 0
+  }
+
+  /** Whether sessions are on their way in, which have read the history and are not live yet. */
+  get joining(): boolean {
+    return this.#joining.size > 0
   }
 
   has(client: string): boolean {
@@ -115,11 +122,33 @@ export class LiveChannel {
     return false
   }
 
-  /** Takes a message of another node, or a numbered one of any. */
-  receive(message: BusMessage): void {
-    if (message.kind === 'all') this.#fan.publish(message.lines, message.count)
+  /** Takes a message of another node, or a numbered one of any; `known`: its subscribers have got it without a number. */
+  receive(message: BusMessage, known = false): void {
+    if (message.kind === 'all' && !known) this.#fan.publish(message.lines, message.count)
     else if (message.kind === 'some') this.publishTo(message.whom, message.lines, message.count)
-    else if (message.kind === 'numbered') this.#receiveNumbered(message.place, message.line)
+    else if (message.kind === 'numbered') this.#receiveNumbered(message.place, message.line, known)
+    else if (message.kind === 'skipped') this.#skip(message.place)
+  }
+
+  /**
+   * Takes a numbered line otherwise than from the bus, which may be late or deaf, if it is the next one. False where
+   * lines before it are missing.
+   */
+  takeNext(place: Position, line: string): boolean {
+    const last = this.#place
+    // Without a place nobody here waits for the next line; the bus brings it in its order.
+    if (!last || (last.epoch === place.epoch && place.offset <= last.offset)) return true
+    if (last.epoch !== place.epoch) {
+      this.#losePlaces()
+      this.#broughtTo = 0
+    } else if (place.offset !== last.offset + 1) return false
+    this.#take(place, line)
+    return true
+  }
+
+  /** Something between the place and the head can't be had any more: who has a place is told. */
+  loseWay(): void {
+    this.#losePlaces()
   }
 
   isHere(client: string): boolean {
@@ -146,13 +175,33 @@ export class LiveChannel {
     this.#endAll(owed)
   }
 
-  #receiveNumbered(place: Position, line: Buffer): void {
+  #receiveNumbered(place: Position, line: Buffer, known: boolean): void {
     const last = this.#place
-    if (last && (last.epoch !== place.epoch || last.offset + 1 !== place.offset)) this.#losePlaces()
+    const sameLife = last?.epoch === place.epoch
+    const before = sameLife ? this.#broughtTo : 0
+    this.#broughtTo = place.offset
+    // The bus follows with what was taken faster.
+    if (sameLife && place.offset <= last.offset && place.offset > before) return
+    if (last && (!sameLife || last.offset + 1 !== place.offset)) this.#losePlaces()
+    this.#take(place, line, known)
+  }
+
+  #take(place: Position, line: string | Buffer, known = false): void {
+    // Their place is older than this line: they come back and read what lies between.
+    if (this.#owed.size > 0) this.settleOwed()
     this.#place = place
     this.#movedAt = performance.now()
     if (this.#joining.size > 0) this.#remember({ place, line })
-    this.#fan.publish(line)
+    if (!known) this.#fan.publish(line)
+  }
+
+  /** What was published without a number is missing in the history: nobody may recover over this place. */
+  #skip(place: Position): void {
+    this.#losePlaces()
+    this.settleOwed()
+    this.#forget()
+    this.#place = place
+    this.#broughtTo = place.offset
   }
 
   /** The lines that a session at `from` lacks to be where this node is; undefined where that can't be said. */
@@ -163,6 +212,7 @@ export class LiveChannel {
     // The session has read what the bus will never bring: what lies between is lost for the others. Where instead
     // the bus was faster (it has brought a newer epoch already), the next line or comparison finds that.
     this.#losePlaces()
+    if (place?.epoch !== from.epoch) this.#broughtTo = 0
     this.#place = from
     return []
   }

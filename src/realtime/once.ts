@@ -1,39 +1,49 @@
 import { HoldfastError } from '../domain/index.ts'
-import { encodeMessage } from './envelope.ts'
+import { encodeMarked } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import type { RedisLink } from './redis-link.ts'
 
 /** How long a publication's idempotency key is remembered. */
 export const publishMemoryMs = 5 * 60_000
 
-/** No node's id, so that every node takes the message, the sending one included. */
-const nobody = '-'
-
 /**
  * Publishes a line unless one with the same idempotency key was published before. Remembering and publishing are
- * one act in Redis, so this node's own subscribers get it over the bus too. Resolves to `unsent` when Redis is
- * known to be away, so that nobody has got it.
- * @throws HoldfastError DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED (it may have been published)
+ * one act in Redis.
+ * `unsent`: Redis is known to be away, or has refused it, so nobody has got it. `doubtful`: Redis has not answered in
+ * time; it may have published it, and will not do so later.
  */
 export async function publishOnce(
   link: RedisLink | undefined,
   keys: Keys,
-  message: { channel: string; line: string; idempotencyKey: string },
-): Promise<'settled' | 'unsent'> {
-  if (!link?.passing) return 'unsent'
-  const { channel, line, idempotencyKey } = message
-  const outcome = await link.call(scripts =>
-    scripts.publishOnce({
-      memoryKey: keys.memory(channel, idempotencyKey),
-      memoryMs: publishMemoryMs,
-      notAfter: link.notAfter(),
-      busChannel: keys.bus(channel),
-      message: encodeMessage(nobody, 'all', 1, line),
-    }),
-  )
-  link.learnClock(outcome.clock)
-  if (outcome.kind === 'late') {
-    throw new HoldfastError('DEPENDENCY_TIMEOUT', 'redis got the publication too late')
+  message: { channel: string; line: string; idempotencyKey: string; mark: string },
+): Promise<'published' | 'known' | 'unsent' | 'doubtful'> {
+  if (!link?.prompt) return 'unsent'
+  const { channel, line, idempotencyKey, mark } = message
+  try {
+    const outcome = await link.ask(scripts =>
+      scripts.publishOnce({
+        memoryKey: keys.memory(channel, idempotencyKey),
+        memoryMs: publishMemoryMs,
+        notAfter: link.notAfter(link.promptMs),
+        busChannel: keys.bus(channel),
+        message: encodeMarked(mark, line),
+      }),
+    )
+    link.learnClock(outcome.clock)
+    return outcome.kind === 'late' ? 'unsent' : outcome.kind
+  } catch (error) {
+    return fateOf(error)
   }
-  return 'settled'
+}
+
+/** What a failed call says about its effect. An error that Redis itself answers with means that nothing has changed. */
+export function fateOf(error: unknown): 'unsent' | 'doubtful' {
+  if (isRefusal(error)) return 'unsent'
+  return error instanceof HoldfastError && error.code === 'DEPENDENCY_REJECTED' ? 'unsent' : 'doubtful'
+}
+
+/** Out of memory, read only, a disk that fails: Redis lives and says no. */
+export function isRefusal(error: unknown): boolean {
+  const cause = error instanceof HoldfastError ? error.cause : error
+  return cause instanceof Error && cause.name === 'ReplyError'
 }

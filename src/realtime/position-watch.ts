@@ -17,6 +17,7 @@ export class PositionWatch {
   readonly #channels: LiveChannels
   readonly #history: History
   readonly #link: RedisLink
+  readonly #settled: () => boolean
   readonly #everyMs: number
   readonly #timer: NodeJS.Timeout
   #looking: Promise<void> | undefined
@@ -24,7 +25,15 @@ export class PositionWatch {
   #suspects = new Set<LiveChannel>()
   #soon: NodeJS.Timeout | undefined
 
-  constructor(parts: { channels: LiveChannels; history: History; link: RedisLink; everyMs: number }) {
+  /** `settled`: whether places can be relied on; where not, they are compared when `compareAll` is called. */
+  constructor(parts: {
+    channels: LiveChannels
+    history: History
+    link: RedisLink
+    settled: () => boolean
+    everyMs: number
+  }) {
+    this.#settled = parts.settled
     this.#channels = parts.channels
     this.#history = parts.history
     this.#link = parts.link
@@ -38,6 +47,11 @@ export class PositionWatch {
   close(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#soon)
+  }
+
+  /** Places can be relied on again: sessions that wait for one are sent to ask, and all others are compared. */
+  compareAll(): void {
+    this.#look('all')
   }
 
   /** A message came that can't be read: it may have been the next line of a channel with places. */
@@ -73,14 +87,15 @@ export class PositionWatch {
   }
 
   async #compare(which: Which): Promise<void> {
-    if (!this.#link.connected) return
+    if (!this.#link.connected || !this.#settled()) return
     const quietSince = performance.now() - this.#everyMs
     const watched = [...(which === 'suspect' ? this.#takeSuspects() : this.#channels.values())].filter(
       channel => channel.watched && (which !== 'quiet' || channel.movedAt < quietSince),
     )
-    for (const channel of watched) channel.settleOwed()
     for (let i = 0; i < watched.length; i += channelsAtOnce) {
       const part = watched.slice(i, i + channelsAtOnce)
+      // In portions, like the rest: each of them sends sessions to ask again, and a node may have tens of thousands.
+      for (const channel of part) channel.settleOwed()
       const before = part.map(channel => channel.place)
       try {
         const heads = await this.#history.heads(part)

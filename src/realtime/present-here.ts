@@ -35,6 +35,12 @@ export class PresentHere {
     return this.#channels.get(channel)?.infos ?? none
   }
 
+  /** It has to be said again at this time, by `performance.now()`. */
+  due(channel: string, refreshAt: number): void {
+    const known = this.#channels.get(channel)
+    if (known) known.refreshAt = refreshAt
+  }
+
   allDue(): void {
     for (const channel of this.#channels.values()) channel.refreshAt = 0
   }

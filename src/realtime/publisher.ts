@@ -1,10 +1,12 @@
 import type { ClientInfo, Position } from '../domain/index.ts'
 import { encodePublication, pushJoin, pushLeave, pushPublication } from '../protocol/index.ts'
 import type { Bus } from './bus.ts'
+import type { DeliveredHere } from './delivered-here.ts'
 import type { Whom } from './envelope.ts'
-import type { History } from './history.ts'
 import type { Keys } from './keys.ts'
+import type { KnownKeys } from './known-keys.ts'
 import type { LiveChannels } from './live-channels.ts'
+import type { Numbering } from './numbering.ts'
 import { publishOnce } from './once.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { RealtimePublish, Signal } from './tier.ts'
@@ -13,35 +15,41 @@ const accepted: Promise<undefined> = Promise.resolve(undefined)
 
 /**
  * Three ways to publish. Plain: to this node's subscribers at once, to the others over the bus. Numbered, where the
- * channel keeps a history: Redis decides the order, so all subscribers get it over the bus, also those of this
- * node. Once, with an idempotency key: Redis decides whether. While Redis is known to be away all three deliver on
- * this node only, without a number: what has no offset leaves a client's place where it is.
+ * channel keeps a history: Redis decides the order (`numbering.ts`). Once, with an idempotency key: Redis decides
+ * whether; where it does not say promptly, this node does.
  */
 export class Publisher {
   readonly #channels: LiveChannels
   readonly #bus: Bus
-  readonly #history: History
+  readonly #numbering: Numbering | undefined
+  readonly #deliveredHere: DeliveredHere
   readonly #link: RedisLink | undefined
   readonly #keys: Keys
+  readonly #known: KnownKeys
 
   constructor(parts: {
     channels: LiveChannels
     bus: Bus
-    history: History
+    numbering: Numbering | undefined
+    deliveredHere: DeliveredHere
+    known: KnownKeys
     link: RedisLink | undefined
     keys: Keys
   }) {
     this.#channels = parts.channels
     this.#bus = parts.bus
-    this.#history = parts.history
+    this.#numbering = parts.numbering
+    this.#deliveredHere = parts.deliveredHere
+    this.#known = parts.known
     this.#link = parts.link
     this.#keys = parts.keys
   }
 
   publish(publication: RealtimePublish): Promise<Position | undefined> {
     const { channel, data, info, tags, idempotencyKey } = publication
-    if (publication.options.history.size > 0 && publication.skipHistory !== true)
-      return this.#number(publication)
+    if (idempotencyKey !== undefined && this.#known.has(channel, idempotencyKey)) return accepted
+    if (this.#numbering && publication.options.history.size > 0 && publication.skipHistory !== true)
+      return this.#numbering.publish(publication)
     const line = pushPublication(
       channel,
       encodePublication({ data, ...(info && { info }), ...(tags && { tags }) }),
@@ -77,22 +85,14 @@ export class Publisher {
     this.#channels.get(channel)?.publish(line)
   }
 
-  async #number(publication: RealtimePublish): Promise<Position | undefined> {
-    const place = await this.#history.append(publication)
-    if (place !== 'unsent') return place
-    const { channel, data, info, tags } = publication
-    const encoded = encodePublication({
-      data,
-      ...(info && { info }),
-      ...(tags && { tags }),
-      time: Date.now(),
-    })
-    this.#channels.get(channel)?.publish(pushPublication(channel, encoded))
-    return undefined
-  }
-
   async #publishOnce(channel: string, line: string, idempotencyKey: string): Promise<undefined> {
-    const outcome = await publishOnce(this.#link, this.#keys, { channel, line, idempotencyKey })
-    if (outcome === 'unsent') this.#channels.get(channel)?.publish(line)
+    // This node's subscribers get it by the answer, whatever that is, and not again by the bus.
+    const mark = this.#deliveredHere.next()
+    this.#deliveredHere.add(mark)
+    const fate = await publishOnce(this.#link, this.#keys, { channel, line, idempotencyKey, mark })
+    if (fate === 'published' || fate === 'doubtful') this.#channels.get(channel)?.publish(line)
+    if (fate === 'unsent') this.#toAll(channel, line)
+    if (fate === 'unsent' || fate === 'known') this.#deliveredHere.take(mark)
+    if (fate === 'unsent' || fate === 'doubtful') this.#known.add(channel, idempotencyKey)
   }
 }

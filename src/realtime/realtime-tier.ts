@@ -3,19 +3,34 @@ import type { HistoryPage, HistoryRequest, Subscription } from '../hub/index.ts'
 import { ForeignMessages, type Logger, type PubSubTimings } from '../platform/index.ts'
 import { Bus } from './bus.ts'
 import { BusControl } from './control.ts'
+import { DeliveredHere } from './delivered-here.ts'
+import { GapFill } from './gap-fill.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
+import { KnownKeys } from './known-keys.ts'
 import { LiveChannels } from './live-channels.ts'
+import { Numbering } from './numbering.ts'
+import { publishMemoryMs } from './once.ts'
 import { PositionWatch } from './position-watch.ts'
 import { type PresenceTimings, RedisPresence } from './presence.ts'
 import { Publisher } from './publisher.ts'
 import { RedisLink } from './redis-link.ts'
 import { Subscriber } from './subscriber.ts'
-import type { Control, Presence, RealtimePublish, RealtimeSubscribe, RealtimeTier, Signal } from './tier.ts'
+import type {
+  Control,
+  Presence,
+  RealtimeCounts,
+  RealtimePublish,
+  RealtimeSubscribe,
+  RealtimeTier,
+  Signal,
+} from './tier.ts'
 
 export interface RealtimeTimings extends PresenceTimings {
   /** A call to Redis without an answer for so long means that Redis is away. */
   readonly deadlineMs: number
+  /** An answer that takes longer is not waited for where clients of this node would. */
+  readonly promptMs?: number
   /** How long `subscribe` waits for the bus to confirm before it goes on with this node only. */
   readonly confirmMs: number
   /** How long the start waits for Redis before it goes on without. */
@@ -62,9 +77,13 @@ export async function createRealtimeTier(options: RealtimeTierOptions): Promise<
     )
   }
   const timings = { ...defaults, ...options.timings }
-  const { deadlineMs, pubsub } = timings
-  const link = redisUrl ? new RedisLink({ url: redisUrl, nodeId, deadlineMs, logger, pubsub }) : undefined
-  const tier = new RedisRealtimeTier(link, new Keys(prefix), nodeId, logger, timings, foreign)
+  const { deadlineMs, promptMs, pubsub } = timings
+  const keys = new Keys(prefix)
+  const loopBack = keys.loopBack(nodeId)
+  const link = redisUrl
+    ? new RedisLink({ url: redisUrl, nodeId, loopBack, deadlineMs, promptMs, logger, pubsub })
+    : undefined
+  const tier = new RedisRealtimeTier(link, keys, nodeId, logger, timings, foreign)
   await tier.start(timings.startMs)
   return tier
 }
@@ -78,6 +97,7 @@ class RedisRealtimeTier implements RealtimeTier {
   readonly #history: History
   readonly #subscriber: Subscriber
   readonly #publisher: Publisher
+  readonly #numbering: Numbering | undefined
   readonly #redisPresence: RedisPresence
   readonly #busControl: BusControl
   readonly #watch: PositionWatch | undefined
@@ -93,16 +113,15 @@ class RedisRealtimeTier implements RealtimeTier {
   ) {
     this.#link = link
     this.#bus = new Bus({ link, node, keys, foreign, confirmMs: timings.confirmMs })
-    this.#channels = new LiveChannels(this.#bus, channel => this.#watch?.suspect(channel))
-    this.#history = new History(link, keys, node)
-    this.#subscriber = new Subscriber(this.#channels, this.#history, link)
-    this.#publisher = new Publisher({
-      channels: this.#channels,
-      bus: this.#bus,
-      history: this.#history,
-      link,
-      keys,
-    })
+    const deliveredHere = new DeliveredHere()
+    const known = new KnownKeys(publishMemoryMs)
+    this.#channels = new LiveChannels(this.#bus, deliveredHere, channel => this.#watch?.suspect(channel))
+    this.#history = new History(link, keys)
+    const common = { channels: this.#channels, bus: this.#bus, deliveredHere, known, keys }
+    const gapFill = new GapFill(this.#history)
+    this.#numbering = link && new Numbering({ ...common, link, gapFill, node, logger })
+    this.#subscriber = new Subscriber(this.#channels, this.#history, link, this.#numbering)
+    this.#publisher = new Publisher({ ...common, link, numbering: this.#numbering })
     this.#redisPresence = new RedisPresence(link, keys, timings)
     this.#busControl = new BusControl(this.#bus, node, logger)
     this.#watch =
@@ -111,8 +130,10 @@ class RedisRealtimeTier implements RealtimeTier {
         channels: this.#channels,
         history: this.#history,
         link,
+        settled: () => this.#numbering?.active === true,
         everyMs: timings.positionCheckMs,
       })
+    this.#numbering?.onResumed(() => this.#watch?.compareAll())
     this.presence = this.#redisPresence
     this.control = this.#busControl
   }
@@ -126,8 +147,12 @@ class RedisRealtimeTier implements RealtimeTier {
     return this.#link?.connected ?? false
   }
 
-  get dropped(): number {
-    return this.#bus.dropped
+  get counts(): RealtimeCounts {
+    return {
+      dropped: this.#bus.dropped,
+      unnumbered: this.#numbering?.published ?? 0,
+      deaf: this.#link?.losses ?? 0,
+    }
   }
 
   async subscribe(request: RealtimeSubscribe): Promise<Subscription> {
@@ -166,7 +191,7 @@ class RedisRealtimeTier implements RealtimeTier {
 
   async #close(): Promise<void> {
     this.#watch?.close()
-    await this.#redisPresence.close()
+    await Promise.all([this.#redisPresence.close(), this.#numbering?.close()])
     await this.#bus.flush()
     await this.#link?.close()
   }

@@ -29,10 +29,9 @@ export function judgeRecovery(wanted: RecoverRequest, slice: HistorySlice, maxCh
   return { recovered: true, publications: entries.map(entry => entry.publication) }
 }
 
-/** A numbered line as it came over the bus. */
 export interface NumberedLine {
   readonly place: Position
-  readonly line: Buffer
+  readonly line: string | Buffer
 }
 
 /**

@@ -1,5 +1,14 @@
-import { connectRedis, type Logger, PubSub, type PubSubTimings, type Redis } from '../platform/index.ts'
+import {
+  connectRedis,
+  type Logger,
+  LoopBack,
+  PubSub,
+  type PubSubTimings,
+  type Redis,
+} from '../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../resilience/index.ts'
+import { Promptness, promptnessDefaults } from './promptness.ts'
+import { RedisClock } from './redis-clock.ts'
 import { Scripts } from './scripts.ts'
 
 /** Where nobody publishes for so long, a sign of life is asked for. */
@@ -7,25 +16,36 @@ const idleMs = 1_000
 
 /**
  * This node's connection to the bus Redis: one connection for commands behind a guard, one for Pub/Sub. `connected`
- * means that both answer and that every wanted bus channel is subscribed.
+ * means that both answer, that every wanted bus channel is subscribed, and that what is published by the one comes
+ * back by the other. `prompt` means that commands are answered faster than a person notices.
  */
 export class RedisLink {
   readonly pubsub: PubSub
+  /** An answer that takes longer is not waited for by those who have another way. */
+  readonly promptMs: number
   readonly #redis: Redis
   readonly #scripts: Scripts
   readonly #guard: Guard
   readonly #logger: Logger
   readonly #deadlineMs: number
+  readonly #promptness: Promptness
+  readonly #loopBack: LoopBack
+  readonly #clock = new RedisClock()
+  readonly #impatient = new Set<() => void>()
+  readonly #onSlow = new Set<() => void>()
   readonly #onConnected = new Set<() => void>()
   readonly #onLost = new Set<() => void>()
   #connected = false
-  /** How far Redis' clock is ahead of this process' monotonic one, in milliseconds. */
-  #clockAhead: number | undefined
+  #wasPrompt = false
+  #run = ''
 
   constructor(options: {
     url: string
     nodeId: string
+    /** A bus channel of this node's own, on which it hears itself. */
+    loopBack: string
     deadlineMs: number
+    promptMs?: number | undefined
     logger: Logger
     pubsub?: Partial<PubSubTimings>
     breakers?: Breakers | undefined
@@ -34,19 +54,23 @@ export class RedisLink {
     this.#deadlineMs = options.deadlineMs
     this.#redis = connectRedis(options.url, 'guarded', `holdfast-realtime-${options.nodeId}`, options.logger)
     this.#scripts = new Scripts(this.#redis)
+    const promptMs = options.promptMs ?? promptnessDefaults.promptMs
+    this.#promptness = new Promptness({ ...promptnessDefaults, promptMs }, () => this.#look())
+    this.promptMs = promptMs
     const breakers = options.breakers ?? new Breakers(options.logger)
     this.#guard = breakers.guard('bus', {
       name: 'redis (bus)',
       deadlineMs: options.deadlineMs,
       idleMs,
-      probe: () => this.#scripts.publishBatch(0, []).then(({ clock }) => this.learnClock(clock)),
+      probe: () => Promise.all([this.#beat([]), this.#learnRun()]),
       blames: blamesRedis('publish'),
       onChange: () => this.#look(),
     })
     this.#guard.trip('not connected yet')
     this.#redis.on('ready', () => this.#guard.probeSoon())
     this.#redis.on('close', () => {
-      this.#clockAhead = undefined
+      this.#clock.forget()
+      this.#run = ''
       this.#guard.trip('the connection is closed')
     })
     this.pubsub = new PubSub(
@@ -57,6 +81,13 @@ export class RedisLink {
     )
     this.pubsub.onReconnect(() => this.#look())
     this.pubsub.onLost(() => this.#look())
+    this.#loopBack = new LoopBack({
+      pubsub: this.pubsub,
+      channel: options.loopBack,
+      publish: (...message) => this.ask(() => this.#beat(message)),
+      logger: options.logger,
+      onChange: () => this.#look(),
+    })
   }
 
   get connected(): boolean {
@@ -68,24 +99,65 @@ export class RedisLink {
     return this.#guard.passing
   }
 
+  /** Whether commands are answered, and promptly: nobody of this node waits for a Redis of which this is not true. */
+  get prompt(): boolean {
+    return this.#guard.passing && this.#promptness.prompt
+  }
+
+  /** The present run of the server: another one may know less than this one did. Empty where it is not known. */
+  get run(): string {
+    return this.#run
+  }
+
+  /** How often nothing came back although both connections answered, since the start. */
+  get losses(): number {
+    return this.#loopBack.losses
+  }
+
   /** @throws HoldfastError DEPENDENCY_REJECTED (never sent), DEPENDENCY_TIMEOUT or _FAILED (may have taken effect) */
   call<T>(act: (scripts: Scripts) => Promise<T>): Promise<T> {
     return this.#guard.run(() => act(this.#scripts))
   }
 
   /**
-   * The moment, by Redis' clock, after which a call sent now has been given up: scripts refuse to act later, so
-   * that a hung Redis does not do in an hour what nobody waits for any more. 0 where the clock is not known.
+   * For what somebody waits for who has another way: given up where it is not prompt.
+   * @throws HoldfastError as `call`
    */
-  notAfter(): number {
-    return this.#clockAhead === undefined
-      ? 0
-      : Math.ceil(performance.now() + this.#clockAhead + this.#deadlineMs)
+  ask<T>(act: (scripts: Scripts) => Promise<T>): Promise<T> {
+    return this.#promptness.wait(this.call(act))
   }
 
-  /** The answer was under way for a while, so the largest difference seen on a connection is the truest. */
+  /** Waits as long as Redis is prompt, and no longer than `mostMs`; undefined after that. */
+  whilePrompt<T>(answer: Promise<T>, mostMs?: number): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const timer = mostMs && setTimeout(() => setImmediate(end), mostMs)
+      const end = () => {
+        if (timer) clearTimeout(timer)
+        this.#impatient.delete(end)
+        resolve(undefined)
+      }
+      if (!this.prompt) end()
+      else this.#impatient.add(end)
+      answer.then(resolve, reject).finally(end)
+    })
+  }
+
+  /**
+   * The moment, by Redis' clock, after which a call sent now has been given up: scripts refuse to act later, so
+   * that a hung Redis does not do in an hour what nobody waits for any more. 0 where the clock is not known.
+   * `since`: when what it carries came into being, by `performance.now()`.
+   */
+  notAfter(withinMs: number = this.#deadlineMs, since: number = performance.now()): number {
+    return this.#clock.at(since + withinMs)
+  }
+
   learnClock(clock: number): void {
-    this.#clockAhead = Math.max(clock - performance.now(), this.#clockAhead ?? Number.NEGATIVE_INFINITY)
+    this.#clock.learn(clock)
+  }
+
+  /** Called when it stops being prompt. */
+  onSlow(listener: () => void): void {
+    this.#onSlow.add(listener)
   }
 
   onConnected(listener: () => void): void {
@@ -111,13 +183,36 @@ export class RedisLink {
   async close(): Promise<void> {
     this.#onConnected.clear()
     this.#onLost.clear()
+    this.#onSlow.clear()
+    this.#loopBack.close()
     this.#guard.close()
     await this.pubsub.close()
     this.#redis.disconnect()
   }
 
+  /** A sign of life, which may carry a message. */
+  async #beat(message: readonly string[]): Promise<void> {
+    const sentAt = performance.now()
+    const { clock } = await this.#scripts.publishBatch(this.notAfter(), message)
+    this.#clock.learn(clock)
+    this.#promptness.answered(performance.now() - sentAt)
+  }
+
+  /** Where it can't be learnt, a restarted Redis is not told from the one before; nothing else fails of that. */
+  async #learnRun(): Promise<void> {
+    if (this.#run !== '') return
+    const info = await this.#redis.info('server').catch(() => '')
+    this.#run = /run_id:([0-9a-f]+)/.exec(info)?.[1] ?? ''
+  }
+
   #look(): void {
-    const connected = this.#guard.passing && this.pubsub.ready
+    const { prompt } = this
+    if (this.#wasPrompt && !prompt) {
+      for (const end of [...this.#impatient]) end()
+      for (const listener of this.#onSlow) listener()
+    }
+    this.#wasPrompt = prompt
+    const connected = this.#guard.passing && this.#loopBack.heard
     if (connected === this.#connected) return
     this.#connected = connected
     if (connected) this.#logger.info('realtime tier reaches other nodes')

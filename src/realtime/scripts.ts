@@ -9,6 +9,7 @@ const files = [
   'publish-once-1',
   'append-history-3',
   'read-history-2',
+  'skip-offset-1',
   'enter-presence-3',
   'leave-presence-3',
   'read-presence-3',
@@ -23,6 +24,8 @@ export interface Append {
   readonly memoryKey?: string
   readonly memoryMs: number
   readonly notAfter: number
+  /** The present run of the server; '?': the script asks, '': not known. A numbering lasts no longer than a run. */
+  readonly run: string
   /** The name that a new life of the numbering gets. */
   readonly newEpoch: string
   readonly size: number
@@ -40,6 +43,7 @@ export type AppendOutcome =
 
 export interface HistoryRead {
   readonly keys: HistoryKeys
+  readonly run: string
   readonly newEpoch: string
   readonly metaTtlMs: number
   readonly reverse: boolean
@@ -95,11 +99,29 @@ export class Scripts {
     })
   }
 
+  /** Leaves a place empty in each numbering; whether Redis has done so for it (or there is no numbering). */
+  async skipOffsets(
+    skips: readonly { keys: HistoryKeys; metaTtlMs: number; busChannel: string; messageHead: string }[],
+    notAfter: number,
+  ): Promise<boolean[]> {
+    const replies = await this.#callAll(
+      'skip-offset-1',
+      skips.map(({ keys, metaTtlMs, busChannel, messageHead }) => [
+        keys.meta,
+        notAfter,
+        metaTtlMs,
+        busChannel,
+        messageHead,
+      ]),
+    )
+    return replies.map(reply => !(reply instanceof Error) && (reply as [number, string])[1] !== 'late')
+  }
+
   /** @throws the first error among them */
   async readHistories(reads: readonly HistoryRead[]): Promise<HistorySlice[]> {
     const replies = await this.#callAll(
       'read-history-2',
-      reads.map(({ keys, newEpoch, metaTtlMs, reverse, since, limit }) => [
+      reads.map(({ keys, newEpoch, metaTtlMs, reverse, since, limit, run }) => [
         keys.history,
         keys.meta,
         newEpoch,
@@ -107,6 +129,7 @@ export class Scripts {
         reverse ? 'reverse' : 'forward',
         since ?? -1,
         limit,
+        run,
       ]),
     )
     return replies.map(reply => {
@@ -119,12 +142,15 @@ export class Scripts {
     })
   }
 
+  /** Past `notAfter` nothing is done. */
   async enterPresence(
     calls: readonly { keys: PresenceKeys; infos: readonly ClientInfo[] }[],
     ttlMs: number,
-  ): Promise<void> {
+    notAfter: number,
+  ): Promise<'done' | 'late'> {
     const all = calls.map(({ keys, infos }) => [
       ...presenceKeys(keys),
+      notAfter,
       ttlMs,
       ...infos.flatMap(({ client, user, connInfo = null, chanInfo = null }) => [
         client,
@@ -132,12 +158,16 @@ export class Scripts {
         JSON.stringify([connInfo, chanInfo]),
       ]),
     ])
-    throwFirst(await this.#callAll('enter-presence-3', all))
+    return allDone(await this.#callAll('enter-presence-3', all))
   }
 
-  async leavePresence(calls: readonly { keys: PresenceKeys; clients: readonly string[] }[]): Promise<void> {
-    const all = calls.map(({ keys, clients }) => [...presenceKeys(keys), ...clients])
-    throwFirst(await this.#callAll('leave-presence-3', all))
+  /** Past `notAfter` nothing is done. */
+  async leavePresence(
+    calls: readonly { keys: PresenceKeys; clients: readonly string[] }[],
+    notAfter: number,
+  ): Promise<'done' | 'late'> {
+    const all = calls.map(({ keys, clients }) => [...presenceKeys(keys), notAfter, ...clients])
+    return allDone(await this.#callAll('leave-presence-3', all))
   }
 
   /** Client to `<user>\n<infos>`, both JSON. */
@@ -186,6 +216,7 @@ function appendArguments(append: Append): Argument[] {
     message.tail,
     publication.head,
     publication.tail,
+    append.run,
   ]
 }
 
@@ -193,6 +224,7 @@ function presenceKeys(keys: PresenceKeys): Argument[] {
   return [keys.who, keys.until, keys.users]
 }
 
-function throwFirst(replies: readonly unknown[]): void {
+function allDone(replies: readonly unknown[]): 'done' | 'late' {
   for (const reply of replies) if (reply instanceof Error) throw reply
+  return replies.every(reply => (reply as [number, string])[1] === 'done') ? 'done' : 'late'
 }

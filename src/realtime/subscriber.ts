@@ -3,6 +3,7 @@ import type { Subscription } from '../hub/index.ts'
 import type { History } from './history.ts'
 import type { Joining, LiveChannel } from './live-channel.ts'
 import type { LiveChannels } from './live-channels.ts'
+import type { Numbering } from './numbering.ts'
 import { judgeRecovery } from './recovery.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { RealtimeSubscribe } from './tier.ts'
@@ -10,6 +11,9 @@ import type { RealtimeSubscribe } from './tier.ts'
 /** What a subscribe reply may carry: it has to fit into the session's mailbox beside other replies. */
 const maxRecovered = 1_000
 const maxRecoveredCharacters = 256 * 1024
+
+/** How long a bus that may be deaf is given. */
+const barrierMs = 1_000
 
 interface Placed {
   /** The head of the channel's history at the moment of reading. */
@@ -29,11 +33,18 @@ export class Subscriber {
   readonly #channels: LiveChannels
   readonly #history: History
   readonly #link: RedisLink | undefined
+  readonly #numbering: Numbering | undefined
 
-  constructor(channels: LiveChannels, history: History, link: RedisLink | undefined) {
+  constructor(
+    channels: LiveChannels,
+    history: History,
+    link: RedisLink | undefined,
+    numbering: Numbering | undefined,
+  ) {
     this.#channels = channels
     this.#history = history
     this.#link = link
+    this.#numbering = numbering
   }
 
   /** @throws HoldfastError ALREADY_SUBSCRIBED */
@@ -42,15 +53,16 @@ export class Subscriber {
     const channel = this.#channels.open(request.channel, options)
     channel.expect(outlet)
     try {
-      const confirmed = await this.#channels.confirm(channel)
+      await this.#channels.confirm(channel)
       const remembers = options.history.size > 0
       const recoverable =
         remembers && (options.forceRecovery || request.recoverable === true || recover !== undefined)
       const positioned = remembers && (recoverable || options.forcePositioning || request.positioned === true)
       const base = { recoverable, positioned, wasRecovering: recoverable && recover !== undefined }
       if (!positioned) return this.#joins(channel, request, { kind: 'plain' }, { ...base, ...nothing })
-      const placed = confirmed ? await this.#place(request, base.wasRecovering) : undefined
-      if (placed) {
+      const placed = await this.#place(request, base.wasRecovering)
+      // Asked again behind the wait: what went out without a number meanwhile makes the place a wrong one.
+      if (placed && this.#numbering?.numbers(request.channel)) {
         const { head, recovered, publications } = placed
         const position = recovered && recover ? { epoch: head.epoch, offset: recover.offset } : head
         return this.#joins(
@@ -76,17 +88,26 @@ export class Subscriber {
     }
   }
 
-  /** Undefined where Redis does not answer. */
+  /** Undefined where Redis does not answer promptly, or places can't be relied on at the moment. */
   async #place(
     { channel, options, recover }: RealtimeSubscribe,
     recovering: boolean,
   ): Promise<Placed | undefined> {
+    const link = this.#link
+    if (!link?.prompt || !this.#numbering?.numbers(channel)) return undefined
     const limit = recovering ? Math.min(options.history.size, maxRecovered) : 0
     const since = recovering && recover ? { since: recover.offset } : {}
     try {
-      const slice = await this.#history.read(channel, options, { ...since, limit, reverse: false })
-      // Whatever was published before the read has come over the bus by now, or never will.
-      await this.#link?.pubsub.barrier()
+      const { ttlSeconds } = options.history
+      const part = { ...since, limit, reverse: false }
+      const slice = await link.whilePrompt(this.#history.read(channel, ttlSeconds, part))
+      if (!slice) return undefined
+      // Whatever was published before the read has come over the bus by now, or never will; where the bus is away or
+      // deaf, the place is compared when it is back.
+      await link.whilePrompt(
+        link.pubsub.barrier().catch(() => undefined),
+        barrierMs,
+      )
       const outcome = recovering && recover ? judgeRecovery(recover, slice, maxRecoveredCharacters) : lost
       return { head: slice.head, ...outcome }
     } catch (error) {

@@ -1,5 +1,6 @@
 import type { ClientInfo, NamespaceOptions, Position } from '../domain/index.ts'
 import type { HistoryPage, HistoryRequest, Outlet, RecoverRequest, Subscription } from '../hub/index.ts'
+import type { DropReason } from './bus.ts'
 
 export interface RealtimeSubscribe {
   readonly channel: string
@@ -41,6 +42,16 @@ export interface PresenceStats {
   readonly users: number
 }
 
+/** Since the start of the node. */
+export interface RealtimeCounts {
+  /** Messages that other nodes did not get because Redis was away, slow or full. */
+  readonly dropped: Readonly<Record<DropReason, number>>
+  /** Publications that went out without a number although their channel keeps a history. */
+  readonly unnumbered: number
+  /** How often the bus brought nothing although it answered, and was connected anew. */
+  readonly deaf: number
+}
+
 /** Who is in a channel. Kept in Redis with an expiry; while Redis is away, this node's own view. */
 export interface Presence {
   enter(channel: string, info: ClientInfo): Promise<void>
@@ -58,8 +69,7 @@ export interface RealtimeTier {
   readonly presence: Presence
   /** Whether other nodes can be reached at this moment. */
   readonly connected: boolean
-  /** Messages that other nodes did not get because Redis was away, slow or full, since the start. */
-  readonly dropped: number
+  readonly counts: RealtimeCounts
   /**
    * Resolves when the bus has confirmed the channel, so that a publish on any node after the reply is delivered.
    * While Redis is away it resolves all the same, for what is published on this node; a session that wanted a place
@@ -70,10 +80,10 @@ export interface RealtimeTier {
   subscribe(request: RealtimeSubscribe): Promise<Subscription>
   unsubscribe(channel: string, client: string): void
   /**
-   * Resolves when the node has accepted it; with history or an idempotency key, when Redis has decided. While Redis
-   * is known to be away it is delivered on this node only, without an offset, so that clients keep their place.
-   * @throws HoldfastError DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED (with history or a key only: it may have been
-   *   published; the same key makes a repetition harmless), OVERLOADED
+   * Resolves when the node has accepted it; with history or an idempotency key, when Redis has decided. Where Redis is
+   * away, or does not decide promptly, it is delivered on this node without an offset, and on the others if the bus
+   * works; whoever relies on a place in the channel is told when Redis is back.
+   * @throws HoldfastError OVERLOADED
    */
   publish(publication: RealtimePublish): Promise<Position | undefined>
   /** With `to` only the addressed get it, on whichever node they are. The empty user is nobody. */

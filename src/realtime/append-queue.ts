@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto'
+import type { Position } from '../domain/index.ts'
+import { encodePublication } from '../protocol/index.ts'
+import { placedHead } from './envelope.ts'
+import type { Keys } from './keys.ts'
+import { fateOf, isRefusal, publishMemoryMs } from './once.ts'
+import type { RedisLink } from './redis-link.ts'
+import type { Append, AppendOutcome } from './scripts.ts'
+import type { RealtimePublish } from './tier.ts'
+
+/** How long the numbering outlives the publications: a quiet channel keeps its epoch, so clients keep their place. */
+export const metaBeyondHistoryMs = 24 * 3_600_000
+/** Publications in one write to Redis; they are scripts, and Redis does nothing else meanwhile. */
+const maxAtOnce = 500
+/** And so many characters: an answer has to be prompt, however long what was asked is under way. */
+const maxCharactersAtOnce = 512 * 1_024
+
+/**
+ * `placed`: numbered, kept and published. `known`: its idempotency key was, with that place. `refused`: Redis lives
+ * and has changed nothing. `unsent`: nobody has got it. `doubtful`: no answer in time; Redis may have published it, and
+ * will not do so later.
+ */
+export type Fate =
+  | { readonly kind: 'placed'; readonly place: Position; readonly line: string }
+  | { readonly kind: 'known'; readonly place: Position }
+  | { readonly kind: 'refused'; readonly error: unknown }
+  | { readonly kind: 'unsent' | 'doubtful' }
+
+interface Waiting {
+  readonly append: Omit<Append, 'notAfter' | 'run'>
+  readonly settle: (fate: Fate) => void
+}
+
+const unsent: Fate = { kind: 'unsent' }
+
+/**
+ * Publications on their way to being numbered. Those of one turn of the event loop go out together, and while they are
+ * under way the next ones collect. None waits longer than a prompt answer takes: where one is late, all that wait are
+ * let go in their order.
+ */
+export class AppendQueue {
+  readonly #link: RedisLink
+  readonly #keys: Keys
+  readonly #node: string
+  #waiting: Waiting[] = []
+  #scheduled = false
+  #sending = false
+
+  constructor(link: RedisLink, keys: Keys, node: string) {
+    this.#link = link
+    this.#keys = keys
+    this.#node = node
+  }
+
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  /** `mark` travels with it to whoever takes it over the bus. */
+  append(publication: RealtimePublish, mark: string): Promise<Fate> {
+    return new Promise(settle => {
+      this.#waiting.push({ append: this.#encode(publication, mark), settle })
+      if (this.#scheduled || this.#sending) return
+      this.#scheduled = true
+      setImmediate(() => {
+        this.#scheduled = false
+        void this.#send()
+      })
+    })
+  }
+
+  async #send(): Promise<void> {
+    if (this.#sending) return
+    this.#sending = true
+    while (this.#waiting.length > 0) await this.#sendBatch(this.#take())
+    this.#sending = false
+  }
+
+  #take(): Waiting[] {
+    let count = 0
+    let characters = 0
+    for (const { append } of this.#waiting) {
+      characters += append.publication.head.length
+      if (count > 0 && (count === maxAtOnce || characters > maxCharactersAtOnce)) break
+      count++
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #sendBatch(batch: readonly Waiting[]): Promise<void> {
+    const link = this.#link
+    if (!link.prompt) {
+      for (const { settle } of batch) settle(unsent)
+      return
+    }
+    const { run } = link
+    const notAfter = link.notAfter(link.promptMs)
+    const appends = batch.map(({ append }) => ({ ...append, notAfter, run }))
+    try {
+      const outcomes = await link.ask(scripts => scripts.appendAll(appends))
+      for (const [i, { append, settle }] of batch.entries()) settle(this.#fate(append, outcomes[i]))
+    } catch (error) {
+      const fate: Fate = isRefusal(error) ? { kind: 'refused', error } : { kind: fateOf(error) }
+      // What waits behind it waits for the same answer.
+      const behind = this.#waiting.splice(0)
+      for (const { settle } of batch) settle(fate)
+      for (const { settle } of behind) settle(unsent)
+    }
+  }
+
+  #fate({ message, publication }: Waiting['append'], outcome: AppendOutcome | Error | undefined): Fate {
+    if (!outcome || outcome instanceof Error) return { kind: 'refused', error: outcome }
+    this.#link.learnClock(outcome.clock)
+    if (outcome.kind === 'late') return unsent
+    const { place } = outcome
+    if (outcome.kind === 'known') return { kind: 'known', place }
+    const start = message.tail.slice(message.tail.indexOf('\n') + 1)
+    return {
+      kind: 'placed',
+      place,
+      line: `${start}${publication.head}${place.offset}${publication.tail}}}`,
+    }
+  }
+
+  #encode(publication: RealtimePublish, mark: string): Waiting['append'] {
+    const { channel, data, info, tags, idempotencyKey, options } = publication
+    const head = encodePublication({ data, ...(info && { info }) })
+    const tail = encodePublication({ data: '', ...(tags && { tags }), time: Date.now() })
+    const ttlMs = options.history.ttlSeconds * 1_000
+    return {
+      keys: this.#keys.history(channel),
+      ...(idempotencyKey !== undefined && { memoryKey: this.#keys.memory(channel, idempotencyKey) }),
+      memoryMs: publishMemoryMs,
+      newEpoch: newEpoch(),
+      size: options.history.size,
+      ttlMs,
+      metaTtlMs: ttlMs + metaBeyondHistoryMs,
+      busChannel: this.#keys.bus(channel),
+      message: {
+        head: placedHead(this.#node, 'numbered'),
+        tail: ` ${mark}\n{"push":{"channel":${JSON.stringify(channel)},"pub":`,
+      },
+      publication: { head: `${head.slice(0, -1)},"offset":`, tail: tail.slice('{"data":'.length) },
+    }
+  }
+}
+
+/** The name of a numbering's life, should this call begin one. */
+export function newEpoch(): string {
+  return randomBytes(6).toString('base64url')
+}

@@ -1,0 +1,225 @@
+import { HoldfastError, type Position } from '../domain/index.ts'
+import type { Logger } from '../platform/index.ts'
+import { encodePublication, pushPublication } from '../protocol/index.ts'
+import { AppendQueue, metaBeyondHistoryMs } from './append-queue.ts'
+import type { Bus } from './bus.ts'
+import type { DeliveredHere } from './delivered-here.ts'
+import { placedHead } from './envelope.ts'
+import type { GapFill } from './gap-fill.ts'
+import type { Keys } from './keys.ts'
+import type { KnownKeys } from './known-keys.ts'
+import type { LiveChannels } from './live-channels.ts'
+import type { RedisLink } from './redis-link.ts'
+import type { RealtimePublish } from './tier.ts'
+
+/** Publications that may wait for Redis before publishers are told to come back later. */
+const maxWaiting = 10_000
+/** Channels whose numbering gets its hole in one write to Redis. */
+const channelsAtOnce = 200
+/** How often it is looked whether publications can be numbered again. */
+const lookMs = 250
+/** How long a Redis that has said no is left alone; doubles. */
+const restMs = { first: 500, most: 5_000 }
+
+export interface NumberingParts {
+  readonly link: RedisLink
+  readonly channels: LiveChannels
+  readonly bus: Bus
+  readonly gapFill: GapFill
+  readonly deliveredHere: DeliveredHere
+  readonly known: KnownKeys
+  readonly keys: Keys
+  readonly node: string
+  readonly logger: Logger
+}
+
+/**
+ * Publishes in channels that keep a history. Redis numbers, so that all subscribers see one order and can recover; this
+ * node's own get a line by Redis' answer, the others by the bus.
+ *
+ * Nobody waits for a Redis that does not answer promptly or says no: from then on publications go out *without a
+ * number*, here at once and to the other nodes over the bus, if that works. They are in no history, so before a
+ * channel is numbered again one place of its numbering is left empty: whoever was there meanwhile, here or elsewhere,
+ * can't recover over the hole, and is told.
+ */
+export class Numbering {
+  readonly #parts: NumberingParts
+  readonly #queue: AppendQueue
+  readonly #look: NodeJS.Timeout
+  readonly #onResumed = new Set<() => void>()
+  /** Channels in which something was published without a number, with the time that their numbering is kept. */
+  readonly #unnumbered = new Map<string, number>()
+  #suspended = false
+  #resuming: Promise<void> | undefined
+  #restMs = restMs.first
+  #restUntil = 0
+  #published = 0
+  #toldRefusal = false
+
+  constructor(parts: NumberingParts) {
+    this.#parts = parts
+    this.#queue = new AppendQueue(parts.link, parts.keys, parts.node)
+    this.#look = setInterval(() => this.#resume(), lookMs)
+    this.#look.unref()
+    parts.link.onSlow(() => this.#suspend('redis is away or slow'))
+  }
+
+  /** Publications that went out without a number although their channel keeps a history, since the start. */
+  get published(): number {
+    return this.#published
+  }
+
+  /** Whether publications are numbered, or will be as soon as their channel has its hole. */
+  get active(): boolean {
+    return !this.#suspended
+  }
+
+  /** Whether places in the channel can be relied on: nothing was published without a number since the last one. */
+  numbers(channel: string): boolean {
+    return !this.#suspended && !this.#unnumbered.has(channel)
+  }
+
+  /** Called when publications are numbered again after a time without. */
+  onResumed(listener: () => void): void {
+    this.#onResumed.add(listener)
+  }
+
+  /**
+   * Its place; undefined where it went without.
+   * @throws HoldfastError OVERLOADED
+   */
+  async publish(publication: RealtimePublish): Promise<Position | undefined> {
+    const { channel } = publication
+    if (!this.numbers(channel)) return this.#publishWithout(publication, 'everywhere')
+    if (this.#queue.length >= maxWaiting) {
+      throw new HoldfastError('OVERLOADED', 'too many publications wait for redis')
+    }
+    const mark = this.#parts.deliveredHere.next()
+    const fate = await this.#queue.append(publication, mark)
+    switch (fate.kind) {
+      case 'placed':
+        this.#deliver(channel, fate.place, fate.line)
+        return fate.place
+      case 'known':
+        return fate.place
+      case 'doubtful':
+        this.#parts.deliveredHere.add(mark)
+        this.#suspend('redis has not answered in time')
+        return this.#publishWithout(publication, 'here')
+      case 'refused':
+        this.#refused(fate.error)
+        return this.#publishWithout(publication, 'everywhere')
+      case 'unsent':
+        return this.#publishWithout(publication, 'everywhere')
+    }
+  }
+
+  /** Leaves the holes that are due, if Redis takes them now. */
+  async close(): Promise<void> {
+    clearInterval(this.#look)
+    this.#onResumed.clear()
+    this.#restUntil = 0
+    this.#resume()
+    await this.#resuming
+  }
+
+  #deliver(channel: string, place: Position, line: string): void {
+    const live = this.#parts.channels.get(channel)
+    if (live && !live.takeNext(place, line)) this.#parts.gapFill.wait(live, place)
+  }
+
+  #publishWithout(publication: RealtimePublish, to: 'here' | 'everywhere'): undefined {
+    const { channel, data, info, tags, idempotencyKey, options } = publication
+    const encoded = encodePublication({
+      data,
+      ...(info && { info }),
+      ...(tags && { tags }),
+      time: Date.now(),
+    })
+    const line = pushPublication(channel, encoded)
+    this.#published++
+    if (idempotencyKey !== undefined) this.#parts.known.add(channel, idempotencyKey)
+    this.#unnumbered.set(channel, options.history.ttlSeconds * 1_000 + metaBeyondHistoryMs)
+    if (to === 'everywhere') this.#parts.bus.send(channel, 'all', line)
+    this.#parts.channels.get(channel)?.publish(line)
+  }
+
+  /** One channel may be refused for a reason of its own; a server that takes no writes refuses all. */
+  #refused(error: unknown): void {
+    if (!this.#toldRefusal) this.#parts.logger.warn({ err: error }, 'redis refuses to number publications')
+    this.#toldRefusal = true
+    this.#suspend('redis refuses')
+    this.#rest()
+  }
+
+  #suspend(reason: string): void {
+    if (this.#suspended) return
+    this.#suspended = true
+    this.#parts.logger.warn({ reason }, 'publications in channels with history go out without a number')
+  }
+
+  #rest(): void {
+    this.#restUntil = performance.now() + this.#restMs
+    this.#restMs = Math.min(this.#restMs * 2, restMs.most)
+  }
+
+  #resume(): void {
+    if (this.#resuming || !this.#parts.link.prompt || performance.now() < this.#restUntil) return
+    if (!this.#suspended && this.#unnumbered.size === 0) return
+    this.#resuming = this.#leaveHoles().finally(() => {
+      this.#resuming = undefined
+    })
+  }
+
+  async #leaveHoles(): Promise<void> {
+    const tried = this.#unnumbered.size
+    const suspended = this.#suspended
+    while (this.#unnumbered.size > 0) {
+      // Out of the list before the call: a publication in one of them is numbered from here on, on the same connection
+      // behind its hole. (While suspended it goes without a number still, and puts its channel back on the list.)
+      const part = this.#takeUnnumbered()
+      const left = await this.#leave(part)
+      const failed = part.filter((_, i) => left?.[i] !== true)
+      for (const [channel, metaTtlMs] of failed) this.#unnumbered.set(channel, metaTtlMs)
+      if (failed.length > 0) this.#rest()
+      if (failed.length === part.length) {
+        this.#suspended = true
+        return
+      }
+      this.#suspended = false
+      if (failed.length > 0) break
+    }
+    this.#suspended = false
+    if (this.#unnumbered.size === 0) {
+      this.#restMs = restMs.first
+      this.#toldRefusal = false
+    }
+    if (!suspended) return
+    this.#parts.logger.info({ channels: tried }, 'publications in channels with history are numbered again')
+    for (const listener of this.#onResumed) listener()
+  }
+
+  #takeUnnumbered(): (readonly [string, number])[] {
+    const taken: (readonly [string, number])[] = []
+    for (const entry of this.#unnumbered) {
+      if (taken.length === channelsAtOnce) break
+      taken.push(entry)
+      this.#unnumbered.delete(entry[0])
+    }
+    return taken
+  }
+
+  /** Whether each has its hole; undefined where that is not known, so that it may get a second one. */
+  async #leave(channels: readonly (readonly [string, number])[]): Promise<boolean[] | undefined> {
+    const { link, keys, node } = this.#parts
+    const messageHead = placedHead(node, 'skipped')
+    const skips = channels.map(([channel, metaTtlMs]) => {
+      return { keys: keys.history(channel), metaTtlMs, busChannel: keys.bus(channel), messageHead }
+    })
+    try {
+      return await link.ask(scripts => scripts.skipOffsets(skips, link.notAfter(link.promptMs)))
+    } catch {
+      return undefined
+    }
+  }
+}
