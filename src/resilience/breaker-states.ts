@@ -54,7 +54,7 @@ export interface Probing extends Common {
 export type Breaker = Passing | Rejecting | Probing
 
 export type BreakerEvent =
-  /** Calls that were answered in time, since the event before this one. */
+  /** Calls that were answered in time, since the event before this one; while it does not pass, calls that began since then. */
   | { readonly kind: 'calls_succeeded'; readonly count: number }
   | { readonly kind: 'call_failed'; readonly reason: string }
   /** Not answered yet, and later than is usual. */

@@ -75,6 +75,7 @@ function stepPassing(breaker: Passing, event: BreakerEvent, around: Surroundings
 function stepRejecting(breaker: Rejecting, event: BreakerEvent, around: Surroundings): Breaker {
   switch (event.kind) {
     case 'calls_succeeded':
+      return breaker.held ? breaker : proven(breaker, around)
     case 'call_failed':
     case 'call_slow':
     case 'call_missed':
@@ -101,6 +102,7 @@ function stepProbing(breaker: Probing, event: BreakerEvent, around: Surroundings
   const { rules, at } = around
   switch (event.kind) {
     case 'calls_succeeded':
+      return proven(breaker, around)
     case 'call_failed':
     case 'call_slow':
     case 'call_missed':
@@ -162,6 +164,11 @@ function rejecting(breaker: Passing | Probing, reason: string, around: Surroundi
 function probing({ restMs }: Rejecting, { at }: Surroundings): Probing {
   const reason = 'looking whether it is back'
   return { state: 'probing', since: at, reason, probeOut: true, restMs, good: 0, probeAt: at }
+}
+
+/** A real call was answered: that is as good as a probe, and better than one that asks for nothing but life. */
+function proven(breaker: Rejecting | Probing, { rules, at }: Surroundings): Breaker {
+  return rules.goodProbes === 1 ? passing(at, 'a call was answered', breaker) : breaker
 }
 
 /** Rejecting, and due for a probe: nobody knows how it is. */

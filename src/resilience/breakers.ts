@@ -25,12 +25,12 @@ export type BreakerChange = Omit<BreakerStatus, 'counts' | 'since'>
 
 /** The breakers of one node, by role: what operators see and hold, and where every change is told. */
 export class Breakers {
-  readonly #logger: Logger
+  readonly #logger: Logger | undefined
   readonly #guards = new Map<BreakerRole, Guard>()
   readonly #heldBy = new Map<BreakerRole, string>()
   readonly #listeners = new Set<(change: BreakerChange) => void>()
 
-  constructor(logger: Logger) {
+  constructor(logger?: Logger) {
     this.#logger = logger
   }
 
@@ -42,7 +42,7 @@ export class Breakers {
       // A long outage is one story: between its beginning and its end there are only vain probes.
       const level = state === 'passing' ? 'info' : before === 'passing' ? 'warn' : 'debug'
       before = state
-      this.#logger[level]({ role, state, reason }, 'a breaker has changed')
+      this.#logger?.[level]({ role, state, reason }, 'a breaker has changed')
       this.#tell(role)
     })
     this.#guards.set(role, guard)
@@ -63,7 +63,7 @@ export class Breakers {
   hold(role: BreakerRole, as: 'passing' | 'rejecting', by: string): BreakerStatus {
     const guard = this.#guardOf(role)
     this.#heldBy.set(role, by)
-    this.#logger.warn({ role, state: as, by }, 'a breaker is held by an operator')
+    this.#logger?.warn({ role, state: as, by }, 'a breaker is held by an operator')
     const before = guard.state
     guard.hold(as, `held ${as} by ${by}`)
     if (guard.state === before) this.#tell(role)
@@ -74,7 +74,7 @@ export class Breakers {
   release(role: BreakerRole, by: string): BreakerStatus {
     const guard = this.#guardOf(role)
     if (!this.#heldBy.delete(role)) return this.#status(role, guard)
-    this.#logger.warn({ role, by }, 'a breaker is released by an operator')
+    this.#logger?.warn({ role, by }, 'a breaker is released by an operator')
     const before = guard.state
     guard.release(`released by ${by}`)
     if (guard.state === before) this.#tell(role)
@@ -110,7 +110,7 @@ export class Breakers {
       try {
         listener({ role, state, reason, heldBy })
       } catch (error) {
-        this.#logger.error({ err: error }, 'a listener of breakers has thrown')
+        this.#logger?.error({ err: error }, 'a listener of breakers has thrown')
       }
     }
   }

@@ -30,6 +30,10 @@ export class Guard {
   #succeeded = 0
   /** Something was answered since the last beat. */
   #heard = false
+  /** When the latest call began that was answered. */
+  #provenAt = Number.NEGATIVE_INFINITY
+  /** When it last stopped to pass. */
+  #awaySince = Number.POSITIVE_INFINITY
   #cancelProbe: (() => void) | undefined
   #cancelBeat: (() => void) | undefined
   #closed = false
@@ -176,13 +180,13 @@ export class Guard {
   }
 
   #answered(call: OpenCall): void {
-    if (this.#breaker.state !== 'passing') {
-      // Of those that began before the trouble only one that was given up says something new.
-      if (call.stage === 'missed' || call.startedAt >= this.#breaker.since) this.probeSoon()
-      return
-    }
-    this.#heard = true
-    if (call.stage === 'young') this.#succeeded++
+    if (call.startedAt > this.#provenAt) this.#provenAt = call.startedAt
+    if (this.passing) {
+      this.#heard = true
+      if (call.stage === 'young') this.#succeeded++
+    } else if (call.stage === 'missed') this.probeSoon()
+    // One that began before the trouble says nothing about now.
+    else if (call.startedAt >= this.#awaySince) this.#step({ kind: 'calls_succeeded', count: 1 })
   }
 
   #judge(error: unknown, call: OpenCall): unknown {
@@ -221,6 +225,7 @@ export class Guard {
     if (breaker.probeOut && !before.probeOut) this.#probe()
     this.#armProbe(breaker, at)
     if (breaker.state === before.state) return
+    if (before.state === 'passing') this.#awaySince = at
     this.#tally.changes[breaker.state]++
     for (const listener of this.#onChange) listener(breaker.state, breaker.reason)
   }
@@ -236,25 +241,30 @@ export class Guard {
 
   #probe(): void {
     const { probe, probeMs = this.#slowMs } = this.#options
+    const startedAt = this.#clock.now()
     let open = true
-    const end = (event: BreakerEvent) => {
+    const end = (failure?: string) => {
       open = false
       cancel()
-      this.#tally.probes[event.kind === 'probe_succeeded' ? 'succeeded' : 'failed']++
-      this.#step(event)
+      this.#tally.probes[failure === undefined ? 'succeeded' : 'failed']++
+      this.#step(
+        failure === undefined ? { kind: 'probe_succeeded' } : { kind: 'probe_failed', reason: failure },
+      )
     }
-    const reason = `no sign of life within ${probeMs} ms`
+    // What calls have found out meanwhile weighs more: the probe may have had a connection of its own, which broke.
+    const unheard = (failure: string) => end(this.#provenAt >= startedAt ? undefined : failure)
     const cancel = this.#clock.after(probeMs, () =>
-      this.#clock.afterReading(() => open && end({ kind: 'probe_failed', reason })),
+      this.#clock.afterReading(() => open && unheard(`no sign of life within ${probeMs} ms`)),
     )
     started(probe).then(
-      () => (open ? end({ kind: 'probe_succeeded' }) : this.probeSoon()),
+      () => (open ? end() : this.probeSoon()),
       error => {
-        // Any answer but a refusal to serve is a sign of life.
-        const lives = !this.#blames(error) && !(error instanceof HoldfastError)
-        if (!open) return lives ? this.probeSoon() : undefined
-        const reason = error instanceof Error ? error.message : String(error)
-        end(lives ? { kind: 'probe_succeeded' } : { kind: 'probe_failed', reason })
+        const blame = error instanceof HoldfastError ? 'at once' : this.#blames(error)
+        if (!open) return blame ? undefined : this.probeSoon()
+        const message = error instanceof Error ? error.message : String(error)
+        if (!blame) end()
+        else if (blame === true) unheard(message)
+        else end(message)
       },
     )
   }

@@ -1,5 +1,5 @@
-/** Redis does not serve anybody, or not the key's part: for now, and whatever is asked. */
-const notServing = /^(LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH)\b|^ERR max number of clients/
+/** Redis does not serve anybody: for now, and whatever is asked. (TRYAGAIN is about a slot on the move, and no other.) */
+const notServing = /^(LOADING|MASTERDOWN|BUSY|CLUSTERDOWN|NOAUTH)\b|^ERR max number of clients/
 /** Redis refuses to write, and goes on reading and publishing. */
 const notWriting = /^(OOM|MISCONF|READONLY|NOREPLICAS)\b/
 /** Redis 6 wraps what stopped a script; Redis 7 leaves the code in front. */

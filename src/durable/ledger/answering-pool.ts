@@ -1,6 +1,9 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
-import { postgresError } from './postgres-error.ts'
+import { isReadOnly, postgresError } from './postgres-error.ts'
+
+/** Above what a statement may take. */
+const renewGraceSeconds = 5
 
 /**
  * A pool that is replaced when it does not answer in time: over a lost route or beside a frozen server a
@@ -33,19 +36,26 @@ export class AnsweringPool {
     try {
       return await Promise.race([work(sql), silence])
     } catch (error) {
+      // A standby stays one; the address may lead to the primary by now.
+      if (isReadOnly(error)) this.#replace(sql)
       throw postgresError(error)
     } finally {
       clearTimeout(timer)
     }
   }
 
+  /** Statements from now on get new connections; those under way go on. */
+  renew(): void {
+    this.#replace(this.#sql, renewGraceSeconds)
+  }
+
   async close(): Promise<void> {
     await this.#sql.end({ timeout: 1 })
   }
 
-  #replace(silent: Sql): void {
+  #replace(silent: Sql, graceSeconds = this.#graceSeconds): void {
     if (silent !== this.#sql) return
     this.#sql = this.#open()
-    silent.end({ timeout: this.#graceSeconds }).catch(() => {})
+    silent.end({ timeout: graceSeconds }).catch(() => {})
   }
 }

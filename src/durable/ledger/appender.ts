@@ -1,5 +1,6 @@
 import { HoldfastError, type StoredEvent } from '../../domain/index.ts'
 import type { Logger, Sql } from '../../platform/index.ts'
+import type { Guard } from '../../resilience/index.ts'
 import type { AnsweringPool } from './answering-pool.ts'
 import { appendBatch } from './append-batch.ts'
 import type { Entry } from './entry.ts'
@@ -11,6 +12,7 @@ import { outcomeOf, storedEvents, unheardRuns } from './outcomes.ts'
 export interface AppenderOptions {
   /** One pool of one connection per lane. */
   readonly pools: readonly AnsweringPool[]
+  readonly guard: Guard
   readonly epoch: () => string
   /** Returns whether it is the present epoch. */
   readonly onEpochFound: (epoch: string) => boolean
@@ -50,9 +52,13 @@ export class Appender {
     this.#lanes = options.pools.map(pool => this.#lane(pool))
   }
 
-  /** @throws HoldfastError OVERLOADED, SHUTTING_DOWN, EPOCH_CHANGED, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED */
+  /**
+   * @throws HoldfastError DEPENDENCY_REJECTED at once while Postgres is away (not sent), OVERLOADED, SHUTTING_DOWN,
+   *   EPOCH_CHANGED, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED
+   */
   async append(entry: Entry): Promise<Outcome> {
     if (this.#closed) throw new HoldfastError('SHUTTING_DOWN', 'the ledger is closing')
+    if (!this.#options.guard.allow()) throw this.#options.guard.refusal()
     if (this.#waitingBytes + entry.bytes > this.#limits.waitingBytes && this.#waitingBytes > 0) {
       throw new HoldfastError('OVERLOADED', `${this.#waitingBytes} bytes of events wait for Postgres already`)
     }
@@ -74,9 +80,11 @@ export class Appender {
   }
 
   #lane(pool: AnsweringPool): Lane {
+    const { guard } = this.#options
     return new Lane(
       {
-        send: (entries, repeated) => pool.run(sql => this.#send(sql, entries, repeated)),
+        // What was accepted must find its end: it may be stored already, and only the answer to a repetition tells.
+        send: (entries, repeated) => guard.insist(() => pool.run(sql => this.#send(sql, entries, repeated))),
         epochFound: this.#options.onEpochFound,
         released: bytes => {
           this.#waitingBytes -= bytes

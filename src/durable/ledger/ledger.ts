@@ -57,7 +57,8 @@ export interface ChannelPage extends ChannelHead {
 
 /**
  * The truth: append only, in Postgres. Every answer about heads and pages comes from one statement on the
- * primary, so a page and its head never disagree. Calls fail with DEPENDENCY_TIMEOUT or DEPENDENCY_FAILED.
+ * primary, so a page and its head never disagree. Calls fail with DEPENDENCY_TIMEOUT or DEPENDENCY_FAILED, and with
+ * DEPENDENCY_REJECTED at once while Postgres is known to be away.
  */
 export interface Ledger {
   readonly epoch: string

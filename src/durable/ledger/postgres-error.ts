@@ -36,6 +36,24 @@ export function isFinal(error: HoldfastError): boolean {
   return /^(42|3F|28|HF)[0-9A-Z]{3}$/.test(codeOf(error.cause))
 }
 
+/**
+ * Whether a failure speaks against Postgres itself: connections that fail or are ended, a server that starts, stops or
+ * has no place for another connection. What is said of a statement shows that it lives.
+ */
+export function blamesPostgres(error: unknown): boolean {
+  const code = driverCode(error)
+  return /^(08[0-9A-Z]{3}|57P\d\d|53300|E[A-Z_]{3,}|CONNECT(ION)?_[A-Z_]+)$/.test(code)
+}
+
+/** It takes no writes: it is a standby by now, or an administrator has said so. */
+export function isReadOnly(error: unknown): boolean {
+  return driverCode(error) === '25006'
+}
+
+function driverCode(error: unknown): string {
+  return codeOf(error instanceof HoldfastError ? error.cause : error)
+}
+
 /** The SQLSTATE, or the driver's or the socket's code; empty where there is none. */
 function codeOf(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined

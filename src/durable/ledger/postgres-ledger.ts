@@ -1,6 +1,7 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
 import { HoldfastError } from '../../domain/index.ts'
-import { connectPostgres, type Logger } from '../../platform/index.ts'
+import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import { Breakers } from '../../resilience/index.ts'
 import { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { entryOf } from './entry.ts'
@@ -14,6 +15,7 @@ import type {
   PartitionPage,
   PartitionRange,
 } from './ledger.ts'
+import { createLedgerGuard, type LedgerGuard } from './ledger-guard.ts'
 import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
 import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
@@ -28,6 +30,7 @@ export interface PostgresLedgerOptions {
   readonly allowUnsafeFsync: boolean
   readonly logger?: Logger
   readonly limits?: Partial<AppenderLimits>
+  readonly breakers?: Breakers
 }
 
 /** The server gives a statement up before we give up the connection: then its fate is known. */
@@ -63,21 +66,35 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
     () => new AnsweringPool(openAppends, { timeoutMs: appendTimeout.answerMs, graceSeconds: 0 }),
   )
   const reads = new AnsweringPool(openReads, { timeoutMs: readTimeout.answerMs, graceSeconds: 5 })
+  const guard = createLedgerGuard({
+    open: () =>
+      connectPostgres(url, { max: 1, applicationName: 'holdfast-probe', ...(logger && { logger }) }),
+    breakers: options.breakers ?? new Breakers(logger),
+    onStandby: () => {
+      for (const pool of [...appends, reads]) pool.renew()
+    },
+  })
   const [first] = appends
   try {
     if (!first) throw new HoldfastError('CONFIG_INVALID', 'expected at least one lane')
     const identity = await first.run(sql => checkServer(sql, options.allowUnsafeFsync))
-    return new PostgresLedger(identity, appends, reads, options)
+    return new PostgresLedger(identity, { appends, reads, guard }, options)
   } catch (error) {
-    await Promise.all([...appends, reads].map(pool => pool.close()))
+    await Promise.all([...appends, reads, guard].map(part => part.close()))
     throw error
   }
 }
 
+/** Ways to Postgres. */
+interface Ways {
+  readonly appends: readonly AnsweringPool[]
+  readonly reads: AnsweringPool
+  readonly guard: LedgerGuard
+}
+
 class PostgresLedger implements Ledger {
   readonly partitions: number
-  readonly #appends: readonly AnsweringPool[]
-  readonly #reads: AnsweringPool
+  readonly #ways: Ways
   readonly #appender: Appender
   readonly #logger: Logger | undefined
   readonly #storedListeners = new Set<(events: readonly StoredEvent[]) => void>()
@@ -86,19 +103,14 @@ class PostgresLedger implements Ledger {
   readonly #pastEpochs = new Set<string>()
   #epoch: string
 
-  constructor(
-    identity: LedgerIdentity,
-    appends: readonly AnsweringPool[],
-    reads: AnsweringPool,
-    { limits, logger }: PostgresLedgerOptions,
-  ) {
+  constructor(identity: LedgerIdentity, ways: Ways, { limits, logger }: PostgresLedgerOptions) {
     this.#epoch = identity.epoch
     this.partitions = identity.partitions
-    this.#appends = appends
-    this.#reads = reads
+    this.#ways = ways
     this.#logger = logger
     this.#appender = new Appender({
-      pools: appends,
+      pools: ways.appends,
+      guard: ways.guard.guard,
       epoch: () => this.#epoch,
       onEpochFound: epoch => this.#foundEpoch(epoch),
       onStored: events => this.#tell(this.#storedListeners, events),
@@ -136,15 +148,15 @@ class PostgresLedger implements Ledger {
   }
 
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage> {
-    return this.#reads.run(sql => readChannel(sql, this.partitionOf(channel), channel, request))
+    return this.#read(sql => readChannel(sql, this.partitionOf(channel), channel, request))
   }
 
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
-    return this.#reads.run(sql => readPartition(sql, partition, from, limit))
+    return this.#read(sql => readPartition(sql, partition, from, limit))
   }
 
   async movedChannels(ranges: readonly PartitionRange[]): Promise<ReadonlyMap<string, number>> {
-    return ranges.length === 0 ? new Map() : this.#reads.run(sql => movedChannels(sql, ranges))
+    return ranges.length === 0 ? new Map() : this.#read(sql => movedChannels(sql, ranges))
   }
 
   async readAfter(
@@ -153,31 +165,38 @@ class PostgresLedger implements Ledger {
   ): Promise<readonly StoredEvent[]> {
     if (places.length === 0) return []
     const placed = places.map(place => ({ ...place, partition: this.partitionOf(place.channel) }))
-    return this.#reads.run(sql => readAfter(sql, placed, bounds))
+    return this.#read(sql => readAfter(sql, placed, bounds))
   }
 
   async channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {
     if (channels.length === 0) return new Map()
     const partitions = channels.map(channel => this.partitionOf(channel))
-    const { epoch, heads } = await this.#reads.run(sql => channelHeads(sql, channels, partitions))
+    const { epoch, heads } = await this.#read(sql => channelHeads(sql, channels, partitions))
     this.#checkEpoch(epoch)
     return heads
   }
 
   async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     if (partitions.length === 0) return new Map()
-    const { epoch, heads } = await this.#reads.run(sql => partitionHeads(sql, partitions))
+    const { epoch, heads } = await this.#read(sql => partitionHeads(sql, partitions))
     this.#checkEpoch(epoch)
     return heads
   }
 
   async ping(): Promise<void> {
-    await this.#reads.run(sql => sql`select 1`)
+    await this.#read(sql => sql`select 1`)
   }
 
   async close(): Promise<void> {
     await this.#appender.close()
-    await Promise.all([...this.#appends, this.#reads].map(pool => pool.close()))
+    const { appends, reads, guard } = this.#ways
+    await Promise.all([...appends, reads, guard].map(part => part.close()))
+  }
+
+  /** A read that nobody can answer now is refused now. */
+  #read<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    const { guard, reads } = this.#ways
+    return guard.guard.run(() => reads.run(work))
   }
 
   /** @throws HoldfastError DEPENDENCY_FAILED for an answer of a past epoch: its numbers mean nothing any more */
