@@ -16,6 +16,9 @@ export interface Pace {
 
 const defaultBurstSeconds = 2
 
+/** Sums of many small steps are not exact: without this, who keeps to the rate would now and then come too early. */
+const rounding = 1e-6
+
 /** Undefined: no limit. */
 export function paceOf({ perSecond, burst }: Rate): Pace | undefined {
   if (perSecond === 0) return undefined
@@ -46,7 +49,7 @@ export class TokenBucket {
       this.#tokens = Math.min(burst, this.#tokens + (now - this.#at) * perMs)
       this.#at = now
     }
-    return this.#tokens >= 1
+    return this.#tokens >= 1 - rounding
   }
 
   /** Only after `has` has said that there is one. */
