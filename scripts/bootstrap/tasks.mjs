@@ -10,6 +10,7 @@ const tasks = {
   check: () => [biome, types, [...vitest, 'test/architecture.test.ts']],
   build: rest => [['scripts/build.mjs', ...rest]],
   bench: rest => [['bench/run.ts', ...rest]],
+  chaos: rest => [['test/chaos/run.ts', ...rest]],
   migrate: rest => [['bin/holdfast', 'migrate', ...rest]],
 }
 

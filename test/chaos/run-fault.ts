@@ -3,7 +3,7 @@ import { seeded } from '../support/seeded.ts'
 import { judge, type Measures, type Verdict } from './checker.ts'
 import { lastTrouble } from './checks/bounds.ts'
 import { History } from './checks/history.ts'
-import type { Fault, Phases, Recorded, Running, Stage, Stored, System } from './types.ts'
+import type { Fault, Phases, Recorded, Running, Stage, System } from './types.ts'
 import { Workload, type WorkloadOptions } from './workload.ts'
 
 export interface RunOptions {
@@ -109,26 +109,25 @@ async function strike(
   }
 }
 
-/** Waits until every subscriber has everything that is stored, and every effect is there; or for the deadline. */
+/** Waits until every subscriber has everything that it should, and every effect is there; or for the deadline. */
 async function drain({ running }: RunOptions, { recorder }: Workload) {
-  const end = performance.now() + drainWithinMs
   const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
-  const ask = async () => ({
-    stored: channels.length > 0 ? await running.stored(channels) : [],
-    effects: channels.length > 0 ? await running.effects(channels) : [],
-  })
+  if (channels.length === 0) return { stored: [], effects: [] }
+  const end = performance.now() + drainWithinMs
   for (;;) {
-    const found = await ask().catch(error => {
-      if (performance.now() > end) throw error
-      return undefined
-    })
-    if (found && (drained(found.stored, recorder.record({ phases: noPhases })) || performance.now() > end)) {
-      const short = found.effects.some(({ times }) => Object.keys(times).length < sizeOf(found.stored))
-      if (!short || performance.now() > end) {
+    const over = performance.now() > end
+    try {
+      const stored = await running.stored(channels)
+      const effects = await running.effects(channels)
+      if (over) return { stored, effects }
+      const recorded = recorder.record({ phases: noPhases, stored, effects })
+      if (everythingIsThere(recorded)) {
         // What should not come has a moment to come.
         await delay(300)
-        return ask()
+        return { stored: await running.stored(channels), effects: await running.effects(channels) }
       }
+    } catch (error) {
+      if (over) throw error
     }
     await delay(150)
   }
@@ -136,20 +135,16 @@ async function drain({ running }: RunOptions, { recorder }: Workload) {
 
 const noPhases = { steadyAt: 0, stoppedAt: 0, drainedAt: 0 }
 
-function sizeOf(stored: readonly Stored[]): number {
-  return stored.reduce((count, { values }) => count + values.length, 0)
-}
-
-function drained(stored: readonly Stored[], { deliveries, subscribers }: Recorded): boolean {
-  const came = new Map<string, Set<string>>()
-  for (const { subscriber, channel, value } of deliveries) {
-    const place = `${subscriber} ${channel}`
-    const values = came.get(place) ?? new Set()
-    came.set(place, values.add(value))
-  }
-  return stored.every(({ channel, values }) =>
-    subscribers
-      .filter(({ channels }) => channels.includes(channel))
-      .every(({ name }) => (came.get(`${name} ${channel}`)?.size ?? 0) >= values.length),
+function everythingIsThere(recorded: Recorded): boolean {
+  const history = new History(recorded)
+  const size = recorded.stored.reduce((count, { values }) => count + values.length, 0)
+  return (
+    recorded.effects.every(({ times }) => Object.keys(times).length >= size) &&
+    history.of('durable').every(({ channel, deliveries }) => {
+      const came = new Set(deliveries.map(({ value }) => value))
+      const store = recorded.stored.find(each => each.channel === channel.name)
+      const acknowledged = history.attempts(channel).filter(({ outcome }) => outcome === 'ok')
+      return (store?.values ?? acknowledged).every(({ value }) => came.has(value))
+    })
   )
 }

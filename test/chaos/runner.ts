@@ -1,0 +1,113 @@
+import { seeded } from '../support/seeded.ts'
+import type { Measures } from './checker.ts'
+import { type Run, type RunOptions, runFault } from './run-fault.ts'
+import { type OwnStage, openStage } from './stage.ts'
+import type { Fault, Running, System } from './types.ts'
+
+export interface ChaosOptions {
+  readonly system: System
+  readonly faults: readonly Fault[]
+  readonly seed: number
+  readonly holdMs: number
+  readonly nodes?: number
+  readonly redisServer?: string
+  readonly tamper?: RunOptions['tamper']
+  readonly say?: (line: string) => void
+  /** What a fault is doing right now. */
+  readonly phase?: (fault: string, phase: string) => void
+}
+
+/** What came of one fault. */
+export type Row = { readonly fault: Fault | undefined; readonly ms: number } & (
+  | { readonly kind: 'run'; readonly run: Run }
+  /** The run itself came to no end. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'skipped'; readonly reason: string }
+)
+
+/**
+ * The same traffic first without a fault and then under each, one after another on one stage, each in channels of its
+ * own. Each fault draws from the seed alone, so that it can be repeated without those before it.
+ */
+export class Chaos implements AsyncDisposable {
+  readonly #options: ChaosOptions
+  #stage: OwnStage | undefined
+  #running: Running | undefined
+  #closed = false
+  #runs = 0
+
+  constructor(options: ChaosOptions) {
+    this.#options = options
+  }
+
+  async *rows(): AsyncGenerator<Row> {
+    const baseline = await this.#row(undefined)
+    yield baseline
+    if (baseline.kind !== 'run') return
+    const { measures } = baseline.run.verdict
+    for (const fault of this.#options.faults) {
+      const { system } = this.#options
+      const reason = fault.suits && !fault.suits(system) ? `not for ${system.name}` : fault.unavailable?.()
+      yield reason === undefined
+        ? await this.#row(fault, measures)
+        : { fault, kind: 'skipped', reason, ms: 0 }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    await this.#close()
+  }
+
+  async #row(fault: Fault | undefined, baseline?: Measures): Promise<Row> {
+    const { system, seed, holdMs, phase, tamper } = this.#options
+    const start = performance.now()
+    const ms = () => performance.now() - start
+    try {
+      const { stage, running } = await this.#open()
+      const run = await runFault({
+        stage,
+        system,
+        running,
+        run: `r${++this.#runs}`,
+        seed,
+        holdMs,
+        ...(fault && { fault }),
+        ...(baseline && { baseline }),
+        ...(tamper && { tamper }),
+        say: what => phase?.(fault?.name ?? 'no fault', what),
+      })
+      // What is broken may stay broken, and is not the next fault's.
+      if (fault?.spoils || run.verdict.violations.length > 0) await this.#close()
+      return { fault, kind: 'run', run, ms: ms() }
+    } catch (error) {
+      await this.#close()
+      return { fault, kind: 'failed', error, ms: ms() }
+    }
+  }
+
+  async #open(): Promise<{ stage: OwnStage; running: Running }> {
+    if (this.#closed) throw new Error('the chaos run is being stopped')
+    const { system, seed, redisServer, say, nodes = 2 } = this.#options
+    this.#stage ??= await openStage({
+      random: seeded(seed + 2),
+      ...(redisServer !== undefined && { redisServer }),
+      ...(say && { say }),
+    })
+    const stage = this.#stage
+    if (!this.#running) {
+      const running = await system.start(stage, nodes)
+      stage.defer(() => running.stop())
+      this.#running = running
+    }
+    if (this.#closed) await this.#close()
+    return { stage, running: this.#running }
+  }
+
+  async #close(): Promise<void> {
+    const stage = this.#stage
+    this.#stage = undefined
+    this.#running = undefined
+    await stage?.[Symbol.asyncDispose]()
+  }
+}
