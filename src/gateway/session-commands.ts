@@ -12,6 +12,8 @@ export class SessionCommands {
   readonly #session: SessionContext
   readonly #replies: PendingReplies
   readonly #limits: SessionLimits
+  /** When the last frame came: the clock is asked once for all its commands. */
+  #now = 0
 
   constructor(session: SessionContext, replies: PendingReplies) {
     this.#session = session
@@ -21,7 +23,8 @@ export class SessionCommands {
 
   /** Counts a frame; false: there are too many, and the session has been ended. */
   takeFrame(): boolean {
-    if (this.#limits.frame(performance.now())) return true
+    this.#now = performance.now()
+    if (this.#limits.frame(this.#now)) return true
     this.#end('frames')
     return false
   }
@@ -29,7 +32,7 @@ export class SessionCommands {
   async perform(command: Performable): Promise<void> {
     const session = this.#session
     if (session.closed) return
-    const excess = this.#limits.command(command, session.user, performance.now())
+    const excess = this.#limits.command(command, session.user, this.#now)
     if (excess?.final) return this.#end(told[excess.limit] ?? '')
     const pending = this.#replies.open(command.id)
     if (excess) {
