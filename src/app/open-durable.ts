@@ -10,7 +10,14 @@ import {
   type Operations,
   pendingMigrations,
 } from '../durable/index.ts'
-import { type Config, connectPostgres, type ForeignMessages, type Logger, type Sql } from '../platform/index.ts'
+import {
+  type Config,
+  connectPostgres,
+  type ForeignMessages,
+  type Logger,
+  redisTarget,
+  type Sql,
+} from '../platform/index.ts'
 
 export interface OpenDurable {
   /** Postgres. */
@@ -41,10 +48,9 @@ export async function openDurable(
   if (config.postgres.migrate) await migrate(url, logger)
   else await refusePending(url, logger)
   const ledger = await createPostgresLedger({ url, poolSize, lanes, allowUnsafeFsync, logger })
-  const redisUrl = config.redis.log?.url ?? config.redis.url
   const tier = await createDurableTier({
     ledger,
-    ...(redisUrl === undefined ? {} : { redisUrl }),
+    redis: redisTarget(config.redis, 'log'),
     nodeId,
     logger,
     foreign,

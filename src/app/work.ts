@@ -13,7 +13,7 @@ import {
   startRetention,
 } from '../durable/index.ts'
 import type { Router } from '../gateway/index.ts'
-import type { Config, Logger } from '../platform/index.ts'
+import { type Config, type Logger, redisTarget } from '../platform/index.ts'
 import type { OpenDurable } from './open-durable.ts'
 
 /** What this process does behind the log. */
@@ -51,7 +51,7 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     groups,
     url,
     poolSize,
-    redisUrl: config.redis.jobs?.url ?? config.redis.url,
+    redis: redisTarget(config.redis, 'jobs'),
     redisPrefix: config.redis.prefix,
     config: config.jobs,
     acts: { append: event => router.append(event), publish: publication => router.publish(publication) },

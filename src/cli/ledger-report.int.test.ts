@@ -18,13 +18,13 @@ it('takes events that are committed while it looks for a lag at most, never for 
   )
   const redisUrl = `redis://127.0.0.1:${nodes.redis.options.port}`
   for (let n = 0; n < 10; n++) {
-    const { mirror } = await ledgerReport(nodes.database.sql, { channels: 1, redisUrl })
+    const { mirror } = await ledgerReport(nodes.database.sql, { channels: 1, redis: redisUrl })
     expect(mirror).toMatchObject({ ahead: 0 })
   }
   running = false
   await writing
   const [meta = ''] = await nodes.redis.keys('*:meta')
   await nodes.redis.hset(meta, 'last', 1_000_000)
-  const { mirror } = await ledgerReport(nodes.database.sql, { channels: 1, redisUrl })
+  const { mirror } = await ledgerReport(nodes.database.sql, { channels: 1, redis: redisUrl })
   expect(mirror).toMatchObject({ mirrored: 1, withoutMirror: 0, ahead: 1 })
 })

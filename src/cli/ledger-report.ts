@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { connectRedis, type Sql } from '../platform/index.ts'
+import { openRedis, type RedisConnection, type RedisTarget, type Sql } from '../platform/index.ts'
 
 export interface LedgerReport {
   readonly epoch: string
@@ -32,15 +31,14 @@ const connectWithinMs = 3_000
 /** Reads what `holdfast ledger status` shows; costs an index look-up per partition and per channel. */
 export async function ledgerReport(
   sql: Sql,
-  options: { channels: number; redisUrl: string | undefined },
+  options: { channels: number; redis: RedisTarget | undefined },
 ): Promise<LedgerReport> {
   const [row] = await sql<{ epoch: string; partitions: number; created: Date; bytes: string }[]>`
     select epoch, partitions, created, pg_total_relation_size('holdfast.events') as bytes from holdfast.ledger`
   if (!row) throw new Error('the ledger has no row: was its migration applied?')
   // The mirror's places before the heads: what is committed in between makes a lag, and never looks like a loss.
-  const places = options.redisUrl
-    ? await mirrorPlaces(options.redisUrl, row.epoch, row.partitions)
-    : undefined
+  const { redis } = options
+  const places = redis === undefined ? undefined : await mirrorPlaces(redis, row.epoch, row.partitions)
   const heads = await partitionHeads(sql)
   return {
     epoch: row.epoch,
@@ -82,25 +80,38 @@ async function longestChannels(sql: Sql, limit: number): Promise<LedgerReport['c
 
 /** The last position that each partition's mirror has; null where there is no mirror. */
 async function mirrorPlaces(
-  url: string,
+  target: RedisTarget,
   epoch: string,
   partitions: number,
 ): Promise<(number | null)[] | { unreachable: string }> {
-  const redis = connectRedis(url, 'command', 'holdfast-ledger-status')
+  const redis = openRedis(target, 'command', 'holdfast-ledger-status')
   try {
-    // It connects in the background and for ever; here the first failure is an answer.
-    await once(redis, 'ready', { signal: AbortSignal.timeout(connectWithinMs) })
+    await connected(redis)
     const lasts = await Promise.all(
       Array.from({ length: partitions }, (_, partition) =>
-        redis.hget(`{${epoch}.${partition}}:meta`, 'last'),
+        redis.client.hget(`{${epoch}.${partition}}:meta`, 'last'),
       ),
     )
     return lasts.map(last => (last === null ? null : Number(last)))
   } catch (error) {
     return { unreachable: error instanceof Error ? error.message : String(error) }
   } finally {
-    redis.disconnect()
+    redis.close()
   }
+}
+
+/** It connects in the background and for ever; here the first failure is an answer. */
+function connected(redis: RedisConnection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`not connected within ${connectWithinMs} ms`)),
+      connectWithinMs,
+    )
+    redis.onReady(resolve)
+    redis.client.once('error', reject)
+    redis.onReady(() => clearTimeout(timer))
+    redis.client.once('error', () => clearTimeout(timer))
+  })
 }
 
 function mirrorReport(places: readonly (number | null)[], heads: ReadonlyMap<number, number>): MirrorReport {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Appended, HoldfastError, type NewEvent, newEventId, normalizeEventId } from '../domain/index.ts'
-import { ForeignMessages, type Logger, PubSub } from '../platform/index.ts'
+import { ForeignMessages, type Logger, openPubSub, type RedisTarget } from '../platform/index.ts'
 import { Comparison } from './feed/comparison.ts'
 import { Feeds } from './feed/feeds.ts'
 import { Heads } from './feed/heads.ts'
@@ -21,7 +21,7 @@ import type { DurableStatus } from './tier.ts'
 export interface DurableTierOptions {
   readonly ledger: Ledger
   /** The log's Redis; without one, nodes deliver by tailing the ledger. */
-  readonly redisUrl?: string | undefined
+  readonly redis?: RedisTarget | undefined
   readonly nodeId?: string
   readonly logger: Logger
   /** Where messages of other releases are counted. */
@@ -34,10 +34,10 @@ const redisPatienceMs = 1_000
 
 /** Joins ledger, mirror and feeds. Owns the ledger from here on: closing the tier closes it. */
 export async function createDurableTier(options: DurableTierOptions): Promise<OpenTier> {
-  const { ledger, redisUrl, logger, foreign = new ForeignMessages(logger) } = options
+  const { ledger, redis: target, logger, foreign = new ForeignMessages(logger) } = options
   const node = options.nodeId ?? randomUUID()
-  const redis = redisUrl === undefined ? undefined : new LogRedis(redisUrl, `holdfast-log-${node}`, logger)
-  const bus = redisUrl === undefined ? undefined : new PubSub(redisUrl, `holdfast-log-sub-${node}`, logger)
+  const redis = target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger)
+  const bus = target === undefined ? undefined : openPubSub(target, `holdfast-log-sub-${node}`, logger)
   const mirrors =
     redis && new PartitionMirrors(redis, () => ledger.epoch, { ...mirrorDefaults, ...options.mirror })
   const fill = mirrors && new PartitionFill(ledger, mirrors, node)

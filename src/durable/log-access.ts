@@ -1,4 +1,4 @@
-import type { ForeignMessages, Logger, PubSub } from '../platform/index.ts'
+import type { ForeignMessages, Logger, Subscriptions } from '../platform/index.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { LogRedis } from './mirror/log-redis.ts'
 import type { PartitionMirrors } from './mirror/partition-mirror.ts'
@@ -9,7 +9,7 @@ export interface LogAccess {
   readonly ledger: Ledger
   /** Undefined where no Redis is configured: the ledger alone is read. */
   readonly redis:
-    | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: PubSub }
+    | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: Subscriptions }
     | undefined
   /** The mirror tells of events that the ledger has not (any more): for what is settled it is no source then. */
   readonly ledgerBehind: boolean

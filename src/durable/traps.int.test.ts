@@ -372,7 +372,7 @@ describe('the ledger goes', () => {
     const proxy = await tcpProxy(nodes.database.url)
     const ledger = await nodes.database.open({ url: proxy.through(nodes.database.url) })
     const redisUrl = `redis://127.0.0.1:${nodes.redis.options.port}`
-    const tier = await createDurableTier({ ledger, redisUrl, logger: createLogger('silent') })
+    const tier = await createDurableTier({ ledger, redis: redisUrl, logger: createLogger('silent') })
     await append(nodes.a, channel, 10)
     await append(nodes.a, 'order:cold', 10)
     await mirrored('order:cold')

@@ -3,7 +3,7 @@ import { HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
 import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
-import { redisConfig } from './config-redis.ts'
+import { type RedisConfig, redisConfig } from './config-redis.ts'
 
 const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
 
@@ -211,10 +211,7 @@ export type Config = Omit<Parsed, 'defaults' | 'namespaces'> & {
  */
 export function parseConfig(input: unknown): Config {
   const result = checkedSchema.safeParse(input)
-  if (!result.success) {
-    const lines = result.error.issues.map(issue => `  ${issue.path.join('.') || '(root)'}: ${issue.message}`)
-    throw new HoldfastError('CONFIG_INVALID', `the configuration is not valid:\n${lines.join('\n')}`)
-  }
+  if (!result.success) throw invalid(result.error)
   const { defaults, namespaces, ...rest } = result.data
   const merged = Object.fromEntries(
     Object.entries(namespaces).map(([name, own]) => [name, mergeNamespace(defaults, own)]),
@@ -222,6 +219,18 @@ export function parseConfig(input: unknown): Config {
   // There wherever there is a ledger; a configuration declares it only to say who may read it.
   if (rest.postgres.url !== undefined) merged[systemNamespace] ??= mergeNamespace({}, { tier: 'durable' })
   return deepFreeze({ ...rest, namespaces: merged })
+}
+
+/** Only where Redis is, for commands that need nothing else. @throws HoldfastError CONFIG_INVALID */
+export function parseRedis(input: unknown): RedisConfig {
+  const result = z.object({ redis: redisConfig.prefault({}) }).safeParse({ redis: input })
+  if (!result.success) throw invalid(result.error)
+  return result.data.redis
+}
+
+function invalid({ issues }: z.ZodError): HoldfastError {
+  const lines = issues.map(issue => `  ${issue.path.join('.') || '(root)'}: ${issue.message}`)
+  return new HoldfastError('CONFIG_INVALID', `the configuration is not valid:\n${lines.join('\n')}`)
 }
 
 type NamespaceInput = z.output<typeof namespaceInput>

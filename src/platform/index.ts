@@ -1,4 +1,11 @@
-export { type Config, type ConfigInput, configSchema, type NamespaceConfig, parseConfig } from './config.ts'
+export {
+  type Config,
+  type ConfigInput,
+  configSchema,
+  type NamespaceConfig,
+  parseConfig,
+  parseRedis,
+} from './config.ts'
 export {
   isJobName,
   type JobsConfig,
@@ -20,8 +27,8 @@ export { type BusKind, busKinds, ForeignMessages } from './foreign-messages.ts'
 export { GatedTransaction, isConnectionError } from './gated-transaction.ts'
 export { createLogger, type Logger } from './logger.ts'
 export { LoopBack, type LoopBackOptions } from './loopback.ts'
-export { connectPostgres, type PostgresOptions, type Sql, type Transaction } from './postgres.ts'
 export { openPubSub } from './open-pubsub.ts'
+export { connectPostgres, type PostgresOptions, type Sql, type Transaction } from './postgres.ts'
 export { type MessageHandler, PubSub, type PubSubTimings, type Subscriptions } from './pubsub.ts'
 export { connectRedis, type Redis, type RedisClient, type RedisRole } from './redis.ts'
 export type { RedisCluster } from './redis-cluster.ts'

@@ -4,6 +4,7 @@ import type { Logger } from './logger.ts'
 import { connectRedis, type RedisClient, type RedisRole } from './redis.ts'
 import { connectCluster, type RedisCluster } from './redis-cluster.ts'
 import { isCluster, type RedisTarget } from './redis-target.ts'
+import { slotOf } from './slots.ts'
 
 /**
  * A connection for commands: to one Redis, to whichever is the master behind sentinels, or to a Cluster, which counts as
@@ -22,6 +23,10 @@ export interface RedisConnection {
   alive(): Promise<void>
   /** The servers that hold keys, for what is asked of each. */
   masters(): readonly Redis[]
+  /** What `act` sends before it first waits leaves in one write to each server, as a pipeline's commands would. */
+  inOneWrite<T>(act: () => T): T
+  /** Of names that lie in many slots, one for each server: what is done to these is done to all of them. */
+  spread(names: readonly string[]): readonly string[]
   close(): void
 }
 
@@ -62,6 +67,14 @@ class SingleConnection implements RedisConnection {
 
   masters(): readonly Redis[] {
     return [this.client]
+  }
+
+  inOneWrite<T>(act: () => T): T {
+    return corked([this.client], act)
+  }
+
+  spread(names: readonly string[]): readonly string[] {
+    return names.slice(0, 1)
   }
 
   close(): void {
@@ -109,14 +122,33 @@ class ClusterConnection implements RedisConnection {
 
   async alive(): Promise<void> {
     if (this.client.status !== 'ready') throw new Error('no node of the Redis Cluster answers')
-    await this.client.refresh()
-    const states = await Promise.all(this.masters().map(node => node.cluster('INFO')))
-    if (states.length === 0 || !states.every(state => `${state}`.includes('cluster_state:ok')))
-      throw new Error('the Redis Cluster does not serve all slots')
+    try {
+      if (!this.#ready) await this.client.refresh()
+      const states = await Promise.all(this.masters().map(node => node.cluster('INFO')))
+      if (states.length > 0 && states.every(state => `${state}`.includes('cluster_state:ok'))) return
+    } catch (error) {
+      // A replica may have taken over meanwhile.
+      this.client.refresh().catch(() => undefined)
+      throw error
+    }
+    throw new Error('the Redis Cluster does not serve all slots')
   }
 
   masters(): readonly Redis[] {
     return [...this.client.masters().values()]
+  }
+
+  inOneWrite<T>(act: () => T): T {
+    return corked(this.client.nodes('master'), act)
+  }
+
+  spread(names: readonly string[]): readonly string[] {
+    const byNode = new Map<string | undefined, string>()
+    for (const name of names) {
+      const at = this.client.masterKeyOf(slotOf(name))
+      if (!byNode.has(at)) byNode.set(at, name)
+    }
+    return [...byNode.values()]
   }
 
   close(): void {
@@ -148,5 +180,16 @@ class ClusterConnection implements RedisConnection {
       }
     }
     this.#looking = false
+  }
+}
+
+function corked<T>(servers: readonly Redis[], act: () => T): T {
+  // One that has never been used has no socket yet.
+  const sockets = servers.flatMap(({ stream }) => stream ?? [])
+  for (const socket of sockets) socket.cork()
+  try {
+    return act()
+  } finally {
+    for (const socket of sockets) socket.uncork()
   }
 }

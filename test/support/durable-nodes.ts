@@ -41,7 +41,7 @@ export async function durableNodes(mirror: Partial<MirrorOptions> = {}): Promise
     const ledger = await database.open()
     const tier = await createDurableTier({
       ledger,
-      redisUrl,
+      redis: redisUrl,
       nodeId: `node-${tiers.length}`,
       logger: createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent'),
       mirror: { ...mirror, ...options.mirror },

@@ -42,7 +42,7 @@ const ledger = await createPostgresLedger({
 })
 const tier = await createDurableTier({
   ledger,
-  redisUrl: setup.redisUrl,
+  redis: setup.redisUrl,
   nodeId: setup.name,
   logger,
   mirror: { logSize: setup.logSize },

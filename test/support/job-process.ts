@@ -21,7 +21,7 @@ const ledger = await createPostgresLedger({
   lanes: 1,
   allowUnsafeFsync: false,
 })
-const tier = await createDurableTier({ ledger, redisUrl: setup.redisUrl, nodeId: 'killed', logger })
+const tier = await createDurableTier({ ledger, redis: setup.redisUrl, nodeId: 'killed', logger })
 const groups = createGroups({
   log: tier.log,
   url: setup.databaseUrl,
@@ -35,7 +35,7 @@ const jobs = createJobs({
   groups,
   url: setup.databaseUrl,
   poolSize: 2,
-  redisUrl: setup.redisUrl,
+  redis: setup.redisUrl,
   redisPrefix: 'holdfast',
   config: parseConfig({}).jobs,
   acts: { append: event => tier.append(event), publish: async () => undefined },

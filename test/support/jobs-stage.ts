@@ -72,7 +72,7 @@ export async function jobsStage(): Promise<JobsStage> {
   const node: JobsStage['node'] = async ({ config, ...options } = {}) => {
     const ledger = await database.open()
     const name = `node-${nodes.length}`
-    const tier = await createDurableTier({ ledger, redisUrl: redis.url, nodeId: name, logger })
+    const tier = await createDurableTier({ ledger, redis: redis.url, nodeId: name, logger })
     const groups = createGroups({
       log: tier.log,
       url: runtime.href,
@@ -88,7 +88,7 @@ export async function jobsStage(): Promise<JobsStage> {
         groups,
         url: database.url,
         poolSize: 4,
-        redisUrl: redis.url,
+        redis: redis.url,
         redisPrefix: 'holdfast',
         config: { ...parseConfig({}).jobs, ...config },
         acts: {

@@ -32,7 +32,7 @@ beforeAll(async () => {
   sql = connectPostgres(cluster.databaseUrl, { max: 1, applicationName: 'holdfast-test' })
   const url = cluster.databaseUrl
   const ledger = await createPostgresLedger({ url, poolSize: 2, lanes: 1, allowUnsafeFsync: false })
-  tier = await createDurableTier({ ledger, redisUrl: cluster.redisUrl, logger })
+  tier = await createDurableTier({ ledger, redis: cluster.redisUrl, logger })
   groups = createGroups({ log: tier.log, url, leaseMs: 2_000, poolSize: 2, nodeName: 'shop-1', logger })
   groups.group('receipts').on('order:{id}', '*', async event => {
     handled++

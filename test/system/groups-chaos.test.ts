@@ -71,7 +71,7 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
       allowUnsafeFsync: false,
       logger,
     })
-    tier = await createDurableTier({ ledger, redisUrl: local.url, logger, mirror: { logSize } })
+    tier = await createDurableTier({ ledger, redis: local.url, logger, mirror: { logSize } })
     crew = new WorkerProcesses({ databaseUrl: database.url, redisUrl: local.url, logSize, leaseMs })
   })
   afterAll(async () => {

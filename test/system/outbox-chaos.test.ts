@@ -39,7 +39,7 @@ beforeAll(async () => {
   const logger = createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent')
   const url = cluster.databaseUrl
   const ledger = await createPostgresLedger({ url, poolSize: 3, lanes: 1, allowUnsafeFsync: false, logger })
-  tier = await createDurableTier({ ledger, redisUrl: redis.url, nodeId: 'test', logger })
+  tier = await createDurableTier({ ledger, redis: redis.url, nodeId: 'test', logger })
 })
 afterAll(async () => {
   await tier?.close()

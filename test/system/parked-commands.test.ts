@@ -154,7 +154,7 @@ describe('holdfast erase and holdfast retention status', () => {
     const place = ['erase', 'order:7', 2, '--reason', 'request 2291']
     expect(await holdfast(place, env)).toMatchObject({ code: 2, stderr: expect.stringMatching(/--yes/) })
     const erased = await holdfast([...place, '--yes', '--by', 'anna'], env)
-    expect(erased.stdout).toMatch(/order:7 2: Paid[\s\S]*erased from the ledger[\s\S]*REDIS_URL is not set/)
+    expect(erased.stdout).toMatch(/order:7 2: Paid[\s\S]*erased from the ledger[\s\S]*no Redis is configured/)
     const again = await holdfast([...place, '--yes', '--json'], { ...env, REDIS_URL: inject('redisUrl') })
     expect(again.json()).toEqual({
       ...{ channel: 'order:7', offset: 2, id: eventIds[1], already: true, redis: 'removed' },

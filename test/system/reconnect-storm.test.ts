@@ -115,7 +115,7 @@ async function write({ databaseUrl, redisUrl }: Cluster): Promise<void> {
     lanes: 1,
     allowUnsafeFsync: false,
   })
-  const tier = await createDurableTier({ ledger, redisUrl, logger: createLogger('silent') })
+  const tier = await createDurableTier({ ledger, redis: redisUrl, logger: createLogger('silent') })
   const channels = [
     ...Array.from({ length: rooms }, (_, i) => [`order:room-${i}`, roomEvents] as const),
     ...Array.from({ length: sessions / 5 }, (_, i) => [`order:own-${i}`, ownEvents] as const),

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { createLogger } from '../../platform/index.ts'
+import { createLogger, parseRedis, redisTarget } from '../../platform/index.ts'
 import { CliError } from '../cli-error.ts'
 import { loadConfig } from '../config-file.ts'
 import { examples } from '../examples.ts'
@@ -38,7 +38,7 @@ async function erase(channel: string, offset: number, options: EraseOptions): Pr
   if (options.json && !options.yes) throw new CliError('this has to be confirmed', 'repeat it with --yes', 2)
   const { createOperations, forgetNow } = await import('../../durable/index.ts')
   const input = await loadConfig(process.env)
-  const redisUrl = input.redis?.log?.url ?? input.redis?.url
+  const log = redisTarget(parseRedis(input.redis), 'log')
   await onDatabase('erase', async sql => {
     const { deliveries, erasure } = createOperations(sql)
     const [story] = await deliveries.ofEvent({ channel, offset })
@@ -48,9 +48,9 @@ async function erase(channel: string, offset: number, options: EraseOptions): Pr
     const actor = options.by ?? currentActor()
     const erased = await erasure.erase({ channel, event: { offset }, actor, reason: options.reason })
     const redis =
-      redisUrl === undefined
+      log === undefined
         ? 'not asked'
-        : (await forgetNow(sql, redisUrl, createLogger('silent')))
+        : (await forgetNow(sql, log, createLogger('silent')))
           ? 'removed'
           : 'away'
     if (options.json) return console.log(JSON.stringify({ ...erased, redis }))
@@ -63,5 +63,5 @@ const redisLine = {
   removed:
     'its copies are removed from the log in Redis; a running node looks once more, and for jobs that carry it',
   away: 'Redis can’t be reached: a node removes the copies when it is back',
-  'not asked': 'REDIS_URL is not set: a running node removes the copies from Redis',
+  'not asked': 'no Redis is configured here: a running node removes the copies from Redis',
 } as const

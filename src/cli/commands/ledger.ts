@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
+import { parseRedis, redisTarget } from '../../platform/index.ts'
 import { CliError } from '../cli-error.ts'
 import { loadConfig } from '../config-file.ts'
 import { examples } from '../examples.ts'
@@ -16,7 +17,7 @@ export function ledgerCommand(): Command {
 
 function statusCommand(): Command {
   return new Command('status')
-    .description('epoch, size, longest channels, and with REDIS_URL how far the mirror is behind')
+    .description('epoch, size, longest channels, and with a Redis how far the mirror is behind')
     .option('--channels <count>', 'how many channels to list', wholeNumber, 10)
     .option('--json', 'print it as JSON')
     .addHelpText(
@@ -25,9 +26,9 @@ function statusCommand(): Command {
     )
     .action(async (options: { channels: number; json?: boolean }) => {
       const input = await loadConfig(process.env)
-      const redisUrl = input.redis?.log?.url ?? input.redis?.url
+      const redis = redisTarget(parseRedis(input.redis), 'log')
       const report = await onDatabase('ledger status', sql =>
-        ledgerReport(sql, { channels: options.channels, redisUrl }),
+        ledgerReport(sql, { channels: options.channels, redis }),
       )
       console.log(options.json ? JSON.stringify(report) : readable(report))
     })
@@ -88,7 +89,7 @@ function readable(report: LedgerReport): string {
     `epoch       ${report.epoch} (ledger made ${report.created})`,
     `partitions  ${report.partitions}`,
     `events      ${report.events.toLocaleString('en')} recorded, ${mib} MiB with indexes`,
-    `mirror      ${mirror ? mirrorLine(mirror) : 'not asked: REDIS_URL is not set'}`,
+    `mirror      ${mirror ? mirrorLine(mirror) : 'not asked: no Redis is configured (REDIS_URL, or redis in HOLDFAST_CONFIG)'}`,
     `channels    ${report.channels.length === 0 ? 'none' : 'longest first'}`,
     ...report.channels.map(({ channel, head }) => `  ${String(head).padStart(10)}  ${channel}`),
   ].join('\n')

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Holdfast } from '../../app/index.ts'
+import type { ConfigInput } from '../../platform/index.ts'
 import { loadConfigFile, required } from '../config-file.ts'
 import { examples } from '../examples.ts'
 
@@ -35,13 +36,18 @@ export function serveCommand(): Command {
     .action(serve)
 }
 
+/** For both tiers, wherever it is. */
+function hasRedis({ url, sentinel, cluster, bus, log }: NonNullable<ConfigInput['redis']>): boolean {
+  return Boolean(url || sentinel || cluster || (bus && log))
+}
+
 type Role = Holdfast['config']['role']
 
 async function serve(options: { migrate?: boolean; role?: Role; json?: boolean }): Promise<void> {
   const { config: input, setup } = await loadConfigFile(process.env)
   required(
     [
-      ['REDIS_URL', input.redis?.url ?? (input.redis?.bus && input.redis.log ? 'both roles' : undefined)],
+      ['REDIS_URL', input.redis && hasRedis(input.redis) ? 'configured' : undefined],
       ['DATABASE_URL', input.postgres?.url],
     ],
     'serve',

@@ -1,4 +1,4 @@
-import type { Redis } from '../../platform/index.ts'
+import type { RedisClient } from '../../platform/index.ts'
 import type { Entry } from '../mirror/entry.ts'
 import { partitionKeys } from '../mirror/keys.ts'
 import type { LogRedis } from '../mirror/log-redis.ts'
@@ -155,7 +155,7 @@ export class GroupStream {
   /** Undefined where there is no such group or log. */
   #onLog<T>(
     { epoch, partition }: LogPlace,
-    act: (redis: Redis, log: string) => Promise<T>,
+    act: (redis: RedisClient, log: string) => Promise<T>,
   ): Promise<T | undefined> {
     const { log } = partitionKeys(epoch, partition)
     return this.#redis.call(async redis => {

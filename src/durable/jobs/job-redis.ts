@@ -1,5 +1,5 @@
 import { type JobsOptions, Queue } from 'bullmq'
-import { connectRedis, type Logger, type Redis } from '../../platform/index.ts'
+import { type Logger, openRedis, type RedisConnection, type RedisTarget } from '../../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../../resilience/index.ts'
 
 export interface NewJob {
@@ -23,38 +23,42 @@ export interface JobState {
 const deadlineMs = 3_000
 /** A call that takes longer gives reason to ask whether Redis answers at all, and that takes no longer either. */
 const slowMs = 400
-const probeKey = 'holdfast:probe:jobs'
+/** The first on a single Redis, one for each master of a Cluster. */
+const probeKeys = [
+  'holdfast:probe:jobs',
+  ...Array.from({ length: 128 }, (_, i) => `{holdfast.probe.${i}}:jobs`),
+]
 
 /**
  * The Redis of jobs, as those use it who enqueue: everything fails at once while it is away, and whoever has a row in
  * Postgres asks again later.
  */
 export class JobRedis {
-  readonly #redis: Redis
+  readonly #connection: RedisConnection
   readonly #guard: Guard
   readonly #logger: Logger
   /** BullMQ wants its Redis to be there when a queue is made, so they are made at their first use. */
   readonly #queues = new Map<string, Promise<Queue>>()
   #closed = false
 
-  constructor(url: string, name: string, logger: Logger, breakers = new Breakers(logger)) {
-    this.#redis = connectRedis(url, 'guarded', name, logger)
+  constructor(target: RedisTarget, name: string, logger: Logger, breakers = new Breakers(logger)) {
+    this.#connection = openRedis(target, 'guarded', name, logger)
     this.#logger = logger
     this.#guard = breakers.guard('jobs', {
       name: 'the redis of jobs',
+      awayAtFirst: 'not connected yet',
       deadlineMs,
       slowMs,
       slowness: 'doubt',
       // A write: a Redis that is full or read only answers a PING, and takes no job.
-      probe: () => this.#redis.set(probeKey, '', 'PX', 1),
+      probe: () => this.#probe(),
       blames: blamesRedis('write'),
     })
-    this.#guard.trip('not connected yet')
-    this.#redis.on('ready', () => {
+    this.#connection.onReady(() => {
       this.#guard.probeSoon()
       void this.#warnOfEviction()
     })
-    this.#redis.on('close', () => this.#guard.trip('the connection is closed'))
+    this.#connection.onLost(() => this.#guard.trip('the connection is closed'))
   }
 
   get reachable(): boolean {
@@ -95,7 +99,7 @@ export class JobRedis {
   /** Which of these jobs there are, in whatever state. @throws HoldfastError DEPENDENCY_* */
   existing(queue: string, prefix: string, ids: readonly string[]): Promise<boolean[]> {
     return this.#call(queue, prefix, async open => {
-      const pipeline = this.#redis.pipeline()
+      const pipeline = this.#connection.client.pipeline()
       for (const id of ids) pipeline.exists(open.toKey(id))
       return answersOf(await pipeline.exec()).map(answer => answer === 1)
     })
@@ -104,7 +108,7 @@ export class JobRedis {
   /** @throws HoldfastError DEPENDENCY_* */
   states(queue: string, prefix: string, ids: readonly string[]): Promise<JobState[]> {
     return this.#call(queue, prefix, async open => {
-      const pipeline = this.#redis.pipeline()
+      const pipeline = this.#connection.client.pipeline()
       for (const id of ids) {
         pipeline.zscore(open.toKey('completed'), id)
         pipeline.zscore(open.toKey('failed'), id)
@@ -137,7 +141,7 @@ export class JobRedis {
   close(): void {
     this.#closed = true
     this.#guard.close()
-    this.#redis.disconnect()
+    this.#connection.close()
   }
 
   #call<T>(name: string, prefix: string, act: (queue: Queue) => Promise<T>): Promise<T> {
@@ -156,7 +160,7 @@ export class JobRedis {
   }
 
   async #open(name: string, prefix: string): Promise<Queue> {
-    const queue = new Queue(name, { connection: this.#redis, prefix })
+    const queue = new Queue(name, { connection: this.#connection.client, prefix })
     queue.on('error', error => {
       if (!this.#closed) this.#logger.debug({ err: error, queue: name }, 'a queue of jobs has an error')
     })
@@ -164,10 +168,19 @@ export class JobRedis {
     return queue
   }
 
+  async #probe(): Promise<void> {
+    const { client, cluster } = this.#connection
+    if (cluster) await this.#connection.alive()
+    await Promise.all(this.#connection.spread(probeKeys).map(key => client.set(key, '', 'PX', 1)))
+  }
+
   async #warnOfEviction(): Promise<void> {
-    const info = await this.#redis.info('memory').catch(() => '')
-    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
-    if (policy !== undefined && policy !== 'noeviction') {
+    const infos = await Promise.all(
+      this.#connection.masters().map(server => server.info('memory').catch(() => '')),
+    )
+    const policies = infos.map(info => /^maxmemory_policy:(\S+)/m.exec(info)?.[1])
+    const policy = policies.find(each => each !== undefined && each !== 'noeviction')
+    if (policy !== undefined) {
       this.#logger.warn(
         { policy },
         'the redis of jobs may evict keys: set maxmemory-policy noeviction, or give jobs a redis of their own (redis.jobs)',

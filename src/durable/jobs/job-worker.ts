@@ -1,5 +1,5 @@
 import { DelayedError, type Job, Worker } from 'bullmq'
-import type { Logger, Redis } from '../../platform/index.ts'
+import type { Logger, RedisConnection } from '../../platform/index.ts'
 import { within } from '../mirror/deadline.ts'
 
 /** A job is over, or is to come again later. */
@@ -8,7 +8,7 @@ export type JobEnd = 'ended' | { readonly afterMs: number }
 export interface JobWorkerOptions {
   readonly queue: string
   readonly prefix: string
-  readonly redis: Redis
+  readonly redis: RedisConnection['client']
   readonly concurrency: number
   /** The signal is aborted when the process can wait no longer. */
   readonly work: (data: unknown, signal: AbortSignal) => Promise<JobEnd>

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../domain/index.ts'
-import { connectPostgres, type RuleInput } from '../../platform/index.ts'
+import { connectPostgres, isCluster, type RuleInput } from '../../platform/index.ts'
 import type { Handler } from '../groups/types.ts'
 import { AnsweringPool } from '../ledger/answering-pool.ts'
 import { type ErasedPlace, forgetEvent } from './forget-event.ts'
@@ -94,7 +94,7 @@ class ProcessJobs implements Jobs {
   }
 
   async forget(place: ErasedPlace): Promise<void> {
-    if (this.#options.redisUrl === undefined) return
+    if (this.#options.redis === undefined) return
     if (!this.#running) throw new HoldfastError('NOT_AVAILABLE', 'this process does not work on jobs')
     await forgetEvent(this.#rows, this.#running.enqueuer, place)
   }
@@ -104,7 +104,7 @@ class ProcessJobs implements Jobs {
     return {
       deliveries: this.#counts.deliveries.list(),
       schedules: this.#counts.schedules.list(),
-      redis: this.#options.redisUrl === undefined ? 'not_configured' : reachable ? 'ready' : 'unreachable',
+      redis: this.#options.redis === undefined ? 'not_configured' : reachable ? 'ready' : 'unreachable',
     }
   }
 
@@ -130,6 +130,7 @@ class ProcessJobs implements Jobs {
 
   #add(rule: Rule): void {
     if (this.#rules.has(rule.name)) throw twice(`the rule ${rule.name}`)
+    if (isCluster(this.#options.redis)) refuseScattered(rule)
     if (this.#starting) this.#declare(rule)
     this.#rules.set(rule.name, rule)
   }
@@ -138,6 +139,15 @@ class ProcessJobs implements Jobs {
   #declare({ name, target }: Rule): void {
     if (target.kind === 'webhook') this.#webhooks.declare(name, target.webhook)
   }
+}
+
+/** BullMQ's scripts touch many keys of a queue at once, which a Redis Cluster allows within a slot only. */
+function refuseScattered({ name, target }: Rule): void {
+  if (target.kind !== 'queue' || /\{[^}]+\}/.test(`${target.prefix}:${target.queue}`)) return
+  throw new HoldfastError(
+    'CONFIG_INVALID',
+    `rule ${name}: on a Redis Cluster a queue needs a hash tag: expected braces in its prefix, like {${target.prefix}}, got ${target.prefix}`,
+  )
 }
 
 function twice(what: string): HoldfastError {

@@ -185,7 +185,7 @@ describe('jobs', () => {
   })
 
   it('wait in Postgres where there is no Redis at all', async () => {
-    const node = await stage.node({ redisUrl: undefined })
+    const node = await stage.node({ redis: undefined })
     node.jobs.handler('none', () => undefined)
     node.jobs.rule('none', { on: { channel: 'none:*' }, handler: 'none' })
     await node.work()

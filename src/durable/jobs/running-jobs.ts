@@ -64,15 +64,15 @@ export class RunningJobs {
   #joined = false
 
   constructor(parts: RunningParts, prefix: string) {
-    const { rows, log, url, redisUrl, nodeName, logger, counts, webhooks, config } = parts
+    const { rows, log, url, redis: target, nodeName, logger, counts, webhooks, config } = parts
     const timings = { ...defaults, ...parts.timings }
     this.#parts = parts
     this.#redis =
-      redisUrl === undefined
+      target === undefined
         ? undefined
         : {
-            jobs: new JobRedis(redisUrl, `holdfast-jobs-${nodeName}`, logger),
-            workers: new WorkerRedis(redisUrl, `holdfast-job-workers-${nodeName}`, logger),
+            jobs: new JobRedis(target, `holdfast-jobs-${nodeName}`, logger),
+            workers: new WorkerRedis(target, `holdfast-job-workers-${nodeName}`, logger),
           }
     this.enqueuer = new Enqueuer(this.#redis?.jobs, prefix, log.ledger)
     this.#turns = new Turns(url, parts.poolSize, logger)

@@ -1,4 +1,4 @@
-import type { JobsConfig, Logger, RuleInput } from '../../platform/index.ts'
+import type { JobsConfig, Logger, RedisTarget, RuleInput } from '../../platform/index.ts'
 import type { SystemGroups } from '../groups/groups.ts'
 import type { Handler } from '../groups/types.ts'
 import type { LogAccess } from '../log-access.ts'
@@ -15,7 +15,7 @@ export interface JobsOptions {
   /** Connections to Postgres for handlers. */
   readonly poolSize: number
   /** The Redis of jobs. Without one deliveries are written down, and wait. */
-  readonly redisUrl: string | undefined
+  readonly redis: RedisTarget | undefined
   /** In front of every key in Redis. */
   readonly redisPrefix: string
   readonly config: JobsConfig

@@ -1,20 +1,25 @@
-import { connectRedis, type Logger, type Redis } from '../../platform/index.ts'
+import { type Logger, openRedis, type RedisConnection, type RedisTarget } from '../../platform/index.ts'
+
+type Client = RedisConnection['client']
 
 /**
  * The Redis of jobs, as BullMQ's workers use it: one connection for all of a process, and one more for each worker,
  * which BullMQ makes of it to block on. Closing it closes those too, also where BullMQ waits for an answer.
  */
 export class WorkerRedis {
-  readonly redis: Redis
-  readonly #blocking = new Set<Redis>()
+  readonly redis: Client
+  readonly #connection: RedisConnection
+  readonly #blocking = new Set<Client>()
 
-  constructor(url: string, name: string, logger: Logger) {
-    this.redis = connectRedis(url, 'worker', name, logger)
+  constructor(target: RedisTarget, name: string, logger: Logger) {
+    this.#connection = openRedis(target, 'worker', name, logger)
+    this.redis = this.#connection.client
     // Each is given up with its worker: a restart must not find the old listeners at the limit.
     this.redis.setMaxListeners(0)
-    const duplicate = this.redis.duplicate.bind(this.redis)
-    this.redis.duplicate = override => {
-      const copy = duplicate(override)
+    const client = this.redis as { duplicate(...override: unknown[]): Client }
+    const duplicate = client.duplicate.bind(client)
+    client.duplicate = (...override) => {
+      const copy = duplicate(...override)
       this.#blocking.add(copy)
       copy.on('error', () => undefined)
       copy.on('end', () => copy.status === 'end' && this.#blocking.delete(copy))
@@ -23,7 +28,7 @@ export class WorkerRedis {
   }
 
   close(): void {
-    this.redis.disconnect()
+    this.#connection.close()
     for (const copy of this.#blocking) copy.disconnect()
   }
 }

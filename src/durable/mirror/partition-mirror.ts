@@ -1,3 +1,4 @@
+import type { RedisClient } from '../../platform/index.ts'
 import { type PartitionKeys, partitionKeys } from './keys.ts'
 import type { LogRedis } from './log-redis.ts'
 import {
@@ -18,7 +19,7 @@ export interface MirrorOptions {
   /** How long a history lives after its channel's last event. */
   readonly historyTtlMs: number
   /**
-   * Histories are written only while the log's Redis uses less memory than this in all (and less than four fifths
+   * Histories are written only while the log's Redis, or each master of a Cluster, uses less memory than this in all (and less than four fifths
    * of its `maxmemory`, where it has one); above it replay is cold.
    */
   readonly historyBytes: number
@@ -40,7 +41,7 @@ export interface MirrorState {
 /** Partitions' mirrors as this node reaches them: the scripts, with names, options and deadlines filled in. */
 export class PartitionMirrors {
   readonly #redis: LogRedis
-  readonly #scripts = new MirrorScripts()
+  readonly #scripts: MirrorScripts
   readonly #epoch: () => string
   readonly #options: MirrorOptions
   /** Whether the memory budget allows histories at this moment. */
@@ -48,6 +49,7 @@ export class PartitionMirrors {
 
   constructor(redis: LogRedis, epoch: () => string, options: MirrorOptions) {
     this.#redis = redis
+    this.#scripts = new MirrorScripts(redis.sharded ? 'sharded' : 'plain')
     this.#epoch = epoch
     this.#options = options
   }
@@ -137,13 +139,17 @@ export class PartitionMirrors {
     await this.#redis.call(redis => redis.del(this.keys(partition).lease))
   }
 
-  /** Looks at the memory that Redis uses and decides whether histories are written. */
+  /** Looks at the memory that Redis uses, each node of a Cluster for itself, and decides whether histories are written. */
   async checkBudget(): Promise<void> {
-    const info = await this.#redis.call(redis => redis.info('memory'))
-    const value = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
-    const limit = value('maxmemory')
-    const budget = limit > 0 ? Math.min(this.#options.historyBytes, limit * 0.8) : this.#options.historyBytes
-    this.historiesAllowed = value('used_memory') < budget
+    const infos = await this.#redis.call(() =>
+      Promise.all(this.#redis.servers.map(each => each.info('memory'))),
+    )
+    this.historiesAllowed = infos.every(info => {
+      const value = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+      const limit = value('maxmemory')
+      const { historyBytes } = this.#options
+      return value('used_memory') < (limit > 0 ? Math.min(historyBytes, limit * 0.8) : historyBytes)
+    })
   }
 
   keys(partition: number): PartitionKeys {
@@ -151,17 +157,11 @@ export class PartitionMirrors {
   }
 }
 
-async function readStates(
-  redis: Parameters<Parameters<LogRedis['call']>[0]>[0],
-  all: readonly PartitionKeys[],
-): Promise<(MirrorState | undefined)[]> {
-  const pipeline = redis.pipeline()
-  for (const { meta } of all) pipeline.hmget(meta, 'gen', 'last')
-  const replies = (await pipeline.exec()) ?? []
-  return all.map((_, i) => {
-    const [error, values] = replies[i] ?? [new Error('no reply'), null]
-    if (error) throw error
-    const [gen, last] = values as [string | null, string | null]
-    return gen === null || last === null ? undefined : { gen, last: Number(last) }
-  })
+function readStates(redis: RedisClient, all: readonly PartitionKeys[]): Promise<(MirrorState | undefined)[]> {
+  return Promise.all(
+    all.map(async ({ meta }) => {
+      const [gen, last] = await redis.hmget(meta, 'gen', 'last')
+      return gen == null || last == null ? undefined : { gen, last: Number(last) }
+    }),
+  )
 }

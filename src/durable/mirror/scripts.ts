@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Redis } from '../../platform/index.ts'
+import type { RedisClient } from '../../platform/index.ts'
 import type { Entry } from './entry.ts'
 import type { PartitionKeys } from './keys.ts'
 
@@ -61,14 +61,20 @@ interface Script {
 
 /** The mirror's scripts as functions: the only place that knows their arguments and codes. */
 export class MirrorScripts {
-  readonly #apply = load('apply-range-2')
+  readonly #apply: Script
   readonly #seed = load('seed-partition-2')
   readonly #read = load('read-history-1')
-  readonly #forget = load('forget-event-2')
+  readonly #forget: Script
   readonly #readLog = load('read-log-2')
 
+  /** @param channels the kind of bus channels that the mirror announces on; `sharded` on a Redis Cluster */
+  constructor(channels: 'plain' | 'sharded' = 'plain') {
+    this.#apply = load('apply-range-2', channels)
+    this.#forget = load('forget-event-2', channels)
+  }
+
   async applyRange(
-    redis: Redis,
+    redis: RedisClient,
     keys: PartitionKeys,
     { from, to, entries }: Range,
     keep: Keep,
@@ -94,7 +100,7 @@ export class MirrorScripts {
 
   /** Whether this call was the one that seeded. */
   async seedPartition(
-    redis: Redis,
+    redis: RedisClient,
     keys: PartitionKeys,
     expected: string,
     gen: string,
@@ -111,7 +117,7 @@ export class MirrorScripts {
 
   /** Removes what the log and the channel's history say of an event; the mirror may begin anew at `floor`, above it. */
   async forgetEvent(
-    redis: Redis,
+    redis: RedisClient,
     keys: PartitionKeys,
     event: { channel: string; position: number },
     gen: string,
@@ -122,7 +128,7 @@ export class MirrorScripts {
   }
 
   async readHistory(
-    redis: Redis,
+    redis: RedisClient,
     keys: PartitionKeys,
     request: { channel: string; since: number; limit: number; reverse?: boolean },
   ): Promise<HistorySlice> {
@@ -133,7 +139,7 @@ export class MirrorScripts {
   }
 
   async readLog(
-    redis: Redis,
+    redis: RedisClient,
     keys: PartitionKeys,
     { from, limit, maxBytes }: { from: number; limit: number; maxBytes: number },
   ): Promise<LogSlice> {
@@ -155,7 +161,7 @@ export class MirrorScripts {
 
 /** Redis forgets scripts when it restarts; then the whole text is sent, once. */
 async function run(
-  redis: Redis,
+  redis: RedisClient,
   script: Script,
   keys: readonly string[],
   args: readonly (string | number)[],
@@ -168,7 +174,8 @@ async function run(
   }
 }
 
-function load(name: string): Script {
-  const lua = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
+function load(name: string, channels: 'plain' | 'sharded' = 'plain'): Script {
+  const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8')
+  const lua = channels === 'sharded' ? text.replaceAll("'PUBLISH'", "'SPUBLISH'") : text
   return { lua, sha: createHash('sha1').update(lua).digest('hex') }
 }

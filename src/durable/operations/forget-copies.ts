@@ -32,7 +32,8 @@ const scanCount = 1_000
 
 /**
  * Removes the copies of erased events from Redis: the entries in the log and in the histories, those of former generations and
- * former epochs too, which are only left to expire. All keys are gone through once, however many events there are.
+ * former epochs too, which are only left to expire. All keys are gone through once, however many events there are; on a
+ * Cluster node by node, where a slot that is moved meanwhile may be passed over and is found by the second look.
  * @throws HoldfastError DEPENDENCY_* while Redis is away
  */
 export async function forgetCopies(copies: Copies, events: readonly ErasedEvent[]): Promise<void> {
@@ -46,15 +47,17 @@ export async function forgetCopies(copies: Copies, events: readonly ErasedEvent[
   }
   const [only] = byPartition.size === 1 ? byPartition.keys() : []
   const pattern = `{*.${only ?? '*'}}:*`
-  let at = '0'
-  do {
-    const [next, keys] = await log.call(redis => redis.scan(at, 'MATCH', pattern, 'COUNT', scanCount))
-    for (const stream of keys.flatMap(streamOf)) {
-      const near = byPartition.get(stream.partition) ?? []
-      if (await holdsOne(copies, stream, near)) await log.call(redis => redis.unlink(stream.key))
-    }
-    at = next
-  } while (at !== '0')
+  for (const server of log.servers) {
+    let at = '0'
+    do {
+      const [next, keys] = await log.call(() => server.scan(at, 'MATCH', pattern, 'COUNT', scanCount))
+      for (const stream of keys.flatMap(streamOf)) {
+        const near = byPartition.get(stream.partition) ?? []
+        if (await holdsOne(copies, stream, near)) await log.call(redis => redis.unlink(stream.key))
+      }
+      at = next
+    } while (at !== '0')
+  }
 }
 
 function streamOf(key: string): readonly Stream[] {

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../domain/index.ts'
-import type { Logger, Sql } from '../../platform/index.ts'
+import type { Logger, RedisTarget, Sql } from '../../platform/index.ts'
 import { type BackgroundLoop, startLoop } from '../background-loop.ts'
 import { intArray } from '../ledger/array-literal.ts'
 import { LogRedis } from '../mirror/log-redis.ts'
@@ -93,11 +93,11 @@ async function settle(sql: Sql, id: number): Promise<void> {
 }
 
 /**
- * Removes from the Redis at `redisUrl` what can be removed now, for a process that is no node; the second look is left
+ * Removes from the log's Redis what can be removed now, for a process that is no node; the second look is left
  * to the nodes. Whether Redis could be asked.
  */
-export async function forgetNow(sql: Sql, redisUrl: string, logger: Logger): Promise<boolean> {
-  const log = new LogRedis(redisUrl, 'holdfast-erasure', logger)
+export async function forgetNow(sql: Sql, redis: RedisTarget, logger: Logger): Promise<boolean> {
+  const log = new LogRedis(redis, 'holdfast-erasure', logger)
   try {
     const [ledger] = await sql<{ epoch: string }[]>`select epoch from holdfast.ledger`
     const mirrors = new PartitionMirrors(log, () => ledger?.epoch ?? '', mirrorDefaults)
