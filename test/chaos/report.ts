@@ -28,6 +28,7 @@ export interface Line {
     readonly wrongEffects: number
   }
   readonly silenceMs: number
+  readonly eventLagMs: number
   readonly recoveryMs: number | undefined
   readonly broken: readonly Invariant[]
   readonly excused: readonly { readonly invariant: Invariant; readonly why: string }[]
@@ -60,6 +61,7 @@ export function lineOf(row: Row, system: string, seed: number, seconds: number):
       wrongEffects: events.wrongEffects,
     },
     silenceMs: Math.round(measures.silenceMs),
+    eventLagMs: Math.round(measures.eventLagMs),
     recoveryMs: measures.recoveryMs === undefined ? undefined : Math.round(measures.recoveryMs),
     broken: violations.map(({ invariant }) => invariant),
     excused: excused.map(({ invariant }) => ({
@@ -81,6 +83,7 @@ const heads = [
   'lost / missing',
   'wrong / effects',
   'silence ms',
+  'event lag ms',
   'recovery ms',
   '',
 ]
@@ -97,6 +100,7 @@ export function cells(line: Line): string[] {
     `${events.lost} / ${events.missing}`,
     `${events.wrong} / ${events.wrongEffects}`,
     String(line.silenceMs),
+    String(line.eventLagMs),
     line.recoveryMs === undefined ? '–' : String(line.recoveryMs),
     verdict(line),
   ]

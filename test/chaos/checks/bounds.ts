@@ -12,6 +12,8 @@ export interface Measures {
   /** The most that one process had above what it had before the fault, at any time and in the end. */
   readonly memoryPeakBytes: number
   readonly memoryEndBytes: number
+  /** From the acknowledgement of an event to its last subscriber who was there, at most. */
+  readonly eventLagMs: number
   readonly stallMs: number
 }
 
@@ -34,6 +36,7 @@ export function measure(history: History, strikes: readonly number[]): Measures 
     silenceMs: Math.max(0, ...silences),
     recoveryMs: recoveryMs(history),
     ...memory(recorded),
+    eventLagMs: eventLagMs(history, strikes),
     stallMs: recorded.stallMs,
   }
 }
@@ -116,6 +119,20 @@ export function lastTrouble(history: History, since: number, until = Infinity): 
 
 /** Later than this is trouble, also where it comes in the end. */
 const slowMs = 1_000
+
+/** Whoever joins late, or sits on a node that was stopped, is not meant. */
+function eventLagMs(history: History, strikes: readonly number[]): number {
+  const { stoppedAt } = history.recorded.phases
+  let longest = 0
+  for (const { deliveries, subscriber } of history.of('durable')) {
+    if (strikes.includes(subscriber.node) || (deliveries[0]?.at ?? Infinity) > stoppedAt) continue
+    for (const { value, at } of deliveries) {
+      const attempt = history.attempt(value)
+      if (attempt?.outcome === 'ok') longest = Math.max(longest, at - attempt.endedAt)
+    }
+  }
+  return longest
+}
 
 function recoveryMs(history: History): number | undefined {
   const { healedAt } = history.recorded.phases

@@ -103,8 +103,9 @@ function checkSubscription(
   for (const value of phantoms(channel, values, history))
     findings.add('no phantom', `${at}: ${value} came, ${whyPhantom(value, history)}`)
 
-  const places = new Map(expected.map((value, i) => [value, i]))
-  const offsets = new Map(store?.values.map(({ value, offset }) => [value, offset]))
+  // Of one that is stored twice the first place counts.
+  const places = new Map(expected.map((value, i) => [value, i] as const).toReversed())
+  const offsets = new Map(store?.values.map(({ value, offset }) => [value, offset] as const).toReversed())
   let last = -1
   let outOfOrder = 0
   let wrongOffsets = 0
