@@ -11,8 +11,8 @@ describe('what waits for the bus', () => {
       batch.add('y', 'all', line)
     }
     expect(batch.count).toBe(6)
-    expect(batch.take('n', 10)).toEqual({
-      pairs: ['x', '1 n all 3\n1\n2\n3', 'y', '1 n all 3\n1\n2\n3'],
+    expect(batch.take('n', 10, 7)).toEqual({
+      pairs: ['x', '1 n all 3 - 7\n1\n2\n3', 'y', '1 n all 3 - 7\n1\n2\n3'],
       count: 6,
     })
     expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
@@ -22,13 +22,13 @@ describe('what waits for the bus', () => {
     const batch = new BusBatch()
     const [short, long] = ['s'.repeat(100_000), 'l'.repeat(500_000)]
     for (const line of [short, short, short, long, short]) batch.add('x', 'all', line)
-    const { pairs, count } = batch.take('n', 10)
+    const { pairs, count } = batch.take('n', 10, 7)
     expect(count).toBe(5)
     expect(pairs.filter((_, i) => i % 2 === 1)).toEqual([
-      `1 n all 2\n${short}\n${short}`,
-      `1 n all 1\n${short}`,
-      `1 n all 1\n${long}`,
-      `1 n all 1\n${short}`,
+      `1 n all 2 - 7\n${short}\n${short}`,
+      `1 n all 1 - 7\n${short}`,
+      `1 n all 1 - 7\n${long}`,
+      `1 n all 1 - 7\n${short}`,
     ])
     expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
   })
@@ -41,9 +41,9 @@ describe('what waits for the bus', () => {
         const pairs: string[] = []
         for (const [i, { channel, to }] of entries.entries()) {
           batch.add(channel, to === 'all' ? 'all' : { client: to }, `${i}`)
-          if (i % 4 === 3) pairs.push(...batch.take('n', limit).pairs)
+          if (i % 4 === 3) pairs.push(...batch.take('n', limit, 7).pairs)
         }
-        while (!batch.empty) pairs.push(...batch.take('n', limit).pairs)
+        while (!batch.empty) pairs.push(...batch.take('n', limit, 7).pairs)
         expect([batch.count, batch.characters]).toEqual([0, 0])
         const got = new Map<string, string[]>()
         for (let i = 0; i < pairs.length; i += 2) {

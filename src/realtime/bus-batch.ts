@@ -55,12 +55,12 @@ export class BusBatch {
     this.#last.set(channel, entry)
   }
 
-  /** Takes the first messages out, at most `limit`, and how many lines they carry. */
-  take(node: string, limit: number): { readonly pairs: string[]; readonly count: number } {
+  /** Takes the first messages out, at most `limit`, and how many lines they carry. `at`: `since` by Redis' clock. */
+  take(node: string, limit: number, at: number): { readonly pairs: string[]; readonly count: number } {
     const pairs: string[] = []
     let count = 0
     for (const entry of this.#entries.splice(0, limit)) {
-      pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, entry.lines))
+      pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, at, entry.lines))
       count += entry.count
       this.#characters -= entry.lines.length
       if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)

@@ -19,12 +19,15 @@ const maxWaitingCharacters = 4 * 1024 * 1024
 
 /** Older than this nothing is published any more, whatever it waited for. */
 const maxAgeMs = 1_000
+/** Older than this nothing is delivered any more, wherever it was held up. */
+const staleMs = 2_000
 
 /**
  * `away`: Redis is known to be. `full`: too much waited for it. `late`: it got them, or would have, when they were no
- * longer true. `unanswered`: it may have published them.
+ * longer true. `unanswered`: it may have published them. `stale`: they came here so late, on a connection that was dead
+ * for a while, that they were not true any more.
  */
-export type DropReason = 'away' | 'full' | 'late' | 'unanswered'
+export type DropReason = 'away' | 'full' | 'late' | 'unanswered' | 'stale'
 
 /**
  * Between the nodes, at most once, in the order in which one node sends. What is sent in one turn of the event
@@ -41,7 +44,7 @@ export class Bus {
   #scheduled = false
   #sending: Promise<void> | undefined
   #sentAt = 0
-  readonly #dropped: Record<DropReason, number> = { away: 0, full: 0, late: 0, unanswered: 0 }
+  readonly #dropped: Record<DropReason, number> = { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 }
 
   constructor(options: {
     link: RedisLink | undefined
@@ -137,7 +140,7 @@ export class Bus {
       this.#drop('late')
       return
     }
-    const { pairs, count } = this.#batch.take(this.#node, maxAtOnce)
+    const { pairs, count } = this.#batch.take(this.#node, maxAtOnce, link.time(since))
     this.#sending = link
       .call(scripts => scripts.publishBatch(notAfter, pairs))
       .then(
@@ -153,6 +156,13 @@ export class Bus {
         this.#sending = undefined
         this.#sendSoon()
       })
+  }
+
+  /** What is numbered is not: whoever comes later gets it from the history all the same. */
+  #isStale(message: BusMessage, link: RedisLink): boolean {
+    if (!('at' in message) || message.at === 0) return false
+    const now = link.time()
+    return now !== 0 && now - message.at > staleMs
   }
 
   #drop(reason: DropReason): void {
@@ -172,7 +182,8 @@ export class Bus {
         const message = decodeMessage(payload, this.#node)
         if (message.kind === 'own') return
         if (message.kind === 'foreign') this.#foreign.note(kind, busChannel)
-        receive(message)
+        if (this.#isStale(message, link)) this.#dropped.stale += 'count' in message ? message.count : 1
+        else receive(message)
       })
       .then(
         () => true,

@@ -7,19 +7,21 @@ const decode = (text: string, own = 'me') => decodeMessage(Buffer.from(text), ow
 
 describe('a message between nodes', () => {
   it('carries lines untouched to all, to some, and to every node', () => {
-    expect(decode(encodeMessage('n1', 'all', 2, lines))).toMatchObject({
+    expect(decode(encodeMessage('n1', 'all', 2, 9, lines))).toMatchObject({
       kind: 'all',
       count: 2,
+      at: 9,
       lines: Buffer.from(lines),
     })
     const whom = { user: 'a b\nü {}', exclude: 'c\ud800' }
-    expect(decode(encodeMessage('n1', whom, 1, lines))).toEqual({
+    expect(decode(encodeMessage('n1', whom, 1, 9, lines))).toEqual({
       kind: 'some',
       count: 1,
       whom,
+      at: 9,
       lines: Buffer.from(lines),
     })
-    expect(decode(encodeMessage('n1', 'control', 1, '{"x":"ü"}'))).toEqual({
+    expect(decode(encodeMessage('n1', 'control', 1, 9, '{"x":"ü"}'))).toEqual({
       kind: 'control',
       from: 'n1',
       json: '{"x":"ü"}',
@@ -27,13 +29,13 @@ describe('a message between nodes', () => {
   })
 
   it('has a header of ASCII words, whoever it is for', () => {
-    const header = encodeMessage('n1', { user: 'ü \n' }, 1, lines).split('\n')[0]
+    const header = encodeMessage('n1', { user: 'ü \n' }, 1, 9, lines).split('\n')[0]
     expect(header).toMatch(/^[\x21-\x7e]+( [\x21-\x7e]+)+$/)
   })
 
   it("is recognised by its own node, but a numbered one is everybody's", () => {
-    expect(decode(encodeMessage('me', 'all', 1, lines)).kind).toBe('own')
-    expect(decode(encodeMessage('me', { client: 'c' }, 1, lines)).kind).toBe('own')
+    expect(decode(encodeMessage('me', 'all', 1, 9, lines)).kind).toBe('own')
+    expect(decode(encodeMessage('me', { client: 'c' }, 1, 9, lines)).kind).toBe('own')
     expect(decode(`${placedHead('me', 'numbered')}12 epoch\n${lines}`)).toEqual({
       kind: 'numbered',
       place: { epoch: 'epoch', offset: 12 },
@@ -45,7 +47,9 @@ describe('a message between nodes', () => {
       kind: 'skipped',
       place: { epoch: 'epoch', offset: 13 },
     })
-    expect(decode(encodeMarked('m.2', lines))).toMatchObject({ kind: 'all', mark: 'm.2', count: 1 })
+    expect(decode(encodeMarked('m.2', 9, lines))).toMatchObject({ kind: 'all', mark: 'm.2', at: 9, count: 1 })
+    // From the release before.
+    expect(decode(`1 n1 all 1\n${lines}`)).toMatchObject({ kind: 'all', mark: undefined, at: 0 })
   })
 
   it('of another version or of no sense is foreign, and never throws', () => {

@@ -1,8 +1,8 @@
 /**
  * A message between nodes: one header line of ASCII words, a newline, then ready-made protocol lines.
  *
- *     1 <node> all <count>\n<lines>                      to every subscriber of the channel
- *     1 <node> some <count> <whom>\n<lines>              to some of them; whom is JSON, percent-encoded
+ *     1 <node> all <count> <mark> <at>\n<lines>          to every subscriber of the channel
+ *     1 <node> some <count> <whom> <at>\n<lines>         to some of them; whom is JSON, percent-encoded
  *     1 <node> numbered 1 <offset> <epoch> <mark>\n<line>
  *                                                       a publication with a place in the channel's history
  *     1 <node> skipped 1 <offset> <epoch>\n             a place that stays empty: something was published without one
@@ -26,9 +26,16 @@ export type BusMessage =
       readonly kind: 'all'
       readonly count: number
       readonly mark: string | undefined
+      readonly at: number
       readonly lines: Buffer
     }
-  | { readonly kind: 'some'; readonly count: number; readonly whom: Whom; readonly lines: Buffer }
+  | {
+      readonly kind: 'some'
+      readonly count: number
+      readonly whom: Whom
+      readonly at: number
+      readonly lines: Buffer
+    }
   | {
       readonly kind: 'numbered'
       readonly place: Position
@@ -51,14 +58,22 @@ const foreign: BusMessage = { kind: 'foreign' }
 /** What stands between node and count; messages of one channel with the same one may travel together. */
 export type Address = 'all' | 'control' | Whom
 
-export function encodeMessage(node: string, address: Address, count: number, lines: string): string {
-  if (typeof address === 'string') return `${version} ${node} ${address} ${count}\n${lines}`
-  return `${version} ${node} some ${count} ${encodeURIComponent(JSON.stringify(address))}\n${lines}`
+/** `at`: when the oldest of the lines was published, by Redis' clock; 0 where that is not known. */
+export function encodeMessage(
+  node: string,
+  address: Address,
+  count: number,
+  at: number,
+  lines: string,
+): string {
+  if (address === 'all') return `${version} ${node} all ${count} - ${at}\n${lines}`
+  if (address === 'control') return `${version} ${node} control ${count}\n${lines}`
+  return `${version} ${node} some ${count} ${encodeURIComponent(JSON.stringify(address))} ${at}\n${lines}`
 }
 
 /** A line for everyone, the sending node included, under a mark. */
-export function encodeMarked(mark: string, line: string): string {
-  return `${version} ${nobody} all 1 ${mark}\n${line}`
+export function encodeMarked(mark: string, at: number, line: string): string {
+  return `${version} ${nobody} all 1 ${mark} ${at}\n${line}`
 }
 
 /** What stands before the offset of a message that a script puts together, because it makes the offset. */
@@ -84,10 +99,11 @@ export function decodeMessage(payload: Buffer, ownNode: string): BusMessage {
     return { kind, place, mark: words[6], line: payload.subarray(end + 1) }
   }
   if (from === ownNode) return own
-  if (kind === 'all') return { kind, count, mark: words[4], lines: payload.subarray(end + 1) }
-  if (kind === 'control') return { kind, from, json: payload.toString('utf8', end + 1) }
+  const lines = payload.subarray(end + 1)
+  if (kind === 'all') return { kind, count, mark: words[4], at: Number(words[5] ?? 0), lines }
+  if (kind === 'control') return { kind, from, json: lines.toString('utf8') }
   const whom = kind === 'some' ? decodeWhom(words[4]) : undefined
-  return whom ? { kind: 'some', count, whom, lines: payload.subarray(end + 1) } : foreign
+  return whom ? { kind: 'some', count, whom, at: Number(words[5] ?? 0), lines } : foreign
 }
 
 const whomWords: ReadonlySet<string> = new Set(['client', 'user', 'exclude'] satisfies (keyof Whom)[])

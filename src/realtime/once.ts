@@ -26,7 +26,7 @@ export async function publishOnce(
         memoryMs: publishMemoryMs,
         notAfter: link.notAfter(link.promptMs),
         busChannel: keys.bus(channel),
-        message: encodeMarked(mark, line),
+        message: encodeMarked(mark, link.time(), line),
       }),
     )
     link.learnClock(outcome.clock)

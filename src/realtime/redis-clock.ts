@@ -1,23 +1,37 @@
-/** An answer that took longer would have failed; a difference that is smaller by more means that Redis' clock was set back. */
-const mostUnderWayMs = 5_000
+/** A difference is believed for one to two of these: so long a step of Redis' clock can mislead. */
+const windowMs = 15_000
 
 /** Redis' clock as far as its answers on the present connection tell, against this process' monotonic one. */
 export class RedisClock {
+  readonly #now: () => number
   #ahead: number | undefined
+  #before: number | undefined
+  #windowEnds = 0
 
-  /** The answer was under way for a while, so the largest difference seen is the truest. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now
+  }
+
+  /** The answer was under way for a while, so the largest difference seen lately is the truest. */
   learn(clock: number): void {
-    const ahead = clock - performance.now()
-    if (this.#ahead === undefined || ahead > this.#ahead || ahead < this.#ahead - mostUnderWayMs)
+    const now = this.#now()
+    const ahead = clock - now
+    if (now >= this.#windowEnds) {
+      this.#before = this.#ahead
       this.#ahead = ahead
+      this.#windowEnds = now + windowMs
+    } else if (this.#ahead === undefined || ahead > this.#ahead) this.#ahead = ahead
   }
 
   forget(): void {
     this.#ahead = undefined
+    this.#before = undefined
+    this.#windowEnds = 0
   }
 
   /** A moment of this process, as Redis' clock shows it, in milliseconds; 0 where its clock is not known. */
   at(moment: number): number {
-    return this.#ahead === undefined ? 0 : Math.ceil(moment + this.#ahead)
+    if (this.#ahead === undefined) return 0
+    return Math.ceil(moment + Math.max(this.#ahead, this.#before ?? this.#ahead))
   }
 }

@@ -60,13 +60,13 @@ export class RedisLink {
     const breakers = options.breakers ?? new Breakers(options.logger)
     this.#guard = breakers.guard('bus', {
       name: 'redis (bus)',
+      awayAtFirst: 'not connected yet',
       deadlineMs: options.deadlineMs,
       idleMs,
       probe: () => Promise.all([this.#beat([]), this.#learnRun()]),
       blames: blamesRedis('publish'),
       onChange: () => this.#look(),
     })
-    this.#guard.trip('not connected yet')
     this.#redis.on('ready', () => this.#guard.probeSoon())
     this.#redis.on('close', () => {
       this.#clock.forget()
@@ -149,6 +149,11 @@ export class RedisLink {
    */
   notAfter(withinMs: number = this.#deadlineMs, since: number = performance.now()): number {
     return this.#clock.at(since + withinMs)
+  }
+
+  /** A moment of this process by Redis' clock, in milliseconds; 0 where that is not known. */
+  time(moment: number = performance.now()): number {
+    return this.#clock.at(moment)
   }
 
   learnClock(clock: number): void {
