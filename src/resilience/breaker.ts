@@ -1,7 +1,6 @@
 import type {
   Breaker,
   BreakerEvent,
-  BreakerRules,
   Common,
   Passing,
   Probing,
@@ -10,8 +9,10 @@ import type {
 } from './breaker-states.ts'
 import { emptyWindow, isBroken, withFailure, withSuccesses } from './failure-window.ts'
 
-export function newBreaker(rules: BreakerRules, at: number): Breaker {
-  return passing(at, 'new', { probeOut: false, restMs: rules.restMs.first })
+/** `away`: why it has to be found first; without it calls may begin at once. */
+export function newBreaker(around: Surroundings, away?: string): Breaker {
+  const fresh = passing(around.at, 'new', { probeOut: false, restMs: around.rules.restMs.first })
+  return away === undefined ? fresh : rejecting(fresh, away, around)
 }
 
 /**
@@ -86,11 +87,8 @@ function stepRejecting(breaker: Rejecting, event: BreakerEvent, around: Surround
       if (breaker.held) return breaker
       return breaker.probeOut ? { ...breaker, probeAt: around.at } : probing(breaker, around)
     case 'probe_succeeded':
-    case 'probe_failed': {
-      if (!breaker.probeOut) return breaker
-      const ended = { ...breaker, probeOut: false }
-      return !breaker.held && breaker.probeAt <= around.at ? probing(ended, around) : ended
-    }
+    case 'probe_failed':
+      return breaker.probeOut ? { ...breaker, probeOut: false } : breaker
     case 'held':
       return held(breaker, event, around)
     case 'released':

@@ -23,6 +23,8 @@ export interface GuardOptions {
   readonly goodProbes?: number
   /** While it passes, and no call was answered for so long, it probes. Without it only calls find out. */
   readonly idleMs?: number
+  /** Why calls have to wait for a probe at first, such as a connection that is still being made. */
+  readonly awayAtFirst?: string
   /**
    * Whether a failed call speaks against the dependency itself; a wrong request does not, and shows that it lives.
    * `at once`: nothing more has to be counted.

@@ -52,7 +52,8 @@ export class Guard {
       goodProbes: options.goodProbes ?? 1,
       slowness: options.slowness ?? 'failure',
     }
-    this.#breaker = newBreaker(this.#rules, clock.now())
+    const around = { rules: this.#rules, at: clock.now(), random: this.#random }
+    this.#breaker = newBreaker(around, options.awayAtFirst)
     this.#calls = new OpenCalls({
       clock,
       slowMs,
@@ -64,6 +65,8 @@ export class Guard {
       onLook: () => this.#flush(),
     })
     if (options.onChange) this.#onChange.add(options.onChange)
+    if (!this.passing) this.#awaySince = around.at
+    this.#armProbe(this.#breaker, around.at)
     this.#beat()
   }
 
