@@ -127,9 +127,10 @@ describe(`the checker, seed ${seed}`, () => {
       'an event that was refused and is stored all the same',
       ['no phantom'],
       (draft, random) => {
-        const value = pick(draft.stored, () => true, random)[0].values[0]?.value
-        const attempt = draft.attempts.find(each => each.value === value)
-        if (attempt) attempt.outcome = 'failed'
+        const faulty = draft.attempts.filter(({ sentAt }) => sentAt > 4_000 && sentAt < 8_000)
+        const [attempt] = pick(faulty, each => inOrders(each) && each.offset !== undefined, random)
+        attempt.outcome = 'failed'
+        delete attempt.offset
       },
     ],
     [
@@ -284,6 +285,30 @@ describe(`the checker, seed ${seed}`, () => {
           { process: 'node-0', at: 2_000, bytes: 100e6 },
           { process: 'node-0', at: 16_000, bytes: 250e6 },
         ),
+    ],
+    [
+      'a channel in which nothing is accepted though there is no fault',
+      ['no trouble without a fault'],
+      draft => {
+        draft.attempts = draft.attempts.filter(each => !inRoom(each) || each.sentAt > 4_000)
+        const left = new Set(draft.attempts.map(({ value }) => value))
+        draft.deliveries = draft.deliveries.filter(each => left.has(each.value))
+      },
+    ],
+    [
+      'an attempt that fails though there is no fault',
+      ['no trouble without a fault'],
+      draft => {
+        draft.attempts.unshift({
+          channel: 'room:1',
+          writer: 'w0',
+          sequence: 0,
+          value: 'refused',
+          sentAt: 1_000,
+          endedAt: 1_005,
+          outcome: 'failed',
+        })
+      },
     ],
     ['a process that ended by itself', ['all alive'], draft => draft.deaths.push('node-0 ended (SIGSEGV)')],
   ])('finds %s', (_, invariants, plant) => {

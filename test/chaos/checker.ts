@@ -1,4 +1,4 @@
-import { type Bounds, checkBounds, type Measures, measure } from './checks/bounds.ts'
+import { type Bounds, checkBounds, checkQuiet, type Measures, measure } from './checks/bounds.ts'
 import { checkDurable } from './checks/durable.ts'
 import { Findings, type Violation } from './checks/findings.ts'
 import { History } from './checks/history.ts'
@@ -49,6 +49,7 @@ export function judge(recorded: Recorded, { baseline, fault }: JudgeOptions = {}
   const events = checkDurable(history, findings)
   const signals = checkRealtime(history, { lateMs: bounds.lateMs, strikes }, findings)
   const measures = measure(history, strikes)
+  checkQuiet(recorded, findings)
   checkBounds(measures, { ...bounds, strikes, ...(baseline && { baseline }) }, recorded, findings)
   const excuse = (violation: Violation) => fault?.excuses?.[violation.invariant] !== undefined
   return {

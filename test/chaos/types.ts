@@ -225,6 +225,8 @@ export type Invariant =
   | 'no silence'
   | 'recovery in time'
   | 'memory bounded'
+  /** While there is no fault, everything that is sent is accepted, in every channel. */
+  | 'no trouble without a fault'
   /** No process ends by itself. */
   | 'all alive'
 

@@ -67,6 +67,17 @@ export function checkBounds(
   for (const death of recorded.deaths) findings.add('all alive', death)
 }
 
+/** A run in which nothing was accepted keeps every other promise. */
+export function checkQuiet({ attempts, channels, phases }: Recorded, findings: Findings): void {
+  const until = phases.injectedAt ?? phases.stoppedAt
+  const quiet = attempts.filter(({ endedAt }) => endedAt < until)
+  for (const { value, outcome } of quiet)
+    if (outcome !== 'ok') findings.add('no trouble without a fault', `${value} was ${outcome}`)
+  for (const { name } of channels)
+    if (!quiet.some(({ channel, outcome }) => channel === name && outcome === 'ok'))
+      findings.add('no trouble without a fault', `nothing was accepted in ${name}`)
+}
+
 /**
  * The longest wait for local signals. A wait begins when something is sent after the last that came, so that a writer
  * who sends nothing makes no silence.
