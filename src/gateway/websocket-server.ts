@@ -172,13 +172,13 @@ class SessionServer implements SocketServer {
     this.#closing = true
     const sessions = [...this.#open.keys()]
     const { drainTimeoutMs, drainSpreadMs } = this.#parts.config.limits
-    const windowMs = Math.min(
-      drainSpreadMs,
-      drainTimeoutMs * mostOfDrainTime,
-      sessions.length * drainMsPerClient,
-    )
+    const limitMs = drainTimeoutMs * mostOfDrainTime
+    const spreadMs = Math.min(drainSpreadMs, limitMs, sessions.length * drainMsPerClient)
     const gone = this.#allGone(drainTimeoutMs)
-    await spread(sessions, windowMs, session => session.drain())
+    await spread(sessions, { spreadMs, limitMs }, session => {
+      this.#parts.logger.debug({ client: session.client }, 'a client is sent to another node')
+      session.drain()
+    })
     await gone
     clearInterval(this.#ticker)
     this.loadWatch.close()

@@ -108,7 +108,7 @@ export const metrics = {
     description: 'Commands of clients under way on this node.',
   },
   eventLoopLag: {
-    name: 'holdfast.event_loop.lag',
+    name: 'holdfast.event_loop.lag.seconds',
     unit: 's',
     description:
       'How long what arrives waits for its turn of this process’ event loop, over the last half second.',

@@ -7,8 +7,12 @@ export interface Balancer {
   close(): Promise<void>
 }
 
-/** `ports` are asked in their order, so that all clients of a test are on one node until that one stops. */
-export async function startBalancer(ports: readonly number[]): Promise<Balancer> {
+/**
+ * `ports` are asked in their order, so that all clients of a test are on one node until that one stops; with `turns`
+ * each connection begins with the next one.
+ */
+export async function startBalancer(ports: readonly number[], { turns = false } = {}): Promise<Balancer> {
+  let turn = 0
   const sockets = new Set<Socket>()
   const hold = (socket: Socket) => {
     sockets.add(socket)
@@ -33,7 +37,8 @@ export async function startBalancer(ports: readonly number[]): Promise<Balancer>
         node.once('close', () => client.destroy())
       })
     }
-    pass(ports)
+    const first = turns ? turn++ % ports.length : 0
+    pass([...ports.slice(first), ...ports.slice(0, first)])
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

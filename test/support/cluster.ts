@@ -58,6 +58,16 @@ export interface ClusterOptions {
   readonly ownRedis?: boolean
   readonly databaseUrl?: string
   readonly redisUrl?: string
+  /** A module that exports `setup`, which gives each node its hooks and groups. */
+  readonly setup?: string
+}
+
+export interface StartOptions {
+  readonly port?: number
+  readonly env?: Record<string, string>
+  readonly args?: readonly string[]
+  /** The program of another release. */
+  readonly bin?: string
 }
 
 export interface Cluster {
@@ -66,7 +76,7 @@ export interface Cluster {
   readonly databaseUrl: string
   /** Only with `ownRedis`. */
   readonly redis: LocalRedis | undefined
-  start(overrides?: { port?: number; env?: Record<string, string>; args?: readonly string[] }): Promise<Node>
+  start(overrides?: StartOptions): Promise<Node>
   close(): Promise<void>
 }
 
@@ -77,7 +87,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const databaseUrl = options.databaseUrl ?? database?.url ?? ''
   const redis = options.ownRedis ? await startLocalRedis({ server: inject('redisServer') }) : undefined
   const redisUrl = options.redisUrl ?? redis?.url ?? inject('redisUrl')
-  const file = join(directory, 'holdfast.json')
+  const file = join(directory, options.setup === undefined ? 'holdfast.json' : 'holdfast.mjs')
   const config = {
     namespaces: openNamespaces,
     log: { level: 'warn' },
@@ -89,12 +99,18 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       ...(options.config?.['auth'] as object | undefined),
     },
   }
-  await writeFile(file, JSON.stringify(config))
+  const json = JSON.stringify(config)
+  const setup = JSON.stringify(options.setup)
+  await writeFile(
+    file,
+    setup === undefined ? json : `export { setup } from ${setup}\nexport default ${json}\n`,
+  )
   const nodes: Node[] = []
   let migrated = false
   const start: Cluster['start'] = async (overrides = {}) => {
     const node = await startNode({
       name: `node-${nodes.length + 1}`,
+      bin: overrides.bin ?? bin,
       args: [...(migrated ? [] : ['--migrate']), ...(overrides.args ?? [])],
       env: {
         HOLDFAST_CONFIG: file,
@@ -128,10 +144,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 async function startNode(options: {
   name: string
+  bin: string
   args: readonly string[]
   env: Record<string, string>
 }): Promise<Node> {
-  const child = spawn(process.execPath, [bin, 'serve', '--json', ...options.args], {
+  const child = spawn(process.execPath, [options.bin, 'serve', '--json', ...options.args], {
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

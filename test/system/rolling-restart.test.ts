@@ -1,0 +1,162 @@
+import { connect as connectTcp } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { startBalancer } from '../support/balancer.ts'
+import { type Cluster, type Node, startCluster } from '../support/cluster.ts'
+import { startCrowd } from '../support/crowd.ts'
+import { type FreshDatabase, freshDatabase } from '../support/database.ts'
+import { effectsTable } from '../support/effects-setup.ts'
+import { FrameClient } from '../support/frame-client.ts'
+import { connect, token } from '../support/sdk.ts'
+import { startTraffic } from '../support/traffic.ts'
+import { until } from '../support/until.ts'
+
+const setup = fileURLToPath(new URL('../support/effects-setup.ts', import.meta.url))
+const spreadMs = 1_000
+const idle = 250
+
+/** Far above the time within which a test would fail: whoever waited for the lease would be seen. */
+const leaseMs = 60_000
+
+describe('nodes that are replaced one after the other', () => {
+  let database: FreshDatabase
+  let sql: postgres.Sql
+  let cluster: Cluster
+  let nodes: Node[]
+
+  beforeAll(async () => {
+    database = await freshDatabase(inject('postgresUrl'))
+    sql = postgres(database.url, { max: 1 })
+    await sql.unsafe(effectsTable)
+    cluster = await startCluster({
+      databaseUrl: database.url,
+      setup,
+      config: {
+        limits: { drainDelayMs: 1_000, drainSpreadMs: spreadMs, drainTimeoutMs: 8_000 },
+        workers: { leaseMs },
+        log: { level: 'debug' },
+      },
+    })
+    nodes = [...cluster.nodes]
+  })
+  afterAll(async () => {
+    await cluster?.close()
+    await sql?.end()
+    await database?.drop()
+  })
+
+  const health = async (node: Node) => {
+    const response = await fetch(`${node.http}/health/ready`)
+    return { status: response.status, body: (await response.json()) as { parts: { draining: boolean } } }
+  }
+
+  it('lose nothing, send each client on once, and one after the other', async () => {
+    const [a, b] = nodes as [Node, Node]
+    const balancer = await startBalancer([a.port, b.port], { turns: true })
+    const behind = { ...a, name: 'the balancer', url: balancer.url }
+    const traffic = await startTraffic([behind], { channels: ['order:1', 'order:2', 'order:3'], writers: 6 })
+    const crowd = await startCrowd([balancer.url], 'room:all', 12)
+    const shared = await token('idle')
+    const sleepers = await Promise.all(
+      Array.from({ length: idle }, async () => {
+        const client = await FrameClient.connected(a.url, shared)
+        client.send({ id: 2, subscribe: { channel: 'room:idle' } })
+        await client.expectReply(2)
+        return client
+      }),
+    )
+    await Promise.all([traffic.further(200), crowd.further(100)])
+
+    for (const old of [a, b]) {
+      const sentAway = closesOf(old)
+      const stopped = old.stop()
+      // First it says so, and serves on until balancers have heard of it.
+      await until('its readiness says so', async () => (await health(old)).status === 503)
+      expect((await health(old)).body.parts.draining).toBe(true)
+      expect(sentAway).toEqual([])
+      const late = await connect(old.url, 'late')
+      const upgrading = await halfUpgrade(old.port)
+      await until('it sends clients away', () => sentAway.length > 0)
+      upgrading.socket.write('\r\n')
+      await until('it is turned away', () => upgrading.text().includes('\r\n\r\n'))
+      expect(upgrading.text()).toMatch(/^HTTP\/1\.1 503 .*\r\nRetry-After: \d+\r\n/)
+      late.disconnect()
+      expect(await stopped).toBe(0)
+      if (old === a) {
+        await until('all it has said is read', () => sentAway.length > idle)
+        const windowMs = Math.max(...sentAway) - Math.min(...sentAway)
+        expect(windowMs).toBeGreaterThan(spreadMs / 2)
+        // An even spread has a tenth in each of them; a step after a late turn makes up for at most three.
+        expect(mostWithin(sentAway, 100) / sentAway.length).toBeLessThan(0.4)
+        for (const client of sleepers)
+          expect(await client.ended()).toEqual({ code: 3001, reason: 'shutdown' })
+        const stats = await b.api('presence_stats', { channel: 'room:idle' })
+        expect(stats).toEqual({ num_clients: 0, num_users: 0 })
+      }
+      const young = await cluster.start({ port: old.port })
+      nodes[nodes.indexOf(old)] = young
+      await Promise.all([traffic.further(200), crowd.further(100)])
+    }
+
+    // Each connection was ended by a node that was stopped, and no node was left twice.
+    expect(new Set(crowd.endings.flat())).toEqual(new Set([3001]))
+    expect(crowd.endings.flat().length).toBeGreaterThanOrEqual(crowd.clients.length)
+    for (const codes of crowd.endings) expect(codes.length).toBeLessThanOrEqual(2)
+    await crowd.finish(nodes)
+    await traffic.finish(database.url)
+    for (const group of ['competing', 'ordered']) {
+      await until(`${group} has handled everything`, async () => {
+        const [row] = await sql`select count(distinct id)::int as count from effects where "group" = ${group}`
+        return row?.['count'] === traffic.size
+      })
+      const [row] = await sql`select count(*)::int as count from effects where "group" = ${group}`
+      expect([group, row?.['count']]).toEqual([group, traffic.size])
+    }
+    crowd.close()
+    traffic.close()
+    await balancer.close()
+  }, 120_000)
+
+  it('end at once when they are told a second time', async () => {
+    const [, b] = nodes as [Node, Node]
+    b.process.kill('SIGTERM')
+    await until('it drains', async () => (await health(b)).status === 503)
+    b.process.kill('SIGTERM')
+    await until('it has ended', () => b.process.exitCode !== null)
+    expect(b.process.exitCode).toBe(1)
+  })
+})
+
+/** When the node has sent each client away, by its own clock, in milliseconds. */
+function closesOf(node: Node): number[] {
+  const times: number[] = []
+  if (!node.process.stdout) throw new Error('the node has no output')
+  createInterface({ input: node.process.stdout }).on('line', line => {
+    if (line.includes('a client is sent to another node'))
+      times.push(Date.parse((JSON.parse(line) as { time: string }).time))
+  })
+  return times
+}
+
+/** The most of the times that lie within any so many milliseconds. */
+function mostWithin(times: readonly number[], ms: number): number {
+  return Math.max(...times.map(from => times.filter(at => at >= from && at < from + ms).length))
+}
+
+/** A request for a WebSocket of which the last line has not been sent. */
+async function halfUpgrade(port: number) {
+  const socket = connectTcp(port, '127.0.0.1')
+  let text = ''
+  socket.on('data', chunk => {
+    text += chunk.toString('latin1')
+  })
+  socket.on('error', () => undefined)
+  socket.write(
+    'GET /connection/websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n',
+  )
+  await new Promise(resolve => socket.once('connect', resolve))
+  return { socket, text: () => text }
+}
