@@ -135,7 +135,8 @@ export async function startTraffic(
       await writing
       const sql = postgres(databaseUrl, { max: 1 })
       const rows = await sql<{ id: string; channel: string; offset: number }[]>`
-        select id::text, channel, "offset"::int as "offset" from holdfast.events order by channel, "offset"`
+        select id::text, channel, "offset"::int as "offset" from holdfast.events
+        where channel = any (${[...channels]}) order by channel, "offset"`
       await sql.end()
       const stored = rows.map(({ channel, offset, id }) => `${channel} ${offset} ${id}`)
       expect(acknowledged.toSorted()).toEqual(stored.toSorted())

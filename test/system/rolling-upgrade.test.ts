@@ -1,0 +1,145 @@
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { pendingMigrations } from '../../src/durable/index.ts'
+import { startBalancer } from '../support/balancer.ts'
+import { type Cluster, type Node, startCluster } from '../support/cluster.ts'
+import { startCrowd } from '../support/crowd.ts'
+import { type FreshDatabase, freshDatabase } from '../support/database.ts'
+import { effectsTable } from '../support/effects-setup.ts'
+import { previousRelease, type Release, whyNoPreviousRelease } from '../support/previous-release.ts'
+import { connect, subscribe } from '../support/sdk.ts'
+import { startTraffic, type Traffic } from '../support/traffic.ts'
+import { until } from '../support/until.ts'
+
+const setup = fileURLToPath(new URL('../support/effects-setup.ts', import.meta.url))
+const missing = await whyNoPreviousRelease()
+if (missing) console.log(`holdfast: the previous release is not run beside this one: ${missing}`)
+
+describe.skipIf(missing)('the previous release beside this one', () => {
+  let database: FreshDatabase
+  let sql: postgres.Sql
+  let release: Release
+  let cluster: Cluster
+  let old: Node
+  let young: Node
+
+  beforeAll(async () => {
+    release = await previousRelease()
+    database = await freshDatabase(inject('postgresUrl'))
+    sql = postgres(database.url, { max: 1 })
+    await sql.unsafe(effectsTable)
+    cluster = await startCluster({ nodes: 0, databaseUrl: database.url, setup })
+    old = await cluster.start({ bin: release.bin })
+  })
+  afterAll(async () => {
+    await cluster?.close()
+    await release?.remove()
+    await sql?.end()
+    await database?.drop()
+  })
+
+  const effectsOf = async (group: string) => {
+    const [row] = await sql`
+      select count(*)::int as count, count(distinct id)::int as events from effects where "group" = ${group}`
+    return row as { count: number; events: number }
+  }
+  const allHandled = async (events: number) => {
+    for (const group of ['competing', 'ordered']) {
+      await until(
+        `${group} has handled everything`,
+        async () => (await effectsOf(group)).events === events,
+        30_000,
+      )
+      expect([group, await effectsOf(group)]).toEqual([group, { count: events, events }])
+    }
+  }
+  /** What a node's metrics say of messages that it did not understand. */
+  const foreignTo = async (node: Node) =>
+    (await (await fetch(`${node.http}/metrics`)).text())
+      .split('\n')
+      .filter(line => line.startsWith('holdfast_bus_foreign_total') && !line.endsWith(' 0'))
+
+  it('runs on while this one brings the schema up to date', async () => {
+    const sdk = await connect(old.url, 'ann')
+    const before = await sdk.rpc('holdfast.append', { channel: 'order:before', type: 'Said', data: 1 })
+    expect(before.data).toMatchObject({ offset: 1 })
+    young = await cluster.start({ args: ['--migrate'] })
+    expect(await pendingMigrations(database.url)).toEqual([])
+    const after = await sdk.rpc('holdfast.append', { channel: 'order:before', type: 'Said', data: 2 })
+    expect(after.data).toMatchObject({ offset: 2 })
+    const past = await young.api<{ publications: unknown[] }>('history', {
+      channel: 'order:before',
+      limit: 10,
+    })
+    expect(past.publications).toHaveLength(2)
+    sdk.disconnect()
+  })
+
+  it('hears this one and is heard by it, in both tiers', async () => {
+    const [ann, bob] = await Promise.all([connect(old.url, 'ann'), connect(young.url, 'bob')])
+    for (const channel of ['room:both', 'recent:both', 'order:both']) {
+      const [ofAnn, ofBob] = await Promise.all([subscribe(ann, channel), subscribe(bob, channel)])
+      for (let n = 1; n <= 20; n++) {
+        await ann.publish(channel, { by: 'ann', n })
+        await bob.publish(channel, { by: 'bob', n })
+      }
+      const said = (by: string) => Array.from({ length: 20 }, (_, i) => ({ by, n: i + 1 }))
+      for (const each of [ofAnn, ofBob]) {
+        await until(`all is heard in ${channel}`, () => each.publications.length >= 40)
+        for (const by of ['ann', 'bob'])
+          expect(each.data().filter(data => (data as { by: string }).by === by)).toEqual(said(by))
+        if (channel !== 'room:both')
+          expect(each.offsets()).toEqual(Array.from({ length: 40 }, (_, i) => i + 1))
+      }
+    }
+    const clients = [ann, bob].map(each => (each as unknown as { _client: string })._client).sort()
+    for (const node of [old, young]) {
+      const { presence } = await node.api<{ presence: object }>('presence', { channel: 'room:both' })
+      expect(Object.keys(presence).sort()).toEqual(clients)
+      const { nodes } = await node.api<{ nodes: { version: string }[] }>('info', {})
+      expect(nodes).toHaveLength(2)
+    }
+    // A command given to either reaches the sessions of the other.
+    for (const [node, client, user] of [
+      [old, bob, 'bob'],
+      [young, ann, 'ann'],
+    ] as const) {
+      const ended = new Promise<number>(resolve => client.on('disconnected', ({ code }) => resolve(code)))
+      await node.api('disconnect', { user, code: 3503, reason: 'force disconnect' })
+      expect(await ended).toBe(3503)
+    }
+    expect(await foreignTo(young)).toEqual([])
+  })
+
+  it('shares the work of groups with it', async () => {
+    await until('both are members of both groups', async () => {
+      const rows = await sql`
+        select "group", count(*)::int as members from holdfast.group_members
+        where "group" in ('competing', 'ordered') group by 1`
+      return rows.length === 2 && rows.every(({ members }) => members === 2)
+    })
+    const [row] = await sql<{ count: number }[]>`select count(*)::int as count from holdfast.events`
+    await allHandled(row?.count ?? 0)
+  })
+
+  it('is replaced under load, and nothing is lost', async () => {
+    await sql`delete from effects`
+    const balancer = await startBalancer([old.port, young.port], { turns: true })
+    const behind = { ...young, name: 'the balancer', url: balancer.url }
+    const traffic: Traffic = await startTraffic([behind], { channels: ['order:1', 'order:2'], writers: 4 })
+    const crowd = await startCrowd([balancer.url], 'room:all', 8)
+    await Promise.all([traffic.further(200), crowd.further(60)])
+    expect(await old.stop()).toBe(0)
+    const second = await cluster.start({ port: old.port })
+    await Promise.all([traffic.further(200), crowd.further(60)])
+    for (const codes of crowd.endings) expect(codes.length).toBeLessThanOrEqual(1)
+    await crowd.finish([young, second])
+    await traffic.finish(database.url)
+    await allHandled(traffic.size)
+    expect(await foreignTo(young)).toEqual([])
+    crowd.close()
+    traffic.close()
+    await balancer.close()
+  }, 90_000)
+})
