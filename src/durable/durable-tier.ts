@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Appended, HoldfastError, type NewEvent, newEventId, normalizeEventId } from '../domain/index.ts'
 import { ForeignMessages, type Logger, openPubSub, type RedisTarget } from '../platform/index.ts'
+import type { Breakers } from '../resilience/index.ts'
 import { Comparison } from './feed/comparison.ts'
 import { Feeds } from './feed/feeds.ts'
 import { Heads } from './feed/heads.ts'
@@ -8,11 +9,13 @@ import { History } from './feed/history.ts'
 import { Pages } from './feed/pages.ts'
 import { Subscribing } from './feed/subscribe.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { lossAdvice } from './ledger/loss-watch.ts'
 import type { OpenTier } from './log-access.ts'
 import { within } from './mirror/deadline.ts'
 import { entryOf } from './mirror/entry.ts'
 import { PartitionFill } from './mirror/fill.ts'
 import { LogRedis } from './mirror/log-redis.ts'
+import { LossRecord } from './mirror/loss-record.ts'
 import { Mirror } from './mirror/mirror.ts'
 import { type MirrorOptions, mirrorDefaults, PartitionMirrors } from './mirror/partition-mirror.ts'
 import { Sweeper } from './mirror/sweeper.ts'
@@ -26,6 +29,8 @@ export interface DurableTierOptions {
   readonly logger: Logger
   /** Where messages of other releases are counted. */
   readonly foreign?: ForeignMessages
+  /** Where the breaker of the log is seen and held. */
+  readonly breakers?: Breakers
   readonly mirror?: Partial<MirrorOptions>
 }
 
@@ -36,12 +41,13 @@ const redisPatienceMs = 1_000
 export async function createDurableTier(options: DurableTierOptions): Promise<OpenTier> {
   const { ledger, redis: target, logger, foreign = new ForeignMessages(logger) } = options
   const node = options.nodeId ?? randomUUID()
-  const redis = target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger)
+  const redis = target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger, options.breakers)
   const bus = target === undefined ? undefined : openPubSub(target, `holdfast-log-sub-${node}`, logger)
   const mirrors =
     redis && new PartitionMirrors(redis, () => ledger.epoch, { ...mirrorDefaults, ...options.mirror })
   const fill = mirrors && new PartitionFill(ledger, mirrors, node)
-  const parts = mirrors && fill && { mirrors, fill, mirror: new Mirror(mirrors, fill, logger) }
+  const parts = mirrors &&
+    fill && { mirrors, fill, mirror: new Mirror(mirrors, fill, logger), lossRecord: new LossRecord(redis) }
   const sweeper = new Sweeper(ledger, parts, logger)
   const heads = new Heads(ledger)
   const pages = new Pages(ledger, mirrors)
@@ -75,7 +81,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       ledger,
       redis: redis && mirrors && bus && { log: redis, mirrors, bus },
       get ledgerBehind() {
-        return sweeper.ledgerBehind
+        return ledger.losses.lostOn !== undefined
       },
       nodeId: node,
       logger,
@@ -83,12 +89,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
     },
     async append(event: NewEvent): Promise<Appended> {
       if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
-      if (sweeper.ledgerBehind) {
-        throw new HoldfastError(
-          'LEDGER_BEHIND',
-          'the mirror is ahead of the ledger; an operator has to look at it',
-        )
-      }
+      if (ledger.losses.lostOn !== undefined) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
       return appendTo(ledger, event)
     },
     subscribe: request => subscribing.subscribe(request),
@@ -96,7 +97,11 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
     history: request => history.read(request),
     status(): DurableStatus {
       return {
-        ledger: !sweeper.ledgerReachable ? 'unreachable' : sweeper.ledgerBehind ? 'behind_mirror' : 'ready',
+        ledger: !sweeper.ledgerReachable
+          ? 'unreachable'
+          : ledger.losses.lostOn !== undefined
+            ? 'behind_mirror'
+            : 'ready',
         mirror: !mirrors?.reachable ? 'unreachable' : sweeper.healing ? 'healing' : 'ready',
         epoch: ledger.epoch,
       }

@@ -11,7 +11,7 @@ export interface LogAccess {
   readonly redis:
     | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: Subscriptions }
     | undefined
-  /** The mirror tells of events that the ledger has not (any more): for what is settled it is no source then. */
+  /** The ledger has lost events of which the mirror still tells: for what is settled the mirror is no source then. */
   readonly ledgerBehind: boolean
   readonly nodeId: string
   readonly logger: Logger

@@ -1,9 +1,12 @@
 import type { StoredEvent } from '../../src/domain/index.ts'
 import type { Ledger, Outcome } from '../../src/durable/ledger/ledger.ts'
+import { LossWatch } from '../../src/durable/ledger/loss-watch.ts'
 
 /** The ledger's port in memory, for what has no protocol with Postgres in it. Every read takes a turn or more. */
 export class MemoryLedger implements Ledger {
   epoch = 'memory'
+  readonly server = 'memory'
+  readonly losses = new LossWatch(undefined)
   readonly partitions = 1
   readonly events: StoredEvent[] = []
   readonly floors = new Map<string, number>()

@@ -172,6 +172,8 @@ export class Feeds {
   #endLost(feed: Feed, head: number): void {
     const { channel, position } = feed
     this.#logger.error({ channel, head, position }, 'the ledger has lost events that were delivered')
+    if (this.#ledger.server !== '')
+      this.#ledger.losses.condemn(this.#ledger.server, { channel, head, position })
     this.#pages.forget(channel)
     feed.end()
   }

@@ -77,7 +77,8 @@ export class Pages {
     channel: string,
     request: { since: number; limit: number; reverse?: boolean },
   ): Promise<{ readonly top: number; readonly count: number; readonly text: Buffer } | undefined> {
-    if (!this.#mirrors?.reachable) return undefined
+    // What the ledger has lost may still be there, and nobody can go on from it.
+    if (!this.#mirrors?.reachable || this.#ledger.losses.lostOn !== undefined) return undefined
     try {
       return await this.#mirrors.readHistory(this.#ledger.partitionOf(channel), { channel, ...request })
     } catch {

@@ -2,6 +2,7 @@ import type { Sql } from '../../platform/index.ts'
 import { intArray, textArray } from './array-literal.ts'
 import type { Entry } from './entry.ts'
 import type { KnownHeads } from './known-heads.ts'
+import { serverName } from './start-check.ts'
 
 /** What `holdfast.append` says of one event of a batch. */
 export interface EntryResult {
@@ -21,16 +22,25 @@ interface Row {
   times: number[] | null
 }
 
+/** Where a batch may be recorded. */
+export interface BatchPlace {
+  readonly epoch: string
+  /** The start of the server that has been checked; on another one nothing is recorded. */
+  readonly server: string
+  readonly allowUnsafeFsync: boolean
+}
+
 /**
- * One batch, one autocommit statement. The driver resolves after ReadyForQuery, which is after the commit
+ * One batch, one autocommit statement. Undefined, and nothing recorded, where the connection leads to a server that was not
+ * checked, or that flushes nothing to disk any more. The driver resolves after ReadyForQuery, which is after the commit
  * (CommandComplete is before it). Never to be cancelled: a cancelled wait for a synchronous standby looks like success.
  */
 export async function appendBatch(
   sql: Sql,
-  epoch: string,
+  { epoch, server, allowUnsafeFsync }: BatchPlace,
   entries: readonly Entry[],
   heads: KnownHeads,
-): Promise<EntryResult[]> {
+): Promise<EntryResult[] | undefined> {
   const expected = entries.some(entry => entry.expectedOffset !== null)
     ? intArray(entries, entry => entry.expectedOffset)
     : null
@@ -47,9 +57,11 @@ export async function appendBatch(
       ${intArray(entries, entry => heads.position(entry.partition))}::bigint[],
       ${intArray(entries, entry => heads.offset(entry.channel))}::bigint[],
       ${expected}::bigint[]
-    )`
-  if (!row || row.outcomes.length !== entries.length) {
-    throw new Error(`holdfast.append answered for ${row?.outcomes.length ?? 0} of ${entries.length} events`)
+    )
+    where ${serverName(sql)} = ${server} and (current_setting('fsync') = 'on' or ${allowUnsafeFsync})`
+  if (!row) return undefined
+  if (row.outcomes.length !== entries.length) {
+    throw new Error(`holdfast.append answered for ${row.outcomes.length} of ${entries.length} events`)
   }
   return entries.map((_, i) => ({
     outcome: row.outcomes.charAt(i),

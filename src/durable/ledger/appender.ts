@@ -2,7 +2,8 @@ import { HoldfastError, type StoredEvent } from '../../domain/index.ts'
 import type { Logger, Sql } from '../../platform/index.ts'
 import type { Guard } from '../../resilience/index.ts'
 import type { AnsweringPool } from './answering-pool.ts'
-import { appendBatch } from './append-batch.ts'
+import { appendBatch, type EntryResult } from './append-batch.ts'
+import type { CheckedServer } from './checked-server.ts'
 import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Lane, type LaneLimits } from './lane.ts'
@@ -14,6 +15,8 @@ export interface AppenderOptions {
   readonly pools: readonly AnsweringPool[]
   readonly guard: Guard
   readonly epoch: () => string
+  readonly server: CheckedServer
+  readonly allowUnsafeFsync: boolean
   /** Returns whether it is the present epoch. */
   readonly onEpochFound: (epoch: string) => boolean
   readonly onStored: (events: readonly StoredEvent[]) => void
@@ -100,7 +103,7 @@ export class Appender {
   }
 
   async #send(sql: Sql, entries: readonly Entry[], repeated: boolean): Promise<Outcome[]> {
-    const results = await appendBatch(sql, this.#options.epoch(), entries, this.#heads)
+    const results = await this.#record(sql, entries)
     const outcomes = results.map((result, i) => outcomeOf(entries[i] as Entry, result))
     const runs = repeated
       ? unheardRuns(entries, results, partition => this.#heads.position(partition))
@@ -111,5 +114,18 @@ export class Appender {
       this.#options.onStored(run)
     }
     return outcomes
+  }
+
+  /** On a server that has been checked; one that has not is checked first. */
+  async #record(sql: Sql, entries: readonly Entry[]): Promise<EntryResult[]> {
+    const { epoch, server, allowUnsafeFsync } = this.#options
+    const record = () =>
+      appendBatch(sql, { epoch: epoch(), server: server.name, allowUnsafeFsync }, entries, this.#heads)
+    const results = await record()
+    if (results) return results
+    await server.check(sql)
+    const again = await record()
+    if (again) return again
+    throw new HoldfastError('DEPENDENCY_FAILED', 'Postgres became another server while it was being checked')
   }
 }

@@ -1,4 +1,5 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
+import type { LossWatch } from './loss-watch.ts'
 
 /** What became of one event of a batch. */
 export type Outcome =
@@ -62,6 +63,13 @@ export interface ChannelPage extends ChannelHead {
  */
 export interface Ledger {
   readonly epoch: string
+  /**
+   * The start of the server that has been checked, and on which alone events may be recorded; empty while the ledger is
+   * known to have lost some.
+   */
+  readonly server: string
+  /** What is known to have been recorded, and whether the ledger has lost some of it: appends fail with LEDGER_BEHIND then. */
+  readonly losses: LossWatch
   readonly partitions: number
   partitionOf(channel: string): number
   /**

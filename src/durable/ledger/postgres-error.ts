@@ -33,7 +33,7 @@ export function isAboutContent(error: HoldfastError): boolean {
 
 /** The database refuses the statement as such (privileges, missing functions, session settings): nothing is stored. */
 export function isFinal(error: HoldfastError): boolean {
-  return /^(42|3F|28|HF)[0-9A-Z]{3}$/.test(codeOf(error.cause))
+  return error.code === 'LEDGER_BEHIND' || /^(42|3F|28|HF)[0-9A-Z]{3}$/.test(codeOf(error.cause))
 }
 
 /**

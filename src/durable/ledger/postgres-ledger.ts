@@ -4,6 +4,7 @@ import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
 import { Breakers } from '../../resilience/index.ts'
 import { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
+import { CheckedServer, pastEpoch } from './checked-server.ts'
 import { entryOf } from './entry.ts'
 import type {
   ChannelHead,
@@ -16,6 +17,7 @@ import type {
   PartitionRange,
 } from './ledger.ts'
 import { createLedgerGuard, type LedgerGuard } from './ledger-guard.ts'
+import { LossWatch } from './loss-watch.ts'
 import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
 import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
@@ -94,7 +96,9 @@ interface Ways {
 
 class PostgresLedger implements Ledger {
   readonly partitions: number
+  readonly losses: LossWatch
   readonly #ways: Ways
+  readonly #server: CheckedServer
   readonly #appender: Appender
   readonly #logger: Logger | undefined
   readonly #storedListeners = new Set<(events: readonly StoredEvent[]) => void>()
@@ -103,17 +107,28 @@ class PostgresLedger implements Ledger {
   readonly #pastEpochs = new Set<string>()
   #epoch: string
 
-  constructor(identity: LedgerIdentity, ways: Ways, { limits, logger }: PostgresLedgerOptions) {
+  constructor(identity: LedgerIdentity, ways: Ways, options: PostgresLedgerOptions) {
+    const { limits, logger, allowUnsafeFsync } = options
     this.#epoch = identity.epoch
     this.partitions = identity.partitions
     this.#ways = ways
     this.#logger = logger
+    this.losses = new LossWatch(logger)
+    this.#server = new CheckedServer(identity.server, {
+      watch: this.losses,
+      allowUnsafeFsync,
+      epoch: () => this.#epoch,
+      onEpochFound: epoch => this.#foundEpoch(epoch),
+      logger,
+    })
     this.#appender = new Appender({
       pools: ways.appends,
       guard: ways.guard.guard,
       epoch: () => this.#epoch,
+      server: this.#server,
+      allowUnsafeFsync,
       onEpochFound: epoch => this.#foundEpoch(epoch),
-      onStored: events => this.#tell(this.#storedListeners, events),
+      onStored: events => this.#stored(events),
       ...(limits && { limits }),
       ...(logger && { logger }),
     })
@@ -121,6 +136,10 @@ class PostgresLedger implements Ledger {
 
   get epoch(): string {
     return this.#epoch
+  }
+
+  get server(): string {
+    return this.#server.name
   }
 
   partitionOf(channel: string): number {
@@ -139,7 +158,7 @@ class PostgresLedger implements Ledger {
   }
 
   announce(events: readonly StoredEvent[]): void {
-    if (events.length > 0) this.#tell(this.#storedListeners, events)
+    if (events.length > 0) this.#stored(events)
   }
 
   onEpoch(listener: (epoch: string) => void): () => void {
@@ -178,8 +197,12 @@ class PostgresLedger implements Ledger {
 
   async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     if (partitions.length === 0) return new Map()
-    const { epoch, heads } = await this.#read(sql => partitionHeads(sql, partitions))
+    const before = this.losses.known()
+    const present = this.#epoch
+    const { epoch, heads, server = '' } = await this.#read(sql => partitionHeads(sql, partitions))
     this.#checkEpoch(epoch)
+    if (this.#server.isNew(server)) await this.#meet()
+    if (this.#epoch === present) this.losses.compare(before, heads, server)
     return heads
   }
 
@@ -201,11 +224,21 @@ class PostgresLedger implements Ledger {
 
   /** @throws HoldfastError DEPENDENCY_FAILED for an answer of a past epoch: its numbers mean nothing any more */
   #checkEpoch(epoch: string | undefined): void {
-    if (epoch === undefined || this.#foundEpoch(epoch)) return
-    throw new HoldfastError(
-      'DEPENDENCY_FAILED',
-      `Postgres has answered for ${epoch}, a past epoch of the ledger`,
-    )
+    if (epoch !== undefined && !this.#foundEpoch(epoch)) throw pastEpoch(epoch)
+  }
+
+  /** @throws HoldfastError DEPENDENCY_FAILED where what this server says counts for nothing: a standby may lag */
+  async #meet(): Promise<void> {
+    try {
+      await this.#read(sql => this.#server.check(sql))
+    } catch (error) {
+      if (!(error instanceof HoldfastError && error.code === 'LEDGER_BEHIND')) throw error
+    }
+  }
+
+  #stored(events: readonly StoredEvent[]): void {
+    for (const { partition, position, id } of events) this.losses.stored(partition, position, id)
+    this.#tell(this.#storedListeners, events)
   }
 
   /** Whether it is the present epoch, which it may have become by this. */
@@ -216,6 +249,7 @@ class PostgresLedger implements Ledger {
     this.#pastEpochs.add(this.#epoch)
     this.#epoch = epoch
     this.#appender.forgetHeads()
+    this.losses.forget()
     this.#tell(this.#epochListeners, epoch)
     return true
   }

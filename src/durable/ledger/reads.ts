@@ -2,6 +2,7 @@ import type { StoredEvent } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { intArray, textArray } from './array-literal.ts'
 import type { ChannelHead, ChannelPage, ChannelRequest, PartitionPage } from './ledger.ts'
+import { serverName } from './start-check.ts'
 
 /** An answer together with the epoch it belongs to. */
 export interface Heads<K, V> {
@@ -118,14 +119,18 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number>> {
-  const rows = await sql<{ partition: number; head: number; epoch: string }[]>`
+): Promise<Heads<number, number> & { readonly server: string | undefined }> {
+  const rows = await sql<{ partition: number; head: number; epoch: string; server: string }[]>`
     select t.partition,
            greatest(
              (select l.position from holdfast.events as l
               where l.partition = t.partition order by l.position desc limit 1),
              (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
-           (select epoch from holdfast.ledger) as epoch
+           (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server
     from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)`
-  return { epoch: rows[0]?.epoch, heads: new Map(rows.map(({ partition, head }) => [partition, head])) }
+  return {
+    epoch: rows[0]?.epoch,
+    server: rows[0]?.server,
+    heads: new Map(rows.map(({ partition, head }) => [partition, head])),
+  }
 }

@@ -22,6 +22,11 @@ export function partitionKeys(epoch: string, partition: number): PartitionKeys {
   }
 }
 
+/** Where a loss of the ledger is written down. */
+export function lossKey(epoch: string): string {
+  return `{${epoch}}:lost`
+}
+
 /** The bus channel on which the mirror announces a durable channel's events. */
 export function busChannel(epoch: string, partition: number, channel: string): string {
   return `{${epoch}.${partition}}:c:${channel}`

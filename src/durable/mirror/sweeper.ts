@@ -1,6 +1,7 @@
 import type { Logger } from '../../platform/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { PartitionFill } from './fill.ts'
+import type { LossRecord } from './loss-record.ts'
 import type { Mirror } from './mirror.ts'
 import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 
@@ -20,6 +21,7 @@ export interface MirrorParts {
   readonly mirrors: PartitionMirrors
   readonly fill: PartitionFill
   readonly mirror: Mirror
+  readonly lossRecord: LossRecord
 }
 
 interface Watched {
@@ -30,7 +32,8 @@ interface Watched {
 
 /**
  * Compares every partition's head in the ledger with its mirror, and fills what stands still behind. All nodes do
- * it; a lease keeps two from doing the same fill.
+ * it; a lease keeps two from doing the same fill. And what the mirrors and other nodes tell of positions is held against
+ * the ledger, which may have gone back in time.
  *
  * What it costs an idle node: per tick one statement that looks at one index entry per partition (about 0.5 ms of
  * Postgres for 64) and one pipeline with an HMGET per partition (about 0.1 ms of Redis), empty ones too: a database
@@ -47,7 +50,6 @@ export class Sweeper {
   #closed = false
   #filling = false
   #ledgerReachable = true
-  #ahead = false
 
   constructor(ledger: Ledger, parts: MirrorParts | undefined, logger: Logger) {
     this.#ledger = ledger
@@ -57,11 +59,6 @@ export class Sweeper {
 
   get ledgerReachable(): boolean {
     return this.#ledgerReachable
-  }
-
-  /** The mirror knows positions that the ledger does not: another database, or one that has lost commits. */
-  get ledgerBehind(): boolean {
-    return this.#ahead
   }
 
   /** Whether the partition's mirror has to be healed: until it is level its announcements can't be relied on. */
@@ -91,7 +88,6 @@ export class Sweeper {
   reset(): void {
     this.#watched.clear()
     this.#announced.clear()
-    this.#ahead = false
     this.#ticks = 0
   }
 
@@ -110,10 +106,11 @@ export class Sweeper {
   }
 
   async #tick(): Promise<void> {
-    const epoch = this.#ledger.epoch
+    const { epoch, losses } = this.#ledger
     const all = Array.from({ length: this.#ledger.partitions }, (_, partition) => partition)
     // The mirrors first: a head that is read later can only be lower if the ledger has lost something.
     const states = await this.#parts?.mirrors.states(all).catch(() => undefined)
+    const told = states && (await this.#hearOfLoss(all, states))
     let heads: ReadonlyMap<number, number>
     try {
       heads = await this.#ledger.partitionHeads(all)
@@ -123,9 +120,36 @@ export class Sweeper {
       return
     }
     if (!this.#parts || !states || epoch !== this.#ledger.epoch) return
+    await this.#tellOfLoss(this.#parts, told)
     if (this.#ticks++ % budgetEvery === 0) await this.#parts.mirrors.checkBudget().catch(() => undefined)
     this.#judge(all, heads, states)
-    void this.#fillStill(this.#parts)
+    // What a ledger has that has lost something must not take the place of what is known.
+    if (losses.lostOn === undefined) void this.#fillStill(this.#parts)
+  }
+
+  /** Learns what the mirrors and other nodes know. Returns the server on which others have found a loss. */
+  async #hearOfLoss(
+    partitions: readonly number[],
+    states: readonly (MirrorState | undefined)[],
+  ): Promise<string | undefined> {
+    const { epoch, losses, server } = this.#ledger
+    const told = await this.#parts?.lossRecord.read(epoch, losses).catch(() => undefined)
+    if (epoch !== this.#ledger.epoch) return undefined
+    partitions.forEach((partition, i) => {
+      losses.learn(partition, states[i]?.last ?? 0)
+    })
+    if (told !== undefined && told === server) losses.condemn(server, { found: 'by another node' })
+    return told
+  }
+
+  async #tellOfLoss({ lossRecord }: MirrorParts, told: string | undefined): Promise<void> {
+    const { epoch, losses } = this.#ledger
+    const { lostOn } = losses
+    if (lostOn === told) return
+    const writing = lostOn === undefined ? lossRecord.remove(epoch) : lossRecord.write(epoch, lostOn, losses)
+    await writing.catch(error =>
+      this.#logger.warn({ err: error }, 'other nodes cannot be told of a loss now'),
+    )
   }
 
   #judge(
@@ -133,12 +157,10 @@ export class Sweeper {
     heads: ReadonlyMap<number, number>,
     states: readonly (MirrorState | undefined)[],
   ): void {
-    let ahead = false
     partitions.forEach((partition, i) => {
       const head = heads.get(partition) ?? 0
       const last = states[i]?.last ?? 0
       this.#announced.set(partition, last)
-      if (last > head) ahead = true
       if (last >= head) {
         this.#watched.delete(partition)
         this.#parts?.mirror.healed(partition)
@@ -148,13 +170,6 @@ export class Sweeper {
       const still = watched?.last === last ? watched.still + 1 : 1
       this.#watched.set(partition, { last, lag: head - last, still })
     })
-    if (ahead && !this.#ahead) {
-      this.#logger.error(
-        'the mirror is ahead of the ledger: durable appends stop until `holdfast ledger new-epoch`',
-      )
-    }
-    if (!ahead && this.#ahead) this.#logger.info('the mirror is no longer ahead of the ledger: appends go on')
-    this.#ahead = ahead
   }
 
   /** In an order of its own, so that nodes which find the same mirrors empty begin with different ones. */

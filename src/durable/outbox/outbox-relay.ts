@@ -3,6 +3,7 @@ import { HoldfastError } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { AnsweringPool } from '../ledger/answering-pool.ts'
 import { KnownHeads } from '../ledger/known-heads.ts'
+import { lossAdvice } from '../ledger/loss-watch.ts'
 import { outcomeOf, storedEvents } from '../ledger/outcomes.ts'
 import { isAboutContent, postgresError } from '../ledger/postgres-error.ts'
 import type { OpenTier } from '../log-access.ts'
@@ -137,11 +138,7 @@ class Relay {
 
   async #turn(): Promise<Turn> {
     const { tier, namespaces, undeclaredSeconds, check } = this.#options
-    if (tier.status().ledger === 'behind_mirror')
-      throw new HoldfastError(
-        'LEDGER_BEHIND',
-        'the mirror is ahead of the ledger; an operator has to look at it',
-      )
+    if (tier.log.ledgerBehind) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
     this.#noticeEpoch()
     if (performance.now() >= this.#waitingUntil) this.#waiting.clear()
     const rows = await this.#read()
@@ -209,9 +206,9 @@ class Relay {
 
   async #relay(fit: readonly FitRow[], unfit: readonly UnfitRow[]): Promise<Moved | 'elsewhere'> {
     const { ledger } = this.#options.tier.log
-    const epoch = this.#epoch
+    const place = { epoch: this.#epoch, server: ledger.server }
     // Where the answer is lost, the rows are there at the next look or they are not, and then the sweeper announces them.
-    const results = await this.#pool.run(sql => relayRows(sql, epoch, { fit, unfit }, this.#heads))
+    const results = await this.#pool.run(sql => relayRows(sql, place, { fit, unfit }, this.#heads))
     if (!results) return 'elsewhere'
     const left = new Set<string>()
     const outcomes = fit.flatMap(({ id, entry }) => {
@@ -222,7 +219,7 @@ class Relay {
     })
     const stored = storedEvents(outcomes)
     this.#heads.learn(stored)
-    if (ledger.epoch === epoch) ledger.announce(stored)
+    if (ledger.epoch === place.epoch) ledger.announce(stored)
     const collided = outcomes.filter(outcome => outcome.kind === 'refused')
     if (unfit.length + collided.length > 0) this.#refused([...unfit, ...collided])
     return { count: outcomes.length + unfit.length, left }

@@ -3,6 +3,7 @@ import type { EntryResult } from '../ledger/append-batch.ts'
 import { intArray, textArray } from '../ledger/array-literal.ts'
 import type { Entry } from '../ledger/entry.ts'
 import type { KnownHeads } from '../ledger/known-heads.ts'
+import { serverName } from '../ledger/start-check.ts'
 
 /** An event that an application has committed, and the ledger does not have yet. */
 export interface OutboxRow {
@@ -69,11 +70,11 @@ interface Answer {
 
 /**
  * One autocommit statement, as a batch of appends is. Returns what became of the rows that were still there, by their ids;
- * undefined where another relay is at work.
+ * undefined, and nothing done, where another relay is at work, or the server is not the one that the ledger has checked.
  */
 export async function relayRows(
   sql: Sql,
-  epoch: string,
+  { epoch, server }: { readonly epoch: string; readonly server: string },
   batch: { readonly fit: readonly FitRow[]; readonly unfit: readonly UnfitRow[] },
   heads: KnownHeads,
 ): Promise<ReadonlyMap<number, EntryResult> | undefined> {
@@ -89,7 +90,8 @@ export async function relayRows(
       ${intArray(fit, row => heads.offset(row.entry.channel))}::bigint[],
       ${intArray(unfit, row => row.id)}::bigint[],
       ${textArray(unfit, row => row.reason)}::text[]
-    )`
+    )
+    where ${serverName(sql)} = ${server}`
   if (!answer) return undefined
   return new Map(
     answer.ids.map((id, i) => [
