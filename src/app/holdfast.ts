@@ -15,9 +15,11 @@ import {
   createSocketServer,
   refuseUpgrade,
 } from '../gateway/index.ts'
-import { createLogger, ForeignMessages, parseConfig } from '../platform/index.ts'
+import { createLogger, ForeignMessages, parseConfig, redisTarget } from '../platform/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
+import { Breakers } from '../resilience/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
+import { breakerControl, registerBreakerMetrics } from './breakers.ts'
 import { withContract } from './contract-router.ts'
 import { registerGatewayMetrics } from './gateway-metrics.ts'
 import { registerGauges } from './gauges.ts'
@@ -70,11 +72,20 @@ async function build<const C extends Contract>(
   const check = contract && contractCheck(contract)
 
   const foreign = new ForeignMessages(logger)
-  const durable = opened.add(await openDurable(config, node.id, logger, foreign), part => part?.close())
-  const busUrl = config.redis.bus?.url ?? config.redis.url
+  const breakers = new Breakers(logger)
+  const durable = opened.add(await openDurable(config, node.id, logger, foreign, breakers), part =>
+    part?.close(),
+  )
   const { prefix } = config.redis
   const realtime = opened.add(
-    await createRealtimeTier({ redisUrl: busUrl, prefix, nodeId: node.id, logger, foreign }),
+    await createRealtimeTier({
+      redis: redisTarget(config.redis, 'bus'),
+      prefix,
+      nodeId: node.id,
+      logger,
+      foreign,
+      breakers,
+    }),
     part => part.close(),
   )
 
@@ -83,7 +94,7 @@ async function build<const C extends Contract>(
   const router = check ? withContract(plain, check) : plain
   const work =
     durable &&
-    opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger }), part =>
+    opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger, breakers }), part =>
       part.close(0),
     )
   const permissions = createPermissions({
@@ -110,6 +121,7 @@ async function build<const C extends Contract>(
     control: realtime.control,
     sessions: sockets.sessions,
     router,
+    breakers,
     logger,
   })
   let closing: Promise<void> | undefined
@@ -118,6 +130,7 @@ async function build<const C extends Contract>(
     ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
     : undefined
   if (telemetry) registerGatewayMetrics(telemetry, sockets)
+  if (telemetry) registerBreakerMetrics(telemetry, breakers)
   if (work && telemetry) registerGauges(telemetry, work)
   if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
@@ -225,6 +238,7 @@ async function build<const C extends Contract>(
     schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),
     unschedule: async name => behindTheLog().jobs.unschedule(name),
     work: async () => behindTheLog().begin(),
+    breakers: breakerControl(breakers, cluster),
     get operations() {
       return behindTheLog().operations
     },

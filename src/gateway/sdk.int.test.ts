@@ -26,7 +26,7 @@ describe('the official SDK', () => {
     const logger = createLogger('silent')
     const prefix = `t${randomUUID().slice(0, 8)}`
     realtime = await createRealtimeTier({
-      redisUrl: inject('redisUrl'),
+      redis: inject('redisUrl'),
       prefix,
       nodeId: randomUUID(),
       logger,

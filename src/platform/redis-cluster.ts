@@ -1,4 +1,4 @@
-import { Cluster, type ClusterOptions, type Redis } from 'ioredis'
+import { Cluster, type ClusterNode, type ClusterOptions, type Redis } from 'ioredis'
 import type { ClusterConfig } from './config-redis.ts'
 import type { Logger } from './logger.ts'
 import { logTroubles, type RedisRole, retryDelay, roleOptions } from './redis.ts'
@@ -16,6 +16,17 @@ type Handlers = { defaults(): void; tryagain(): void }
  * little, and fails where the move takes longer: as an answer of Redis, which speaks against nobody's health.
  */
 export class RedisCluster extends Cluster {
+  #masters: ReadonlyMap<string, Redis> | undefined
+
+  constructor(nodes: ClusterNode[], options: ConstructorParameters<typeof Cluster<'legacy'>>[1]) {
+    super(nodes, options)
+    for (const change of ['refresh', '+node', '-node']) {
+      this.on(change, () => {
+        this.#masters = undefined
+      })
+    }
+  }
+
   override handleError(error: Error, ttl: { value?: number; waits?: number }, handlers: Handlers): void {
     const { command } = error as { command?: { name: string } }
     const script = /^(eval|evalsha|fcall)$/i.test(command?.name ?? '')
@@ -29,19 +40,18 @@ export class RedisCluster extends Cluster {
     else setTimeout(handlers.tryagain, moveWaitMs)
   }
 
-  /** The node that serves a slot, as far as this process knows. */
-  masterOf(slot: number): Redis | undefined {
-    const key = this.masterKeyOf(slot)
-    return this.nodes('master').find(node => keyOf(node) === key)
-  }
-
-  /** `host:port` of the node that serves a slot. */
+  /** `host:port` of the node that serves a slot, as far as this process knows. */
   masterKeyOf(slot: number): string | undefined {
     return this.slots[slot]?.[0]
   }
 
-  /** The nodes that serve slots. */
+  /** The nodes that serve slots, by `host:port`. */
   masters(): ReadonlyMap<string, Redis> {
+    this.#masters ??= this.#findMasters()
+    return this.#masters
+  }
+
+  #findMasters(): ReadonlyMap<string, Redis> {
     const keys = new Set(this.slots.map(keys => keys?.[0]))
     return new Map(this.nodes('master').flatMap(node => (keys.has(keyOf(node)) ? [[keyOf(node), node]] : [])))
   }

@@ -6,7 +6,8 @@ import { addressOf, natMapOf, type RedisTarget, tlsOf } from './redis-target.ts'
 export type { Redis } from 'ioredis'
 
 /** What commands are sent with, to one Redis or to a Cluster; a command's keys must share a slot. */
-export type RedisClient = RedisCommander<{ type: 'default'; mapping: 'resp2' }>
+export type RedisClient = RedisCommander<{ type: 'default'; mapping: 'resp2' }> &
+  Pick<Redis, 'multi' | 'pipeline'>
 
 /** What a connection is for; each role has settings that fail in the way its user needs. */
 export type RedisRole = 'command' | 'guarded' | 'subscriber' | 'worker'

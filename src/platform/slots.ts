@@ -11,8 +11,9 @@ export const slotCount = 16_384
 export function slotOf(name: string): number {
   const open = name.indexOf('{')
   const end = open < 0 ? -1 : name.indexOf('}', open + 1)
-  const bytes = Buffer.from(end > open + 1 ? name.slice(open + 1, end) : name)
+  const tag = end > open + 1 ? name.slice(open + 1, end) : name
   let crc = 0
-  for (const byte of bytes) crc = ((crc << 8) ^ (table[((crc >> 8) ^ byte) & 0xff] as number)) & 0xffff
+  for (const byte of Buffer.from(tag))
+    crc = ((crc << 8) ^ (table[((crc >> 8) ^ byte) & 0xff] as number)) & 0xffff
   return crc % slotCount
 }

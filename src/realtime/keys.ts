@@ -29,9 +29,9 @@ export class Keys {
     return `${this.#prefix}:control`
   }
 
-  /** On which a node hears itself. */
-  loopBack(node: string): string {
-    return `${this.#prefix}:loopback:${node}`
+  /** On which a node hears itself: one on every connection of its Pub/Sub. */
+  loopBacks(node: string): readonly string[] {
+    return [`${this.#prefix}:loopback:${node}`]
   }
 
   history(channel: string): HistoryKeys {

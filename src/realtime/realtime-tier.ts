@@ -1,20 +1,28 @@
 import { type ClientInfo, HoldfastError, type NamespaceOptions, type Position } from '../domain/index.ts'
 import type { HistoryPage, HistoryRequest, Subscription } from '../hub/index.ts'
-import { ForeignMessages, type Logger, type PubSubTimings } from '../platform/index.ts'
+import {
+  ForeignMessages,
+  isCluster,
+  type Logger,
+  type PubSubTimings,
+  type RedisTarget,
+} from '../platform/index.ts'
+import type { Breakers } from '../resilience/index.ts'
 import { Bus } from './bus.ts'
 import { BusControl } from './control.ts'
-import { DeliveredHere } from './delivered-here.ts'
 import { GapFill } from './gap-fill.ts'
 import { History } from './history.ts'
 import { Keys } from './keys.ts'
 import { KnownKeys } from './known-keys.ts'
 import { LiveChannels } from './live-channels.ts'
+import { Marks } from './marks.ts'
 import { Numbering } from './numbering.ts'
 import { publishMemoryMs } from './once.ts'
 import { PositionWatch } from './position-watch.ts'
 import { type PresenceTimings, RedisPresence } from './presence.ts'
 import { Publisher } from './publisher.ts'
 import { RedisLink } from './redis-link.ts'
+import { ShardedKeys } from './sharded-keys.ts'
 import { Subscriber } from './subscriber.ts'
 import type {
   Control,
@@ -42,7 +50,7 @@ export interface RealtimeTimings extends PresenceTimings {
 
 export interface RealtimeTierOptions {
   /** Without one this node is alone: everything is delivered on it, and there is no history. */
-  readonly redisUrl: string | undefined
+  readonly redis: RedisTarget | undefined
   /** In front of every key and bus channel. */
   readonly prefix: string
   /** Letters, digits, `.`, `_` or `-`; different on every node. */
@@ -50,11 +58,13 @@ export interface RealtimeTierOptions {
   readonly logger: Logger
   /** Where messages of other releases are counted. */
   readonly foreign?: ForeignMessages
+  /** Where the breaker of the bus is seen and held. */
+  readonly breakers?: Breakers
   readonly timings?: Partial<RealtimeTimings>
 }
 
 const defaults: RealtimeTimings = {
-  deadlineMs: 1_000,
+  deadlineMs: 800,
   confirmMs: 1_000,
   startMs: 2_000,
   positionCheckMs: 25_000,
@@ -69,7 +79,7 @@ const defaults: RealtimeTimings = {
  * @throws HoldfastError CONFIG_INVALID for a node id that can't travel in a header
  */
 export async function createRealtimeTier(options: RealtimeTierOptions): Promise<RealtimeTier> {
-  const { redisUrl, prefix, nodeId, logger, foreign = new ForeignMessages(logger) } = options
+  const { redis, prefix, nodeId, logger, breakers, foreign = new ForeignMessages(logger) } = options
   if (!/^[\w.-]{1,64}$/.test(nodeId) || nodeId === '-') {
     throw new HoldfastError(
       'CONFIG_INVALID',
@@ -78,10 +88,10 @@ export async function createRealtimeTier(options: RealtimeTierOptions): Promise<
   }
   const timings = { ...defaults, ...options.timings }
   const { deadlineMs, promptMs, pubsub } = timings
-  const keys = new Keys(prefix)
-  const loopBack = keys.loopBack(nodeId)
-  const link = redisUrl
-    ? new RedisLink({ url: redisUrl, nodeId, loopBack, deadlineMs, promptMs, logger, pubsub })
+  const keys = isCluster(redis) ? new ShardedKeys(prefix) : new Keys(prefix)
+  const loopBacks = keys.loopBacks(nodeId)
+  const link = redis
+    ? new RedisLink({ target: redis, nodeId, loopBacks, deadlineMs, promptMs, logger, pubsub, breakers })
     : undefined
   const tier = new RedisRealtimeTier(link, keys, nodeId, logger, timings, foreign)
   await tier.start(timings.startMs)
@@ -113,11 +123,11 @@ class RedisRealtimeTier implements RealtimeTier {
   ) {
     this.#link = link
     this.#bus = new Bus({ link, node, keys, foreign, confirmMs: timings.confirmMs })
-    const deliveredHere = new DeliveredHere()
+    const marks = new Marks()
     const known = new KnownKeys(publishMemoryMs)
-    this.#channels = new LiveChannels(this.#bus, deliveredHere, channel => this.#watch?.suspect(channel))
+    this.#channels = new LiveChannels(this.#bus, marks, channel => this.#watch?.suspect(channel))
     this.#history = new History(link, keys)
-    const common = { channels: this.#channels, bus: this.#bus, deliveredHere, known, keys }
+    const common = { channels: this.#channels, bus: this.#bus, marks, known, keys }
     const gapFill = new GapFill(this.#history)
     this.#numbering = link && new Numbering({ ...common, link, gapFill, node, logger })
     this.#subscriber = new Subscriber(this.#channels, this.#history, link, this.#numbering)

@@ -1,10 +1,14 @@
 import {
-  connectRedis,
   type Logger,
   LoopBack,
-  PubSub,
+  openPubSub,
+  openRedis,
   type PubSubTimings,
-  type Redis,
+  type RedisConnection,
+  type RedisTarget,
+  ShardedLoop,
+  ShardedPubSub,
+  type Subscriptions,
 } from '../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../resilience/index.ts'
 import { Promptness, promptnessDefaults } from './promptness.ts'
@@ -20,10 +24,10 @@ const idleMs = 1_000
  * back by the other. `prompt` means that commands are answered faster than a person notices.
  */
 export class RedisLink {
-  readonly pubsub: PubSub
+  readonly pubsub: Subscriptions
   /** An answer that takes longer is not waited for by those who have another way. */
   readonly promptMs: number
-  readonly #redis: Redis
+  readonly #connection: RedisConnection
   readonly #scripts: Scripts
   readonly #guard: Guard
   readonly #logger: Logger
@@ -40,10 +44,10 @@ export class RedisLink {
   #run = ''
 
   constructor(options: {
-    url: string
+    target: RedisTarget
     nodeId: string
-    /** A bus channel of this node's own, on which it hears itself. */
-    loopBack: string
+    /** Bus channels of this node's own, on which it hears itself: the first, or on a Cluster one for each connection. */
+    loopBacks: readonly string[]
     deadlineMs: number
     promptMs?: number | undefined
     logger: Logger
@@ -52,8 +56,9 @@ export class RedisLink {
   }) {
     this.#logger = options.logger
     this.#deadlineMs = options.deadlineMs
-    this.#redis = connectRedis(options.url, 'guarded', `holdfast-realtime-${options.nodeId}`, options.logger)
-    this.#scripts = new Scripts(this.#redis)
+    const { target, nodeId, logger } = options
+    this.#connection = openRedis(target, 'guarded', `holdfast-realtime-${nodeId}`, logger)
+    this.#scripts = new Scripts(this.#connection)
     const promptMs = options.promptMs ?? promptnessDefaults.promptMs
     this.#promptness = new Promptness({ ...promptnessDefaults, promptMs }, () => this.#look())
     this.promptMs = promptMs
@@ -67,25 +72,24 @@ export class RedisLink {
       blames: blamesRedis('publish'),
       onChange: () => this.#look(),
     })
-    this.#redis.on('ready', () => this.#guard.probeSoon())
-    this.#redis.on('close', () => {
+    this.#connection.onReady(() => this.#guard.probeSoon())
+    this.#connection.onLost(() => {
       this.#clock.forget()
       this.#run = ''
       this.#guard.trip('the connection is closed')
     })
-    this.pubsub = new PubSub(
-      options.url,
-      `holdfast-realtime-sub-${options.nodeId}`,
-      options.logger,
-      options.pubsub,
-    )
+    this.pubsub = openPubSub(target, `holdfast-realtime-sub-${nodeId}`, logger, options.pubsub)
     this.pubsub.onReconnect(() => this.#look())
     this.pubsub.onLost(() => this.#look())
+    const [channel = ''] = options.loopBacks
+    const beat = (pairs: readonly string[]) => this.ask(() => this.#beat(pairs))
+    const loop =
+      this.pubsub instanceof ShardedPubSub ? new ShardedLoop(this.pubsub, options.loopBacks, beat) : undefined
     this.#loopBack = new LoopBack({
-      pubsub: this.pubsub,
-      channel: options.loopBack,
-      publish: (...message) => this.ask(() => this.#beat(message)),
-      logger: options.logger,
+      pubsub: loop ?? this.pubsub,
+      channel,
+      publish: loop?.publish ?? ((...message) => beat(message)),
+      logger,
       onChange: () => this.#look(),
     })
   }
@@ -97,6 +101,11 @@ export class RedisLink {
   /** Whether a command would be tried at all at this moment. */
   get passing(): boolean {
     return this.#guard.passing
+  }
+
+  /** Whether an operator keeps this node from the others: they must still be told of it, and tell it to stop. */
+  get heldAway(): boolean {
+    return this.#guard.held && !this.#guard.passing
   }
 
   /** Whether commands are answered, and promptly: nobody of this node waits for a Redis of which this is not true. */
@@ -117,6 +126,11 @@ export class RedisLink {
   /** @throws HoldfastError DEPENDENCY_REJECTED (never sent), DEPENDENCY_TIMEOUT or _FAILED (may have taken effect) */
   call<T>(act: (scripts: Scripts) => Promise<T>): Promise<T> {
     return this.#guard.run(() => act(this.#scripts))
+  }
+
+  /** Tried in any state. @throws HoldfastError DEPENDENCY_TIMEOUT or _FAILED (may have taken effect) */
+  insist<T>(act: (scripts: Scripts) => Promise<T>): Promise<T> {
+    return this.#guard.insist(() => act(this.#scripts))
   }
 
   /**
@@ -192,7 +206,7 @@ export class RedisLink {
     this.#loopBack.close()
     this.#guard.close()
     await this.pubsub.close()
-    this.#redis.disconnect()
+    this.#connection.close()
   }
 
   /** A sign of life, which may carry a message. */
@@ -206,8 +220,14 @@ export class RedisLink {
   /** Where it can't be learnt, a restarted Redis is not told from the one before; nothing else fails of that. */
   async #learnRun(): Promise<void> {
     if (this.#run !== '') return
-    const info = await this.#redis.info('server').catch(() => '')
-    this.#run = /run_id:([0-9a-f]+)/.exec(info)?.[1] ?? ''
+    // The nodes of a Cluster have a run each: there the scripts ask.
+    if (this.#connection.cluster) this.#run = '?'
+    else this.#run = await this.#readRun()
+  }
+
+  async #readRun(): Promise<string> {
+    const info = await this.#connection.client.info('server').catch(() => '')
+    return /run_id:([0-9a-f]+)/.exec(info)?.[1] ?? ''
   }
 
   #look(): void {

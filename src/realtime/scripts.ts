@@ -1,7 +1,8 @@
 /** The one caller of this room's Lua: each script as a typed function, its return codes as words. */
 import { readFileSync } from 'node:fs'
 import type { ClientInfo, Position } from '../domain/index.ts'
-import type { Redis } from '../platform/index.ts'
+import type { RedisConnection } from '../platform/index.ts'
+import { ClusterPublishing } from './cluster-publishing.ts'
 import type { HistoryKeys, PresenceKeys } from './keys.ts'
 
 const files = [
@@ -58,20 +59,24 @@ export interface HistorySlice {
 }
 
 export class Scripts {
-  readonly #redis: Redis
+  readonly #connection: RedisConnection
   readonly #caller: Caller
+  readonly #publishing: ClusterPublishing | undefined
 
-  constructor(redis: Redis) {
-    this.#redis = redis
-    this.#caller = redis as unknown as Caller
+  constructor(connection: RedisConnection) {
+    const { client, cluster } = connection
+    this.#connection = connection
+    this.#caller = client as unknown as Caller
+    this.#publishing = cluster && new ClusterPublishing(cluster, read('publish-shards-0'))
     for (const name of files) {
-      const lua = readFileSync(new URL(`scripts/${name}.lua`, import.meta.url), 'utf8')
-      redis.defineCommand(name, { lua, numberOfKeys: Number(name.slice(-1)) })
+      const lua = cluster ? read(name).replaceAll("'PUBLISH'", "'SPUBLISH'") : read(name)
+      client.defineCommand(name, { lua, numberOfKeys: Number(name.slice(-1)) })
     }
   }
 
-  /** Publishes pairs of bus channel and message, all or (past `notAfter`) nothing. */
+  /** Publishes pairs of bus channel and message, all or (past `notAfter`) nothing; on a Cluster node by node. */
   async publishBatch(notAfter: number, pairs: readonly string[]): Promise<{ clock: number; late: boolean }> {
+    if (this.#publishing) return this.#publishing.publish(notAfter, pairs)
     const clock = Number(await this.#call('publish-batch-0', [notAfter, ...pairs]))
     return { clock: Math.abs(clock), late: clock < 0 }
   }
@@ -191,12 +196,30 @@ export class Scripts {
   async #callAll(name: ScriptName, calls: readonly (readonly Argument[])[]): Promise<unknown[]> {
     const only = calls[0]
     if (only && calls.length === 1) return [await this.#call(name, only)]
-    const pipeline = this.#redis.pipeline()
+    const replies = await (this.#connection.cluster ? this.#callEach(name, calls) : this.#pipe(name, calls))
+    // Where no answer came to one of them, nothing is known of it; an answer that is an error is an outcome.
+    for (const reply of replies) if (reply instanceof Error && reply.name !== 'ReplyError') throw reply
+    return replies
+  }
+
+  async #pipe(name: ScriptName, calls: readonly (readonly Argument[])[]): Promise<unknown[]> {
+    const pipeline = this.#connection.client.pipeline()
     const caller = pipeline as unknown as Caller
     for (const args of calls) void caller[name]?.(...args)
     const replies = (await pipeline.exec()) ?? []
     return replies.map(([error, value]) => error ?? value)
   }
+
+  /** A pipeline of ioredis would have to stay in one slot. */
+  #callEach(name: ScriptName, calls: readonly (readonly Argument[])[]): Promise<unknown[]> {
+    return this.#connection.inOneWrite(() =>
+      Promise.all(calls.map(args => this.#call(name, args).catch((error: unknown) => error))),
+    )
+  }
+}
+
+function read(script: string): string {
+  return readFileSync(new URL(`scripts/${script}.lua`, import.meta.url), 'utf8')
 }
 
 function appendArguments(append: Append): Argument[] {

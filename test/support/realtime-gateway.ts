@@ -38,7 +38,7 @@ export async function startRealtimeGateway(
   const logger = createLogger('silent')
   const node = { id: randomUUID(), name: `test-${randomUUID().slice(0, 4)}`, version: '0.0.0' }
   const { auth, limits, namespaces } = config
-  const realtime = await createRealtimeTier({ redisUrl, prefix, nodeId: node.id, logger })
+  const realtime = await createRealtimeTier({ redis: redisUrl, prefix, nodeId: node.id, logger })
   const router = createRouter({ namespaces, realtime, durable: undefined })
   const authenticator = createAuthenticator({ auth, hookTimeoutMs: limits.hookTimeoutMs, logger })
   const permissions = createPermissions({

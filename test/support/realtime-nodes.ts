@@ -22,7 +22,7 @@ export function startNode(
   timings: Partial<RealtimeTimings> = {},
 ): Promise<RealtimeTier> {
   return createRealtimeTier({
-    redisUrl,
+    redis: redisUrl,
     prefix,
     nodeId: `node-${process.pid}-${++made}`,
     logger: createLogger('silent'),
