@@ -66,9 +66,12 @@ export class Membership {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       this.#soon = false
+      const began = performance.now()
       this.#running = this.#tick().finally(() => {
         this.#running = undefined
-        this.#schedule(this.#soon ? leastBetweenTicksMs : this.#everyMs)
+        // Counted from the beginning: after an answer that was long in coming the lease may end within one pause.
+        const pause = this.#soon ? 0 : this.#everyMs - (performance.now() - began)
+        this.#schedule(Math.max(leastBetweenTicksMs, pause))
       })
     }, ms)
   }

@@ -27,6 +27,8 @@ class OrderedRunner implements Runner {
   readonly #parts: RunnerParts
   readonly #slots: Slots
   readonly #held = new Map<number, Held>()
+  /** Surplus that nothing was begun in, as after a lost lease: nobody but this process can let go of it. */
+  #untouched: readonly number[] = []
   #paused = false
   #closing = false
   #comparing = false
@@ -56,11 +58,16 @@ class OrderedRunner implements Runner {
       this.#held.delete(partition)
     }
     for (const each of held) this.#take(each)
+    this.#untouched = held.flatMap(({ partition, surplus }) =>
+      surplus && !this.#held.has(partition) ? [partition] : [],
+    )
+    if (this.#untouched.length > 0) this.#parts.tickSoon()
     void this.#compare()
   }
 
   released(): readonly number[] {
-    return [...this.#held].flatMap(([partition, { released }]) => (released ? [partition] : []))
+    const finished = [...this.#held].flatMap(([partition, { released }]) => (released ? [partition] : []))
+    return [...finished, ...this.#untouched]
   }
 
   lose(): void {
