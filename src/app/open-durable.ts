@@ -18,6 +18,7 @@ import {
   redisTarget,
   type Sql,
 } from '../platform/index.ts'
+import type { Breakers } from '../resilience/index.ts'
 
 export interface OpenDurable {
   /** Postgres. */
@@ -42,18 +43,20 @@ export async function openDurable(
   nodeId: string,
   logger: Logger,
   foreign: ForeignMessages,
+  breakers: Breakers,
 ): Promise<OpenDurable | undefined> {
   const { url, poolSize, lanes, allowUnsafeFsync } = config.postgres
   if (url === undefined) return undefined
   if (config.postgres.migrate) await migrate(url, logger)
   else await refusePending(url, logger)
-  const ledger = await createPostgresLedger({ url, poolSize, lanes, allowUnsafeFsync, logger })
+  const ledger = await createPostgresLedger({ url, poolSize, lanes, allowUnsafeFsync, logger, breakers })
   const tier = await createDurableTier({
     ledger,
     redis: redisTarget(config.redis, 'log'),
     nodeId,
     logger,
     foreign,
+    breakers,
   })
   const sql = connectPostgres(url, {
     max: operationsPoolSize,

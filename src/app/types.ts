@@ -17,6 +17,7 @@ import type {
   RpcCall,
 } from '../gateway/index.ts'
 import type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+import type { BreakerControl } from './breakers.ts'
 import type { ContractGroup } from './group-types.ts'
 
 export interface HoldfastOptions<C extends Contract> extends ConfigInput {
@@ -156,6 +157,9 @@ export interface Holdfast<C extends Contract = Contract> {
   work(): Promise<void>
   /** What operators see and do. @throws HoldfastError NOT_AVAILABLE without Postgres */
   readonly operations: Operations
+
+  /** What this node depends on, how that fares, and an operator's hand on it. */
+  readonly breakers: BreakerControl
 
   /** Listens on `http.host` and `http.port`. @throws HoldfastError CONFIG_INVALID where the port is taken */
   listen(): Promise<{ readonly host: string; readonly port: number }>

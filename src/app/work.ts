@@ -14,6 +14,7 @@ import {
 } from '../durable/index.ts'
 import type { Router } from '../gateway/index.ts'
 import { type Config, type Logger, redisTarget } from '../platform/index.ts'
+import type { Breakers } from '../resilience/index.ts'
 import type { OpenDurable } from './open-durable.ts'
 
 /** What this process does behind the log. */
@@ -36,13 +37,22 @@ export interface WorkOptions {
   readonly check: ContractCheck | undefined
   readonly nodeName: string
   readonly logger: Logger
+  readonly breakers: Breakers
 }
 
 /** How long small steps may take to end. */
 const loopPatienceMs = 2_000
 
 /** Groups, jobs, the outbox and retention of one process. Nothing runs before `begin`. */
-export function createWork({ config, durable, router, check, nodeName, logger }: WorkOptions): Work {
+export function createWork({
+  config,
+  durable,
+  router,
+  check,
+  nodeName,
+  logger,
+  breakers,
+}: WorkOptions): Work {
   const { url, tier, sql } = durable
   const { leaseMs, poolSize } = config.workers
   const groups = createGroups({ log: tier.log, url, leaseMs, poolSize, nodeName, logger })
@@ -57,6 +67,7 @@ export function createWork({ config, durable, router, check, nodeName, logger }:
     acts: { append: event => router.append(event), publish: publication => router.publish(publication) },
     nodeName,
     logger,
+    breakers,
   })
   // What Holdfast itself records is no business of the application's contract, whatever its patterns match.
   const ofApplication: typeof check =

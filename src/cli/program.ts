@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { appendCommand } from './commands/append.ts'
+import { breakersCommand } from './commands/breakers.ts'
 import { cursorsCommand } from './commands/cursors.ts'
 import { deliveriesCommand } from './commands/deliveries.ts'
 import { devCommand } from './commands/dev.ts'
@@ -47,6 +48,7 @@ export function buildProgram(): Command {
     deliveriesCommand,
     eraseCommand,
     webhooksCommand,
+    breakersCommand,
   ]
   for (const make of commands) program.addCommand(inherit(make()))
   return inherit(program)

@@ -3,6 +3,7 @@ export type { AuthenticateHook, Identity } from './auth/authenticate-hook.ts'
 export { type AuthenticatorOptions, createAuthenticator } from './auth/authenticator.ts'
 export { createToken, type TokenRequest } from './auth/create-token.ts'
 export type { Authorization, AuthorizeCall, AuthorizeHook } from './authorize-hook.ts'
+export type { BreakerSurvey, NodeBreakers } from './cluster/breaker-command.ts'
 export {
   type Cluster,
   type ClusterOptions,

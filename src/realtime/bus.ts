@@ -1,6 +1,6 @@
 import type { BusKind, ForeignMessages } from '../platform/index.ts'
 import { BusBatch } from './bus-batch.ts'
-import { type Address, type BusMessage, decodeMessage } from './envelope.ts'
+import { type Address, type BusMessage, decodeMessage, encodeMessage } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import type { RedisLink } from './redis-link.ts'
 
@@ -77,7 +77,17 @@ export class Bus {
 
   /** A JSON text for all other nodes. */
   sendControl(json: string): void {
-    this.#add(this.#keys.control(), 'control', json)
+    const link = this.#link
+    if (!link?.heldAway) {
+      this.#add(this.#keys.control(), 'control', json)
+      return
+    }
+    // Those who are to take the hold back must be reached in spite of it.
+    const message = encodeMessage(this.#node, 'control', 1, 0, json)
+    const sent = link.insist(scripts =>
+      scripts.publishBatch(link.notAfter(), [this.#keys.control(), message]),
+    )
+    sent.catch(() => undefined)
   }
 
   /**

@@ -136,4 +136,27 @@ export const metrics = {
     description:
       'Messages of other nodes that this release does not understand, by `kind`: `signal`, `control`, `announcement`, `notice`, `news`. None, unless nodes of different releases run; counted by this process.',
   },
+  breakerState: {
+    name: 'holdfast.breaker.state',
+    unit: '{breaker}',
+    description:
+      'Whether the breaker of `role` (`bus`, `log`, `jobs`, `ledger`) is in `state` (`passing`, `rejecting`, `probing`): 1 for one of them.',
+  },
+  breakerChanges: {
+    name: 'holdfast.breaker.changes',
+    unit: '{change}',
+    description: 'How often the breaker of `role` has entered `state`; counted by this process.',
+  },
+  breakerRejected: {
+    name: 'holdfast.breaker.rejected',
+    unit: '{call}',
+    description:
+      'Calls that the breaker of `role` has refused at once, so that nobody waits for what is away; counted by this process.',
+  },
+  breakerProbes: {
+    name: 'holdfast.breaker.probes',
+    unit: '{probe}',
+    description:
+      'Signs of life that the breaker of `role` has asked for, by `outcome` (`succeeded`, `failed`); counted by this process.',
+  },
 } as const satisfies Record<string, MetricName>

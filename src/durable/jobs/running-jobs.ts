@@ -71,7 +71,7 @@ export class RunningJobs {
       target === undefined
         ? undefined
         : {
-            jobs: new JobRedis(target, `holdfast-jobs-${nodeName}`, logger),
+            jobs: new JobRedis(target, `holdfast-jobs-${nodeName}`, logger, parts.breakers),
             workers: new WorkerRedis(target, `holdfast-job-workers-${nodeName}`, logger),
           }
     this.enqueuer = new Enqueuer(this.#redis?.jobs, prefix, log.ledger)

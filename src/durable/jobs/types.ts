@@ -1,4 +1,5 @@
 import type { JobsConfig, Logger, RedisTarget, RuleInput } from '../../platform/index.ts'
+import type { Breakers } from '../../resilience/index.ts'
 import type { SystemGroups } from '../groups/groups.ts'
 import type { Handler } from '../groups/types.ts'
 import type { LogAccess } from '../log-access.ts'
@@ -23,6 +24,8 @@ export interface JobsOptions {
   readonly acts: ScheduledActs
   readonly nodeName: string
   readonly logger: Logger
+  /** Where the breaker of the jobs’ Redis is seen and held. */
+  readonly breakers?: Breakers
   readonly timings?: Partial<JobTimings>
 }
 

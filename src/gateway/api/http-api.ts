@@ -8,6 +8,7 @@ import type { Health } from '../health.ts'
 import { LimitCounts } from '../limit-counts.ts'
 import { accessOf } from './api-key.ts'
 import { ApiRoom } from './api-room.ts'
+import { breakerHold, breakerRelease, breakers } from './breakers.ts'
 import { cursors, removeCursor } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
@@ -76,6 +77,9 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   webhooks,
   enable_webhook: enableWebhook,
   disable_webhook: disableWebhook,
+  breakers,
+  breaker_hold: breakerHold,
+  breaker_release: breakerRelease,
 }
 
 const envelope = z.object({ method: z.string() })

@@ -3,10 +3,18 @@ import { z } from 'zod'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Logger } from '../../platform/index.ts'
 import type { Control } from '../../realtime/index.ts'
+import { type BreakerStatus, Breakers } from '../../resilience/index.ts'
 import type { Router, Sessions } from '../types.ts'
+import {
+  type BreakerCommand,
+  type BreakerSurvey,
+  breakerCommand,
+  carryOutOnBreaker,
+  nodeBreakers,
+} from './breaker-command.ts'
 import { matchesGlob } from './glob.ts'
 import { type CommandOutcome, carryOut, type SessionCommand, sessionCommand } from './session-command.ts'
-import { Survey, type SurveyTimings } from './survey.ts'
+import { Survey, type SurveyResult, type SurveyTimings } from './survey.ts'
 
 export interface NodeIdentity {
   /** Unique among all nodes and all their lives. */
@@ -19,6 +27,8 @@ const question = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('info') }),
   z.object({ kind: z.literal('channels'), pattern: z.string() }),
   z.object({ kind: z.literal('command'), command: sessionCommand }),
+  z.object({ kind: z.literal('breakers') }),
+  z.object({ kind: z.literal('breaker'), from: z.string(), command: breakerCommand }),
 ])
 
 const nodeInfo = z.object({
@@ -42,6 +52,7 @@ export interface ClusterOptions {
   readonly control: Control
   readonly sessions: Sessions
   readonly router: Pick<Router, 'channels'>
+  readonly breakers?: Breakers
   readonly logger: Logger
   readonly timings?: Partial<SurveyTimings>
 }
@@ -59,11 +70,19 @@ export interface Cluster {
    *   what `SessionHandle.subscribe` throws
    */
   act(command: SessionCommand): Promise<{ sessions: number }>
+  /** The breakers of this node, or of every node that answers within a second. */
+  breakers(everywhere: boolean): Promise<BreakerSurvey>
+  /**
+   * Holds or releases a role's breaker on every node that can be reached, this one last: it may be the way to the
+   * others that is held.
+   * @throws HoldfastError NOT_AVAILABLE where no node has this role
+   */
+  actOnBreaker(command: BreakerCommand): Promise<BreakerSurvey>
   close(): void
 }
 
 export function createCluster(options: ClusterOptions): Cluster {
-  const { node, router, sessions } = options
+  const { node, router, sessions, breakers = new Breakers(options.logger) } = options
   const startedAt = performance.now()
 
   async function answer(asked: unknown): Promise<unknown> {
@@ -79,7 +98,26 @@ export function createCluster(options: ClusterOptions): Cluster {
         )
       case 'command':
         return carryOut(parsed.command, sessions)
+      case 'breakers':
+        return ownBreakers(breakers.list())
+      case 'breaker':
+        // The one who asks acts when the others have.
+        if (parsed.from === node.id) return null
+        return ownBreakers(carryOutOnBreaker(parsed.command, breakers))
     }
+  }
+
+  function ownBreakers(list: readonly BreakerStatus[]) {
+    return { uid: node.id, name: node.name, breakers: list }
+  }
+
+  /** Who said nothing that this version understands counts as silent. */
+  function surveyed({ answers, silent }: SurveyResult, mine: unknown): BreakerSurvey {
+    const others = [...answers].filter(([id]) => id !== node.id)
+    const understood = others.filter(([, said]) => nodeBreakers.safeParse(said).success)
+    const deaf = others.filter(each => !understood.includes(each)).map(([id]) => id)
+    const nodes = readable([mine, ...understood.map(([, said]) => said)], nodeBreakers)
+    return { nodes, silent: [...silent, ...deaf] }
   }
 
   function ownInfo(): NodeInfo {
@@ -135,6 +173,20 @@ export function createCluster(options: ClusterOptions): Cluster {
         )
       }
       return { sessions: outcomes.reduce((sum, outcome) => sum + outcome.sessions, 0) }
+    },
+
+    async breakers(everywhere) {
+      const mine = ownBreakers(breakers.list())
+      if (!everywhere) return { nodes: readable([mine], nodeBreakers), silent: [] }
+      return surveyed(await ask({ kind: 'breakers' }), mine)
+    },
+
+    async actOnBreaker(command) {
+      const survey = await ask({ kind: 'breaker', from: node.id, command })
+      const { nodes, silent } = surveyed(survey, ownBreakers(carryOutOnBreaker(command, breakers)))
+      const acted = nodes.filter(each => each.breakers.length > 0)
+      if (acted.length > 0) return { nodes: acted, silent }
+      throw new HoldfastError('NOT_AVAILABLE', `no node that answers has a breaker ${command.role}`)
     },
 
     close: () => survey.close(),
