@@ -41,7 +41,8 @@ const redisPatienceMs = 1_000
 export async function createDurableTier(options: DurableTierOptions): Promise<OpenTier> {
   const { ledger, redis: target, logger, foreign = new ForeignMessages(logger) } = options
   const node = options.nodeId ?? randomUUID()
-  const redis = target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger, options.breakers)
+  const redis =
+    target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger, options.breakers)
   const bus = target === undefined ? undefined : openPubSub(target, `holdfast-log-sub-${node}`, logger)
   const mirrors =
     redis && new PartitionMirrors(redis, () => ledger.epoch, { ...mirrorDefaults, ...options.mirror })
