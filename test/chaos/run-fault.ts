@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly holdMs: number
   readonly baseline?: Measures
   readonly tamper?: WorkloadOptions['tamper']
+  /** How long everybody has to get everything in the end. */
+  readonly drainMs?: number
   readonly say?: (phase: string) => void
 }
 
@@ -35,7 +37,7 @@ const mostRecoveryMs = 12_000
 const freshMs = 700
 /** Ends of what is under way when the writers stop; longer than our client's patience with an append. */
 const answersWithinMs = 25_000
-const drainWithinMs = 20_000
+const usualDrainMs = 20_000
 
 /** Steady traffic → inject → hold → heal → drain → check. */
 export async function runFault(options: RunOptions): Promise<Run> {
@@ -110,10 +112,10 @@ async function strike(
 }
 
 /** Waits until every subscriber has everything that it should, and every effect is there; or for the deadline. */
-async function drain({ running }: RunOptions, { recorder }: Workload) {
+async function drain({ running, drainMs = usualDrainMs }: RunOptions, { recorder }: Workload) {
   const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
   if (channels.length === 0) return { stored: [], effects: [] }
-  const end = performance.now() + drainWithinMs
+  const end = performance.now() + drainMs
   for (;;) {
     const over = performance.now() > end
     try {

@@ -1,17 +1,16 @@
 import { seeded } from '../support/seeded.ts'
-import type { Measures } from './checker.ts'
 import { type Run, type RunOptions, runFault } from './run-fault.ts'
 import { type OwnStage, openStage } from './stage.ts'
 import type { Fault, Running, System } from './types.ts'
 
 export interface ChaosOptions {
   readonly system: System
-  readonly faults: readonly Fault[]
+  /** Those of `rows`. */
+  readonly faults?: readonly Fault[]
   readonly seed: number
   readonly holdMs: number
   readonly nodes?: number
   readonly redisServer?: string
-  readonly tamper?: RunOptions['tamper']
   readonly say?: (line: string) => void
   /** What a fault is doing right now. */
   readonly phase?: (fault: string, phase: string) => void
@@ -41,17 +40,11 @@ export class Chaos implements AsyncDisposable {
   }
 
   async *rows(): AsyncGenerator<Row> {
-    const baseline = await this.#row(undefined)
+    const baseline = await this.row(undefined)
     yield baseline
     if (baseline.kind !== 'run') return
-    const { measures } = baseline.run.verdict
-    for (const fault of this.#options.faults) {
-      const { system } = this.#options
-      const reason = fault.suits && !fault.suits(system) ? `not for ${system.name}` : fault.unavailable?.()
-      yield reason === undefined
-        ? await this.#row(fault, measures)
-        : { fault, kind: 'skipped', reason, ms: 0 }
-    }
+    for (const fault of this.#options.faults ?? [])
+      yield await this.row(fault, { baseline: baseline.run.verdict.measures })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,8 +52,14 @@ export class Chaos implements AsyncDisposable {
     await this.#close()
   }
 
-  async #row(fault: Fault | undefined, baseline?: Measures): Promise<Row> {
-    const { system, seed, holdMs, phase, tamper } = this.#options
+  /** One run; it never throws. */
+  async row(
+    fault: Fault | undefined,
+    more: Pick<RunOptions, 'baseline' | 'tamper' | 'drainMs'> = {},
+  ): Promise<Row> {
+    const { system, seed, holdMs, phase } = this.#options
+    const reason = fault?.suits && !fault.suits(system) ? `not for ${system.name}` : fault?.unavailable?.()
+    if (reason !== undefined) return { fault, kind: 'skipped', reason, ms: 0 }
     const start = performance.now()
     const ms = () => performance.now() - start
     try {
@@ -73,8 +72,7 @@ export class Chaos implements AsyncDisposable {
         seed,
         holdMs,
         ...(fault && { fault }),
-        ...(baseline && { baseline }),
-        ...(tamper && { tamper }),
+        ...more,
         say: what => phase?.(fault?.name ?? 'no fault', what),
       })
       // What is broken may stay broken, and is not the next fault's.
