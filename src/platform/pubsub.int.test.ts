@@ -1,7 +1,11 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type TcpProxy, tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
+import { startLocalRedis } from '../cli/services/local-redis.ts'
 import { PubSub, type PubSubTimings } from './pubsub.ts'
 
 let proxy: TcpProxy
@@ -130,5 +134,35 @@ describe('Pub/Sub', () => {
     await expect(bus.subscribe(name, () => undefined)).rejects.toMatchObject({ code: 'DEPENDENCY_FAILED' })
     await until('it is subscribed after all', async () => (await subscribers(name)) === 1)
     await bus.subscribe(name, () => undefined)
+  })
+
+  it('goes on over a server that refuses even PING, because it can’t save', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'holdfast-misconf-'))
+    const server = await startLocalRedis({
+      server: inject('redisServer'),
+      flags: ['--dir', directory, '--save', '3600 1'],
+    })
+    const commands = new Redis(server.url)
+    const bus = new PubSub(server.url, name, undefined, { pingEveryMs: 20 })
+    try {
+      await until('it is ready', () => bus.ready)
+      await rm(directory, { recursive: true })
+      await commands.bgsave()
+      await until('it can’t save', async () => /_status:err/.test(await commands.info('persistence')))
+      await expect(commands.ping()).rejects.toThrow('MISCONF')
+      const { connection } = bus
+      let heard = 0
+      await bus.subscribe(name, () => heard++)
+      for (let i = 0; i < 10; i++) {
+        await commands.publish(name, 'x')
+        await bus.barrier()
+        expect(heard).toBe(i + 1)
+      }
+      expect(bus.connection).toBe(connection)
+    } finally {
+      commands.disconnect()
+      await bus.close()
+      await server.stop()
+    }
   })
 })

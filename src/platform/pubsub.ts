@@ -171,6 +171,8 @@ export class PubSub {
       try {
         await this.#redis.ping()
       } catch (cause) {
+        // A Redis that can't save refuses even PING. An error is an answer all the same, and stands where one stands.
+        if (cause instanceof Error && cause.name === 'ReplyError') return
         throw this.#failed('redis pub/sub did not answer', connection, cause)
       }
     })

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { Position } from '../domain/index.ts'
 import { encodePublication } from '../protocol/index.ts'
 import { placedHead } from './envelope.ts'
+import { fateOf, isRefusal } from './fate.ts'
 import type { Keys } from './keys.ts'
-import { fateOf, isRefusal, publishMemoryMs } from './once.ts'
+import { publishMemoryMs } from './once.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { Append, AppendOutcome } from './scripts.ts'
 import type { RealtimePublish } from './tier.ts'
@@ -43,8 +44,11 @@ export class AppendQueue {
   readonly #keys: Keys
   readonly #node: string
   #waiting: Waiting[] = []
+  #underWay: readonly Waiting[] = []
   #scheduled = false
   #sending = false
+  /** Counts releases, so that what was under way at one changes nothing about what follows. */
+  #releases = 0
 
   constructor(link: RedisLink, keys: Keys, node: string) {
     this.#link = link
@@ -69,10 +73,30 @@ export class AppendQueue {
     })
   }
 
+  /** Lets go all that are under way or wait, in their order: those who publish from now on must not overtake them. */
+  release(): void {
+    const underWay = this.#underWay
+    const waiting = this.#waiting
+    this.#underWay = []
+    this.#waiting = []
+    this.#releases++
+    this.#sending = false
+    for (const { settle } of underWay) settle({ kind: 'doubtful' })
+    for (const { settle } of waiting) settle(unsent)
+  }
+
   async #send(): Promise<void> {
     if (this.#sending) return
     this.#sending = true
-    while (this.#waiting.length > 0) await this.#sendBatch(this.#take())
+    const releases = this.#releases
+    while (this.#waiting.length > 0) {
+      const batch = this.#take()
+      this.#underWay = batch
+      const settle = await this.#sendBatch(batch)
+      if (releases !== this.#releases) return
+      this.#underWay = []
+      settle()
+    }
     this.#sending = false
   }
 
@@ -87,24 +111,23 @@ export class AppendQueue {
     return this.#waiting.splice(0, count)
   }
 
-  async #sendBatch(batch: readonly Waiting[]): Promise<void> {
+  /** Resolves to what tells everybody. */
+  async #sendBatch(batch: readonly Waiting[]): Promise<() => void> {
     const link = this.#link
-    if (!link.prompt) {
-      for (const { settle } of batch) settle(unsent)
-      return
+    const same = (fate: Fate) => () => {
+      for (const { settle } of batch) settle(fate)
     }
+    if (!link.prompt) return same(unsent)
     const { run } = link
     const notAfter = link.notAfter(link.promptMs)
     const appends = batch.map(({ append }) => ({ ...append, notAfter, run }))
     try {
       const outcomes = await link.ask(scripts => scripts.appendAll(appends))
-      for (const [i, { append, settle }] of batch.entries()) settle(this.#fate(append, outcomes[i]))
+      return () => {
+        for (const [i, { append, settle }] of batch.entries()) settle(this.#fate(append, outcomes[i]))
+      }
     } catch (error) {
-      const fate: Fate = isRefusal(error) ? { kind: 'refused', error } : { kind: fateOf(error) }
-      // What waits behind it waits for the same answer.
-      const behind = this.#waiting.splice(0)
-      for (const { settle } of batch) settle(fate)
-      for (const { settle } of behind) settle(unsent)
+      return same(isRefusal(error) ? { kind: 'refused', error } : { kind: fateOf(error) })
     }
   }
 

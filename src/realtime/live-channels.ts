@@ -1,19 +1,19 @@
 import type { NamespaceOptions } from '../domain/index.ts'
 import type { Bus } from './bus.ts'
-import type { DeliveredHere } from './delivered-here.ts'
 import { LiveChannel } from './live-channel.ts'
+import type { Marks } from './marks.ts'
 
 /** The channels with subscribers on this node; each is subscribed on the bus while it is here. */
 export class LiveChannels {
   readonly #bus: Bus
   readonly #channels = new Map<string, LiveChannel>()
-  readonly #deliveredHere: DeliveredHere
+  readonly #marks: Marks
   readonly #onForeign: (channel: LiveChannel) => void
 
   /** `onForeign` hears of a message that this release can't read, in a channel where sessions may rely on a place. */
-  constructor(bus: Bus, deliveredHere: DeliveredHere, onForeign: (channel: LiveChannel) => void) {
+  constructor(bus: Bus, marks: Marks, onForeign: (channel: LiveChannel) => void) {
     this.#bus = bus
-    this.#deliveredHere = deliveredHere
+    this.#marks = marks
     this.#onForeign = onForeign
   }
 
@@ -34,9 +34,9 @@ export class LiveChannels {
   /** True when the bus has confirmed that messages of other nodes arrive from now on. */
   confirm(channel: LiveChannel): Promise<boolean> {
     return this.#bus.subscribe(channel.name, message => {
-      const marked = message.kind === 'numbered' || message.kind === 'all'
+      const mark = message.kind === 'numbered' || message.kind === 'all' ? message.mark : undefined
       if (message.kind !== 'foreign')
-        channel.receive(message, marked && this.#deliveredHere.take(message.mark))
+        channel.receive(message, mark !== undefined && this.#marks.brought(mark))
       else if (channel.historyTtlSeconds > 0) this.#onForeign(channel)
     })
   }

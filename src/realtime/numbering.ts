@@ -3,12 +3,13 @@ import type { Logger } from '../platform/index.ts'
 import { encodePublication, pushPublication } from '../protocol/index.ts'
 import { AppendQueue, metaBeyondHistoryMs } from './append-queue.ts'
 import type { Bus } from './bus.ts'
-import type { DeliveredHere } from './delivered-here.ts'
 import { placedHead } from './envelope.ts'
+import { isRefusal, refusesAllWrites } from './fate.ts'
 import type { GapFill } from './gap-fill.ts'
 import type { Keys } from './keys.ts'
 import type { KnownKeys } from './known-keys.ts'
 import type { LiveChannels } from './live-channels.ts'
+import type { Marks } from './marks.ts'
 import type { RedisLink } from './redis-link.ts'
 import type { RealtimePublish } from './tier.ts'
 
@@ -26,7 +27,7 @@ export interface NumberingParts {
   readonly channels: LiveChannels
   readonly bus: Bus
   readonly gapFill: GapFill
-  readonly deliveredHere: DeliveredHere
+  readonly marks: Marks
   readonly known: KnownKeys
   readonly keys: Keys
   readonly node: string
@@ -94,8 +95,10 @@ export class Numbering {
     if (this.#queue.length >= maxWaiting) {
       throw new HoldfastError('OVERLOADED', 'too many publications wait for redis')
     }
-    const mark = this.#parts.deliveredHere.next()
+    const { marks } = this.#parts
+    const mark = marks.next()
     const fate = await this.#queue.append(publication, mark)
+    if (fate.kind !== 'doubtful') marks.settle(mark)
     switch (fate.kind) {
       case 'placed':
         this.#deliver(channel, fate.place, fate.line)
@@ -103,9 +106,8 @@ export class Numbering {
       case 'known':
         return fate.place
       case 'doubtful':
-        this.#parts.deliveredHere.add(mark)
         this.#suspend('redis has not answered in time')
-        return this.#publishWithout(publication, 'here')
+        return marks.giveUp(mark) ? this.#publishWithout(publication, 'here') : undefined
       case 'refused':
         this.#refused(fate.error)
         return this.#publishWithout(publication, 'everywhere')
@@ -148,13 +150,14 @@ export class Numbering {
   #refused(error: unknown): void {
     if (!this.#toldRefusal) this.#parts.logger.warn({ err: error }, 'redis refuses to number publications')
     this.#toldRefusal = true
-    this.#suspend('redis refuses')
+    if (refusesAllWrites(error)) this.#suspend('redis takes no writes')
     this.#rest()
   }
 
   #suspend(reason: string): void {
     if (this.#suspended) return
     this.#suspended = true
+    this.#queue.release()
     this.#parts.logger.warn({ reason }, 'publications in channels with history go out without a number')
   }
 
@@ -172,18 +175,17 @@ export class Numbering {
   }
 
   async #leaveHoles(): Promise<void> {
-    const tried = this.#unnumbered.size
     const suspended = this.#suspended
     while (this.#unnumbered.size > 0) {
       // Out of the list before the call: a publication in one of them is numbered from here on, on the same connection
       // behind its hole. (While suspended it goes without a number still, and puts its channel back on the list.)
       const part = this.#takeUnnumbered()
       const left = await this.#leave(part)
-      const failed = part.filter((_, i) => left?.[i] !== true)
+      const failed = part.filter((_, i) => left?.[i] !== 'done')
       for (const [channel, metaTtlMs] of failed) this.#unnumbered.set(channel, metaTtlMs)
       if (failed.length > 0) this.#rest()
-      if (failed.length === part.length) {
-        this.#suspended = true
+      if (!left || left.some(refusesAllWrites)) {
+        this.#suspend('holes can’t be left')
         return
       }
       this.#suspended = false
@@ -195,7 +197,7 @@ export class Numbering {
       this.#toldRefusal = false
     }
     if (!suspended) return
-    this.#parts.logger.info({ channels: tried }, 'publications in channels with history are numbered again')
+    this.#parts.logger.info('publications in channels with history are numbered again')
     for (const listener of this.#onResumed) listener()
   }
 
@@ -209,8 +211,10 @@ export class Numbering {
     return taken
   }
 
-  /** Whether each has its hole; undefined where that is not known, so that it may get a second one. */
-  async #leave(channels: readonly (readonly [string, number])[]): Promise<boolean[] | undefined> {
+  /** Undefined where it is not known whether they have their holes, so that they may get second ones. */
+  async #leave(
+    channels: readonly (readonly [string, number])[],
+  ): Promise<('done' | 'late' | Error)[] | undefined> {
     const { link, keys, node } = this.#parts
     const messageHead = placedHead(node, 'skipped')
     const skips = channels.map(([channel, metaTtlMs]) => {
@@ -218,8 +222,8 @@ export class Numbering {
     })
     try {
       return await link.ask(scripts => scripts.skipOffsets(skips, link.notAfter(link.promptMs)))
-    } catch {
-      return undefined
+    } catch (error) {
+      return isRefusal(error) ? channels.map(() => error as Error) : undefined
     }
   }
 }

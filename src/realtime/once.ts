@@ -1,5 +1,5 @@
-import { HoldfastError } from '../domain/index.ts'
 import { encodeMarked } from './envelope.ts'
+import { fateOf } from './fate.ts'
 import type { Keys } from './keys.ts'
 import type { RedisLink } from './redis-link.ts'
 
@@ -34,16 +34,4 @@ export async function publishOnce(
   } catch (error) {
     return fateOf(error)
   }
-}
-
-/** What a failed call says about its effect. An error that Redis itself answers with means that nothing has changed. */
-export function fateOf(error: unknown): 'unsent' | 'doubtful' {
-  if (isRefusal(error)) return 'unsent'
-  return error instanceof HoldfastError && error.code === 'DEPENDENCY_REJECTED' ? 'unsent' : 'doubtful'
-}
-
-/** Out of memory, read only, a disk that fails: Redis lives and says no. */
-export function isRefusal(error: unknown): boolean {
-  const cause = error instanceof HoldfastError ? error.cause : error
-  return cause instanceof Error && cause.name === 'ReplyError'
 }

@@ -39,14 +39,9 @@ export class PresenceLeaves {
     return this.tellAgain()
   }
 
-  /** Whether Redis may still say that the client is present although it has left. */
-  has(channel: string, client: string): boolean {
-    return this.#waiting.get(channel)?.has(client) === true
-  }
-
-  /** How many of a channel wait. */
-  size(channel: string): number {
-    return this.#waiting.get(channel)?.size ?? 0
+  /** Clients of a channel whom Redis, asked at this moment, may call present although they have left. */
+  of(channel: string): ReadonlySet<string> {
+    return new Set(this.#waiting.get(channel))
   }
 
   /** The client is back before anybody was told: its leave would come behind its return, and take it out again. */

@@ -66,20 +66,22 @@ export class RedisPresence implements Presence {
   }
 
   async list(channel: string): Promise<ReadonlyMap<string, ClientInfo>> {
+    const gone = this.#leaves.of(channel)
     const everywhere = await this.#ask(scripts => scripts.listPresence(this.#keys.presence(channel)))
     const list = new Map<string, ClientInfo>()
     for (const [client, value] of everywhere ?? [])
-      if (!this.#leaves.has(channel, client)) list.set(client, decode(client, value))
+      if (!gone.has(client)) list.set(client, decode(client, value))
     for (const [client, info] of this.#here.of(channel)) list.set(client, info)
     return list
   }
 
   async stats(channel: string): Promise<PresenceStats> {
+    const gone = this.#leaves.of(channel).size
     const everywhere = await this.#ask(scripts => scripts.countPresence(this.#keys.presence(channel)))
     const here = this.#here.of(channel)
     const users = new Set([...here.values()].map(info => info.user)).size
     return {
-      clients: Math.max(here.size, (everywhere?.clients ?? 0) - this.#leaves.size(channel)),
+      clients: Math.max(here.size, (everywhere?.clients ?? 0) - gone),
       users: Math.max(users, everywhere?.users ?? 0),
     }
   }

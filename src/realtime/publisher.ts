@@ -1,11 +1,11 @@
 import type { ClientInfo, Position } from '../domain/index.ts'
 import { encodePublication, pushJoin, pushLeave, pushPublication } from '../protocol/index.ts'
 import type { Bus } from './bus.ts'
-import type { DeliveredHere } from './delivered-here.ts'
 import type { Whom } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import type { KnownKeys } from './known-keys.ts'
 import type { LiveChannels } from './live-channels.ts'
+import type { Marks } from './marks.ts'
 import type { Numbering } from './numbering.ts'
 import { publishOnce } from './once.ts'
 import type { RedisLink } from './redis-link.ts'
@@ -22,7 +22,7 @@ export class Publisher {
   readonly #channels: LiveChannels
   readonly #bus: Bus
   readonly #numbering: Numbering | undefined
-  readonly #deliveredHere: DeliveredHere
+  readonly #marks: Marks
   readonly #link: RedisLink | undefined
   readonly #keys: Keys
   readonly #known: KnownKeys
@@ -31,7 +31,7 @@ export class Publisher {
     channels: LiveChannels
     bus: Bus
     numbering: Numbering | undefined
-    deliveredHere: DeliveredHere
+    marks: Marks
     known: KnownKeys
     link: RedisLink | undefined
     keys: Keys
@@ -39,7 +39,7 @@ export class Publisher {
     this.#channels = parts.channels
     this.#bus = parts.bus
     this.#numbering = parts.numbering
-    this.#deliveredHere = parts.deliveredHere
+    this.#marks = parts.marks
     this.#known = parts.known
     this.#link = parts.link
     this.#keys = parts.keys
@@ -87,12 +87,11 @@ export class Publisher {
 
   async #publishOnce(channel: string, line: string, idempotencyKey: string): Promise<undefined> {
     // This node's subscribers get it by the answer, whatever that is, and not again by the bus.
-    const mark = this.#deliveredHere.next()
-    this.#deliveredHere.add(mark)
+    const mark = this.#marks.next()
+    this.#marks.giveUp(mark)
     const fate = await publishOnce(this.#link, this.#keys, { channel, line, idempotencyKey, mark })
     if (fate === 'published' || fate === 'doubtful') this.#channels.get(channel)?.publish(line)
     if (fate === 'unsent') this.#toAll(channel, line)
-    if (fate === 'unsent' || fate === 'known') this.#deliveredHere.take(mark)
     if (fate === 'unsent' || fate === 'doubtful') this.#known.add(channel, idempotencyKey)
   }
 }

@@ -104,11 +104,11 @@ export class Scripts {
     })
   }
 
-  /** Leaves a place empty in each numbering; whether Redis has done so for it (or there is no numbering). */
+  /** Leaves a place empty in each numbering, if there is one; each has its own outcome. */
   async skipOffsets(
     skips: readonly { keys: HistoryKeys; metaTtlMs: number; busChannel: string; messageHead: string }[],
     notAfter: number,
-  ): Promise<boolean[]> {
+  ): Promise<('done' | 'late' | Error)[]> {
     const replies = await this.#callAll(
       'skip-offset-1',
       skips.map(({ keys, metaTtlMs, busChannel, messageHead }) => [
@@ -119,7 +119,10 @@ export class Scripts {
         messageHead,
       ]),
     )
-    return replies.map(reply => !(reply instanceof Error) && (reply as [number, string])[1] !== 'late')
+    return replies.map(reply => {
+      if (reply instanceof Error) return reply
+      return (reply as [number, string])[1] === 'late' ? 'late' : 'done'
+    })
   }
 
   /** @throws the first error among them */
