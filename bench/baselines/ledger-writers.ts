@@ -1,9 +1,10 @@
 import type { StoredEvent } from '../../src/domain/index.ts'
 import { newEventId } from '../../src/domain/index.ts'
-import { appendBatch } from '../../src/durable/ledger/append-batch.ts'
+import { appendBatch, type BatchPlace } from '../../src/durable/ledger/append-batch.ts'
 import { intArray, textArray } from '../../src/durable/ledger/array-literal.ts'
 import { type Entry, entryOf } from '../../src/durable/ledger/entry.ts'
 import { KnownHeads } from '../../src/durable/ledger/known-heads.ts'
+import { readFacts } from '../../src/durable/ledger/start-check.ts'
 import type { Sql } from '../../src/platform/index.ts'
 
 export interface Shape {
@@ -46,6 +47,8 @@ export type WriterName = 'insert' | 'unnest' | 'fast' | 'careful' | 'duplicates'
 
 /** `holdfast.append` on its ways, and what stands beside it, on one connection and with fresh tables. */
 export async function ledgerWriters(sql: Sql, epoch: string): Promise<Record<WriterName, Writer>> {
+  const { server } = await readFacts(sql)
+  const place = { epoch, server, allowUnsafeFsync: true }
   await sql.unsafe(`
     drop schema if exists bench cascade; create schema bench;
     create table bench.single (like holdfast.events including all);
@@ -72,14 +75,14 @@ export async function ledgerWriters(sql: Sql, epoch: string): Promise<Record<Wri
         ${textArray(batch, ({ meta }) => meta)}::text[],
         ${intArray(batch, () => Date.now())}::bigint[])`
     }),
-    fast: timed(batch => append(sql, epoch, heads, batch)),
+    fast: timed(batch => append(sql, place, heads, batch)),
     // One event that states an expectation sends the whole batch the careful way.
     careful: timed(async ([first, ...rest]) => {
       if (!first) return
       const expecting = { ...first, channel: `${first.channel}:${newEventId()}`, expectedOffset: 0 }
-      await append(sql, epoch, heads, [expecting, ...rest])
+      await append(sql, place, heads, [expecting, ...rest])
     }),
-    duplicates: batch => repeat(sql, epoch, heads, batch),
+    duplicates: batch => repeat(sql, place, heads, batch),
   }
 }
 
@@ -91,8 +94,13 @@ function timed(write: (batch: readonly Entry[]) => Promise<void>): Writer {
   }
 }
 
-async function append(sql: Sql, epoch: string, heads: KnownHeads, batch: readonly Entry[]): Promise<void> {
-  const results = await appendBatch(sql, epoch, batch, heads)
+async function append(
+  sql: Sql,
+  place: BatchPlace,
+  heads: KnownHeads,
+  batch: readonly Entry[],
+): Promise<void> {
+  const results = await record(sql, place, batch, heads)
   const wrong = results.find(({ outcome }) => outcome !== 's')
   if (wrong) throw new Error(`an event was not stored: ${JSON.stringify(wrong)}`)
   heads.learn(
@@ -105,13 +113,24 @@ async function append(sql: Sql, epoch: string, heads: KnownHeads, batch: readonl
 }
 
 /** Appends events again that are there; reading which is not part of the time. */
-async function repeat(sql: Sql, epoch: string, heads: KnownHeads, batch: readonly Entry[]): Promise<number> {
+async function repeat(
+  sql: Sql,
+  place: BatchPlace,
+  heads: KnownHeads,
+  batch: readonly Entry[],
+): Promise<number> {
   const found = await sql<Pick<Entry, 'id' | 'channel' | 'type' | 'data' | 'partition'>[]>`
     select id, channel, type, data, partition from holdfast.events
     where partition = ${batch[0]?.partition ?? 0} order by position desc limit ${batch.length}`
   const repeated = found.map(row => ({ ...row, meta: null, expectedOffset: null, bytes: 0 }))
   const startedAt = performance.now()
-  const results = await appendBatch(sql, epoch, repeated, heads)
+  const results = await record(sql, place, repeated, heads)
   if (results.some(({ outcome }) => outcome !== 'd')) throw new Error('expected duplicates')
   return ((performance.now() - startedAt) * batch.length) / Math.max(1, found.length)
+}
+
+async function record(sql: Sql, place: BatchPlace, batch: readonly Entry[], heads: KnownHeads) {
+  const results = await appendBatch(sql, place, batch, heads)
+  if (!results) throw new Error('the server was started again meanwhile')
+  return results
 }

@@ -68,6 +68,7 @@ export async function openDurable(
     partitions: ledger.partitions,
     namespaces: config.namespaces,
     maxPerUser: config.limits.maxCursorsPerUser,
+    ledgerBehind: () => tier.log.ledgerBehind,
     logger,
   })
   return {

@@ -24,6 +24,8 @@ export interface MirrorReport {
   readonly lag: number
   /** Partitions whose mirror knows more than the ledger: the ledger has lost events. */
   readonly ahead: number
+  /** Nodes have written down that the ledger has lost events; the mirror may have been wiped since. */
+  readonly lossFound: boolean
 }
 
 const connectWithinMs = 3_000
@@ -47,7 +49,7 @@ export async function ledgerReport(
     events: [...heads.values()].reduce((sum, head) => sum + head, 0),
     bytes: Number(row.bytes),
     channels: await longestChannels(sql, options.channels),
-    ...(places && { mirror: Array.isArray(places) ? mirrorReport(places, heads) : places }),
+    ...(places && { mirror: 'lasts' in places ? mirrorReport(places, heads) : places }),
   }
 }
 
@@ -78,12 +80,17 @@ async function longestChannels(sql: Sql, limit: number): Promise<LedgerReport['c
   return rows.map(({ channel, partition, head }) => ({ channel, head: Number(head), partition }))
 }
 
-/** The last position that each partition's mirror has; null where there is no mirror. */
+interface MirrorPlaces {
+  /** The last position that each partition's mirror has; null where there is no mirror. */
+  readonly lasts: readonly (number | null)[]
+  readonly lossFound: boolean
+}
+
 async function mirrorPlaces(
   target: RedisTarget,
   epoch: string,
   partitions: number,
-): Promise<(number | null)[] | { unreachable: string }> {
+): Promise<MirrorPlaces | { unreachable: string }> {
   const redis = openRedis(target, 'command', 'holdfast-ledger-status')
   try {
     await connected(redis)
@@ -92,7 +99,8 @@ async function mirrorPlaces(
         redis.client.hget(`{${epoch}.${partition}}:meta`, 'last'),
       ),
     )
-    return lasts.map(last => (last === null ? null : Number(last)))
+    const lossFound = (await redis.client.exists(`{${epoch}}:lost`)) > 0
+    return { lasts: lasts.map(last => (last === null ? null : Number(last))), lossFound }
   } catch (error) {
     return { unreachable: error instanceof Error ? error.message : String(error) }
   } finally {
@@ -114,7 +122,10 @@ function connected(redis: RedisConnection): Promise<void> {
   })
 }
 
-function mirrorReport(places: readonly (number | null)[], heads: ReadonlyMap<number, number>): MirrorReport {
+function mirrorReport(
+  { lasts: places, lossFound }: MirrorPlaces,
+  heads: ReadonlyMap<number, number>,
+): MirrorReport {
   const lags = places.flatMap((last, partition) => (last === null ? [] : (heads.get(partition) ?? 0) - last))
   const used = [...heads].filter(([, head]) => head > 0)
   return {
@@ -122,5 +133,6 @@ function mirrorReport(places: readonly (number | null)[], heads: ReadonlyMap<num
     withoutMirror: used.filter(([partition]) => (places[partition] ?? null) === null).length,
     lag: lags.reduce((sum, lag) => sum + Math.max(0, lag), 0),
     ahead: lags.filter(lag => lag < 0).length,
+    lossFound,
   }
 }

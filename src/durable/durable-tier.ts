@@ -14,6 +14,7 @@ import type { OpenTier } from './log-access.ts'
 import { within } from './mirror/deadline.ts'
 import { entryOf } from './mirror/entry.ts'
 import { PartitionFill } from './mirror/fill.ts'
+import { openLogLoopBack } from './mirror/log-loopback.ts'
 import { LogRedis } from './mirror/log-redis.ts'
 import { LossRecord } from './mirror/loss-record.ts'
 import { Mirror } from './mirror/mirror.ts'
@@ -44,6 +45,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   const redis =
     target === undefined ? undefined : new LogRedis(target, `holdfast-log-${node}`, logger, options.breakers)
   const bus = target === undefined ? undefined : openPubSub(target, `holdfast-log-sub-${node}`, logger)
+  const loopBack = redis && bus && openLogLoopBack(redis, bus, node, logger)
   const mirrors =
     redis && new PartitionMirrors(redis, () => ledger.epoch, { ...mirrorDefaults, ...options.mirror })
   const fill = mirrors && new PartitionFill(ledger, mirrors, node)
@@ -80,7 +82,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   return {
     log: {
       ledger,
-      redis: redis && mirrors && bus && { log: redis, mirrors, bus },
+      redis: redis && mirrors && bus && loopBack && { log: redis, mirrors, bus, loopBack },
       get ledgerBehind() {
         return ledger.losses.lostOn !== undefined
       },
@@ -105,6 +107,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
             : 'ready',
         mirror: !mirrors?.reachable ? 'unreachable' : sweeper.healing ? 'healing' : 'ready',
         epoch: ledger.epoch,
+        ...(ledger.losses.lostOn !== undefined && { advice: lossAdvice }),
       }
     },
     channels() {
@@ -121,6 +124,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       comparison.close()
       feeds.endAll()
       pages.clear()
+      loopBack?.close()
       await bus?.close()
       redis?.close()
     },

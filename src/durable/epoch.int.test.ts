@@ -16,19 +16,56 @@ async function loseEvents(sql: postgres.TransactionSql, after: number): Promise<
 }
 
 describe('a ledger that has lost events', () => {
-  it('is told to those who had them, also where no mirror remembers', async () => {
+  it('is found by those who had them, also where no mirror remembers, and told when an operator has decided', async () => {
     nodes = await durableNodes()
     const node = await nodes.node({ redisUrl: undefined })
     const reader = await listen(node, channel, 0)
-    const quiet = await listen(node, 'order:2', 0)
     await append(nodes.a, channel, 20)
     await until('they are delivered', () => reader.offsets().length === 20)
     await nodes.database.sql.begin(sql => loseEvents(sql, 5))
+    await until('the node knows', () => node.status().ledger === 'behind_mirror')
+    expect(node.status().advice).toContain('holdfast ledger new-epoch')
+    await expect(append(node, channel, 1)).rejects.toMatchObject({ code: 'LEDGER_BEHIND' })
+    // Until then nothing is lost for good: the right server may come back.
+    const place = { offset: 20, epoch: nodes.epoch }
+    await until('another node knows', () => nodes.a.status().ledger === 'behind_mirror')
+    await expect(listen(nodes.a, channel, place)).rejects.toMatchObject({ remedy: 'retry_later' })
+    const page = node.history({ channel, since: place, limit: 5, reverse: false })
+    await expect(page).rejects.toMatchObject({ remedy: 'retry_later' })
+    expect(reader.outlet.ended).toEqual([])
+    const late = await listen(nodes.a, channel, 2)
+    expect([late.recovered, late.offsets()]).toEqual([true, [3, 4, 5]])
+    await nodes.database.sql`select holdfast.new_epoch()`
     await until('the reader is ended', () => reader.outlet.ended.length > 0)
     expect(reader.outlet.ended).toEqual([{ channel, code: 2500 }])
-    const back = await listen(node, channel, { offset: 20, epoch: nodes.epoch })
+    const back = await listen(node, channel, place)
     expect([back.recovered, back.position.offset]).toEqual([false, 5])
-    expect(quiet.outlet.ended).toEqual([])
+  })
+
+  it('hands out nothing of what the mirror still has of them', async () => {
+    nodes = await durableNodes()
+    await append(nodes.a, channel, 20)
+    const key = `{${nodes.epoch}.${nodes.bare.partitionOf(channel)}}:meta`
+    await until('they are mirrored', async () => (await nodes.redis.hget(key, 'last')) === '20')
+    await nodes.database.sql.begin(sql => loseEvents(sql, 5))
+    await until('a node knows', () => nodes.b.status().ledger === 'behind_mirror')
+    const late = await listen(nodes.b, channel, 0)
+    expect(late.offsets()).toEqual([1, 2, 3, 4, 5])
+    const { offset, publications } = await nodes.b.history({ channel, limit: 100, reverse: false })
+    expect([offset, publications.length]).toEqual([5, 5])
+  })
+
+  it('is told by the node that has noticed to all others and to those that start, although Redis was wiped', async () => {
+    nodes = await durableNodes()
+    await append(nodes.a, channel, 20)
+    await nodes.database.sql.begin(sql => loseEvents(sql, 5))
+    // As a node that has committed what nobody else has heard of.
+    await nodes.redis.flushall()
+    await until('all know', () => [nodes.a, nodes.b].every(node => node.status().ledger === 'behind_mirror'))
+    await until('it is written down', async () => (await nodes.redis.exists(`{${nodes.epoch}}:lost`)) === 1)
+    const fresh = await nodes.node()
+    expect(fresh.status().ledger).toBe('behind_mirror')
+    await expect(append(fresh, channel, 1)).rejects.toMatchObject({ code: 'LEDGER_BEHIND' })
   })
 })
 

@@ -11,6 +11,8 @@ export interface Health {
    */
   readonly status: 'ready' | 'degraded' | 'unavailable'
   readonly degraded: boolean
+  /** What an operator has to do, where nothing else helps. */
+  readonly advice?: string
   readonly parts: {
     /** Whether other nodes can be reached (Redis Pub/Sub). */
     readonly bus: 'ready' | 'unreachable'
@@ -52,6 +54,7 @@ export function createHealth(options: HealthOptions): () => Health {
     return {
       status: unavailable ? 'unavailable' : degraded ? 'degraded' : 'ready',
       degraded,
+      ...(hasDurable && durable.advice !== undefined && { advice: durable.advice }),
       parts: { bus, mirror: durable.mirror, ledger: durable.ledger, epoch: durable.epoch, draining, busy },
     }
   }

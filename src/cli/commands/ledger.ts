@@ -97,10 +97,16 @@ function readable(report: LedgerReport): string {
 
 function mirrorLine(mirror: NonNullable<LedgerReport['mirror']>): string {
   if ('unreachable' in mirror) return `unreachable: ${mirror.unreachable}`
-  const { mirrored, withoutMirror, lag, ahead } = mirror
+  const { mirrored, withoutMirror, lag, ahead, lossFound } = mirror
   const parts = [lag === 0 ? 'up to date' : `${lag} events behind`, `${mirrored} partitions mirrored`]
   if (withoutMirror > 0) parts.push(`${withoutMirror} without a mirror`)
   if (ahead > 0)
-    parts.push(`${ahead} AHEAD of the ledger: it has lost events; see "holdfast ledger new-epoch --help"`)
+    parts.push(
+      `${ahead} AHEAD of the ledger, which has lost events: bring the right server back, or run "holdfast ledger new-epoch"`,
+    )
+  if (lossFound)
+    parts.push(
+      'nodes have found that the ledger has lost events: bring the right server back, or run "holdfast ledger new-epoch"',
+    )
   return parts.join(', ')
 }

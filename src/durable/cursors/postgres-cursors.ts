@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError, type NamespaceOptions, namespaceOf } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { AnsweringPool } from '../ledger/answering-pool.ts'
+import { lossAdvice } from '../ledger/loss-watch.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
 import { isFinal, otherEpoch, postgresError } from '../ledger/postgres-error.ts'
 import { AckQueue, type AckWaiter, type Coalesced, fateOf } from './ack-queue.ts'
@@ -18,6 +19,8 @@ export interface CursorsOptions {
   readonly namespaces: Readonly<Record<string, Pick<NamespaceOptions, 'cursors'>>>
   /** How many cursors one user may have. */
   readonly maxPerUser: number
+  /** Whether the ledger is known to have lost events: a place above its head may exist then. */
+  readonly ledgerBehind?: () => boolean
   readonly logger: Logger
 }
 
@@ -134,6 +137,8 @@ class PostgresCursors implements Cursors {
     const fate = fateOf(waiter.ack, outcome)
     if (fate === 'again') this.#acks.add(waiter)
     else if (fate.kind === 'moved') waiter.resolve({ offset: fate.offset, epoch: fate.epoch })
+    else if (fate.kind === 'above_head' && this.#options.ledgerBehind?.())
+      waiter.reject(new HoldfastError('LEDGER_BEHIND', lossAdvice))
     else waiter.reject(refusal(waiter.ack, fate, this.#options.maxPerUser))
   }
 

@@ -156,7 +156,7 @@ export class Feeds {
         const there = new Map<Feed, ChannelHead>()
         for (const [channel, at] of heads) {
           const feed = this.#feeds.get(channel)
-          if (feed && at.head < (positions.get(feed) ?? 0)) this.#endLost(feed, at.head)
+          if (feed && at.head < (positions.get(feed) ?? 0)) this.#noticeLoss(feed, at.head)
           else if (feed) there.set(feed, at)
         }
         await bringUp(this.#ledger, there)
@@ -168,14 +168,18 @@ export class Feeds {
     }
   }
 
-  /** The ledger lacks what was delivered: those who come back are told so. */
-  #endLost(feed: Feed, head: number): void {
-    const { channel, position } = feed
-    this.#logger.error({ channel, head, position }, 'the ledger has lost events that were delivered')
-    if (this.#ledger.server !== '')
-      this.#ledger.losses.condemn(this.#ledger.server, { channel, head, position })
-    this.#pages.forget(channel)
-    feed.end()
+  /**
+   * The ledger lacks what was delivered. Its subscribers keep their places: the right server may come back, and in a new
+   * epoch they are told.
+   */
+  #noticeLoss({ channel, position }: Feed, head: number): void {
+    const { server, losses } = this.#ledger
+    if (server !== '') losses.condemn(server, { channel, head, position })
+  }
+
+  /** Whether the ledger has lost events: nobody can say for good then that a place does not exist. */
+  get ledgerBehind(): boolean {
+    return this.#ledger.losses.lostOn !== undefined
   }
 
   /** Closes feeds that nobody has used for a while. */

@@ -2,6 +2,7 @@ import { HoldfastError } from '../../domain/index.ts'
 import type { HistoryPage, HistoryRequest } from '../../hub/index.ts'
 import { publicationOf } from '../../protocol/index.ts'
 import type { ChannelHead, Ledger } from '../ledger/ledger.ts'
+import { lossAdvice } from '../ledger/loss-watch.ts'
 import { within } from '../mirror/deadline.ts'
 import { eventLine } from '../mirror/entry.ts'
 import type { Heads } from './heads.ts'
@@ -48,6 +49,8 @@ export class History {
       return { ...hot, epoch }
     }
     const { head, floor } = known
+    if (since && since.offset > head && this.#ledger.losses.lostOn !== undefined)
+      throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
     const slice = { since: since?.offset ?? (reverse ? head + 1 : floor), limit, reverse }
     if (limit === 0 || (reverse ? slice.since <= floor + 1 : slice.since >= head)) {
       return { publications: [], offset: head, epoch, floor }

@@ -1,6 +1,7 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { RecoverRequest, Subscription } from '../../hub/index.ts'
 import { publicationOf } from '../../protocol/index.ts'
+import { lossAdvice } from '../ledger/loss-watch.ts'
 import { within } from '../mirror/deadline.ts'
 import type { DurableSubscribe } from '../tier.ts'
 import type { Feed } from './feed.ts'
@@ -79,6 +80,7 @@ export class Subscribing {
     if (decision !== 'ahead') return undefined
     const { head, floor } = await this.#heads.read(feed.channel)
     feed.hear(head, floor)
+    if (since > head && this.#feeds.ledgerBehind) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
     return since <= head ? [] : undefined
   }
 

@@ -72,7 +72,7 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
     open: () =>
       connectPostgres(url, { max: 1, applicationName: 'holdfast-probe', ...(logger && { logger }) }),
     breakers: options.breakers ?? new Breakers(logger),
-    onStandby: () => {
+    onReadOnly: () => {
       for (const pool of [...appends, reads]) pool.renew()
     },
   })
@@ -190,8 +190,8 @@ class PostgresLedger implements Ledger {
   async channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {
     if (channels.length === 0) return new Map()
     const partitions = channels.map(channel => this.partitionOf(channel))
-    const { epoch, heads } = await this.#read(sql => channelHeads(sql, channels, partitions))
-    this.#checkEpoch(epoch)
+    const { epoch, heads, server } = await this.#read(sql => channelHeads(sql, channels, partitions))
+    await this.#know(epoch, server)
     return heads
   }
 
@@ -200,8 +200,7 @@ class PostgresLedger implements Ledger {
     const before = this.losses.known()
     const present = this.#epoch
     const { epoch, heads, server = '' } = await this.#read(sql => partitionHeads(sql, partitions))
-    this.#checkEpoch(epoch)
-    if (this.#server.isNew(server)) await this.#meet()
+    await this.#know(epoch, server)
     if (this.#epoch === present) this.losses.compare(before, heads, server)
     return heads
   }
@@ -222,16 +221,17 @@ class PostgresLedger implements Ledger {
     return guard.guard.run(() => reads.run(work))
   }
 
-  /** @throws HoldfastError DEPENDENCY_FAILED for an answer of a past epoch: its numbers mean nothing any more */
-  #checkEpoch(epoch: string | undefined): void {
+  /**
+   * Judges who has answered.
+   * @throws HoldfastError DEPENDENCY_FAILED where the answer counts for nothing: the epoch is past, or a standby may lag
+   */
+  async #know(epoch: string | undefined, server: string | undefined): Promise<void> {
     if (epoch !== undefined && !this.#foundEpoch(epoch)) throw pastEpoch(epoch)
-  }
-
-  /** @throws HoldfastError DEPENDENCY_FAILED where what this server says counts for nothing: a standby may lag */
-  async #meet(): Promise<void> {
+    if (server === undefined || !this.#server.isNew(server)) return
     try {
       await this.#read(sql => this.#server.check(sql))
     } catch (error) {
+      // A ledger that has lost events answers truly what is there.
       if (!(error instanceof HoldfastError && error.code === 'LEDGER_BEHIND')) throw error
     }
   }

@@ -4,9 +4,10 @@ import { intArray, textArray } from './array-literal.ts'
 import type { ChannelHead, ChannelPage, ChannelRequest, PartitionPage } from './ledger.ts'
 import { serverName } from './start-check.ts'
 
-/** An answer together with the epoch it belongs to. */
+/** An answer together with the epoch it belongs to, and the start of the server that has given it. */
 export interface Heads<K, V> {
   readonly epoch: string | undefined
+  readonly server: string | undefined
   readonly heads: ReadonlyMap<K, V>
 }
 
@@ -100,18 +101,19 @@ export async function channelHeads(
   channels: readonly string[],
   partitions: readonly number[],
 ): Promise<Heads<string, ChannelHead>> {
-  const rows = await sql<(ChannelHead & { channel: string; epoch: string })[]>`
+  const rows = await sql<(ChannelHead & { channel: string; epoch: string; server: string })[]>`
     select t.channel,
            greatest(
              (select l."offset" from holdfast.events as l
               where l.partition = t.partition and l.channel = t.channel order by l."offset" desc limit 1),
              f.head, 0) as head,
            coalesce(f.floor, 0) as floor,
-           (select epoch from holdfast.ledger) as epoch
+           (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server
     from unnest(${intArray(partitions, one => one)}::int[], ${textArray(channels, one => one)}::text[]) as t (partition, channel)
     left join holdfast.channel_floor as f on f.partition = t.partition and f.channel = t.channel`
   return {
     epoch: rows[0]?.epoch,
+    server: rows[0]?.server,
     heads: new Map(rows.map(({ channel, head, floor }) => [channel, { head, floor }])),
   }
 }
@@ -119,7 +121,7 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number> & { readonly server: string | undefined }> {
+): Promise<Heads<number, number>> {
   const rows = await sql<{ partition: number; head: number; epoch: string; server: string }[]>`
     select t.partition,
            greatest(
