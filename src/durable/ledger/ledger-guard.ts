@@ -21,13 +21,13 @@ export interface LedgerGuard {
   close(): Promise<void>
 }
 
-/** `onStandby`: the server that answers is not the primary (any more); statements should find another connection. */
+/** `onReadOnly`: the server that answers takes no writes (any more); another connection may lead to one that does. */
 export function createLedgerGuard(options: {
   readonly open: () => Sql
   readonly breakers: Breakers
-  readonly onStandby: () => void
+  readonly onReadOnly: () => void
 }): LedgerGuard {
-  const life = new SignOfLife(options.open, options.onStandby)
+  const life = new SignOfLife(options.open, options.onReadOnly)
   const guard = options.breakers.guard('ledger', {
     name: 'Postgres',
     deadlineMs,
@@ -54,13 +54,13 @@ export function createLedgerGuard(options: {
  */
 class SignOfLife {
   readonly #open: () => Sql
-  readonly #onStandby: () => void
+  readonly #onReadOnly: () => void
   #sql: Sql
   #question: { readonly answer: Promise<void>; readonly askedAt: number } | undefined
 
-  constructor(open: () => Sql, onStandby: () => void) {
+  constructor(open: () => Sql, onReadOnly: () => void) {
     this.#open = open
-    this.#onStandby = onStandby
+    this.#onReadOnly = onReadOnly
     this.#sql = open()
   }
 
@@ -76,8 +76,9 @@ class SignOfLife {
 
   async #answer(sql: Sql): Promise<void> {
     try {
-      const [server] = await sql<{ standby: boolean }[]>`select pg_is_in_recovery() as standby`
-      if (!server?.standby) {
+      const [server] = await sql<{ refuses: boolean }[]>`
+        select current_setting('transaction_read_only') = 'on' as refuses`
+      if (!server?.refuses) {
         if (sql === this.#sql) this.#question = undefined
         return
       }
@@ -87,7 +88,7 @@ class SignOfLife {
       throw error
     }
     if (sql === this.#sql) this.#renew()
-    this.#onStandby()
+    this.#onReadOnly()
     throw new HoldfastError(
       'DEPENDENCY_FAILED',
       'this Postgres is a standby now; the ledger needs the primary',
