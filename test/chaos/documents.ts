@@ -1,4 +1,4 @@
-import { type Line, markdownTable, noFault } from './report.ts'
+import { faultTable, figureTable, type Line, markdown } from './report.ts'
 
 /** What is kept in the repository of recorded runs. */
 export interface Kept {
@@ -10,11 +10,19 @@ const end = (name: string) => `<!-- end of ${name} -->`
 
 /** The document with its generated parts made anew. */
 export function writeTables(text: string, { lines }: Kept): string {
-  return between(
-    between(text, 'faults', markdownTable(lines.filter(({ system }) => system === 'holdfast'))),
-    'comparison',
-    comparison(lines),
-  )
+  const ours = lines.filter(({ system }) => system === 'holdfast')
+  const parts = { faults: faultTable(ours), figures: figureTable(ours), comparison: comparison(lines) }
+  return Object.entries(parts).reduce((all, [name, content]) => between(all, name, content), text)
+}
+
+/** With some rows anew, the others stay; all in the order of `faults`. */
+export function keepOver(earlier: Kept, fresh: readonly Line[], faults: readonly string[]): Kept {
+  const key = ({ system, fault }: Line) => `${system} ${fault}`
+  const all = new Map([...earlier.lines, ...fresh].map(line => [key(line), line]))
+  const systems = [...new Set([...all.values()].map(({ system }) => system))]
+  return {
+    lines: systems.flatMap(system => faults.flatMap(fault => all.get(`${system} ${fault}`) ?? [])),
+  }
 }
 
 function between(text: string, name: string, content: string): string {
@@ -24,25 +32,22 @@ function between(text: string, name: string, content: string): string {
   return `${text.slice(0, from)}${begin(name)}\n\n${content}\n\n${text.slice(to)}`
 }
 
-/** What each system loses of what it acknowledged, side by side. */
+/** What each system does to events that it acknowledged, side by side. */
 function comparison(lines: readonly Line[]): string {
   const systems = [...new Set(lines.map(({ system }) => system))]
-  const faults = [...new Set(lines.filter(({ system }) => system !== 'holdfast').map(({ fault }) => fault))]
-  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const faults = new Set(lines.filter(({ system }) => system !== 'holdfast').map(({ fault }) => fault))
   const cell = (line: Line | undefined) => {
     if (!line) return '–'
     const { acknowledged, lost, missing, wrong, wrongEffects } = line.events
-    if (lost + missing + wrong + wrongEffects === 0) return `0 of ${acknowledged}`
-    return `${lost} of ${acknowledged}, ${missing} missing, ${wrong + wrongEffects} wrong`
+    const parts = [`${lost} lost`, `${missing} missing`, `${wrong + wrongEffects} wrong`]
+    const bad = parts.filter(part => !part.startsWith('0 '))
+    return `${bad.length > 0 ? bad.join(', ') : 'none'} of ${acknowledged}`
   }
-  return [
-    row(['fault', ...systems]),
-    row(['---', ...systems.map(() => '---')]),
-    ...faults.map(fault =>
-      row([
-        fault === noFault ? 'none' : fault,
-        ...systems.map(system => cell(lines.find(line => line.system === system && line.fault === fault))),
-      ]),
-    ),
-  ].join('\n')
+  return markdown(
+    ['fault', ...systems],
+    [...faults].map(fault => [
+      fault,
+      ...systems.map(system => cell(lines.find(line => line.system === system && line.fault === fault))),
+    ]),
+  )
 }

@@ -24,9 +24,13 @@ export interface ProcessOptions {
 /** How long a process may take to stop as a deployment asks it to. */
 const stopWithinMs = 15_000
 
+/** What is kept of what a process says. */
+const mostLines = 400
+
 /** A process of the system under test, to which everything may be done. */
 export async function startProcess(options: ProcessOptions): Promise<NodeProcess> {
   const { name, keeper, deaths } = options
+  const said: string[] = []
   let child: ChildProcess
   const start = async (env: Readonly<Record<string, string>> = {}) => {
     child = spawn(process.execPath, options.args, {
@@ -57,8 +61,10 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     keeper.process(pid)
     const output: string[] = []
     const keep = (line: string) => {
-      output.push(line)
-      if (output.length > 200) output.shift()
+      for (const lines of [output, said]) {
+        lines.push(line)
+        if (lines.length > mostLines) lines.shift()
+      }
     }
     one.stderr?.on('data', (chunk: Buffer) => keep(chunk.toString().trimEnd()))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -93,6 +99,7 @@ export async function startProcess(options: ProcessOptions): Promise<NodeProcess
     startAgain: start,
     pause: () => void child.kill('SIGSTOP'),
     goOn: () => void child.kill('SIGCONT'),
+    said: () => [...said],
     memory: () => (running() ? memoryOf(child.pid ?? 0) : undefined),
   }
 }

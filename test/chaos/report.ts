@@ -41,7 +41,7 @@ export function lineOf(row: Row, system: string, seed: number, seconds: number):
   return {
     system,
     fault: row.fault?.name ?? noFault,
-    about: row.fault?.about ?? 'the same traffic without a fault',
+    about: row.fault?.about ?? noFaultAbout,
     seed,
     seconds,
     signals: {
@@ -72,6 +72,7 @@ export function lineOf(row: Row, system: string, seed: number, seconds: number):
 }
 
 export const noFault = 'none'
+export const noFaultAbout = 'the same traffic without a fault'
 
 const heads = [
   'fault',
@@ -125,15 +126,23 @@ export function textTable(lines: readonly Line[]): string {
     .join('\n')
 }
 
-/** For the documents: a row for each fault, with the command that repeats it. */
-export function markdownTable(lines: readonly Line[]): string {
-  const shown = [...heads.slice(0, -1), 'promises', 'again']
-  const row = (each: readonly string[]) => `| ${each.join(' | ')} |`
-  return [
-    row(shown),
-    row(shown.map(() => '---')),
-    ...lines.map(line => row([...cells(line), `\`${commandOf(line)}\``])),
-  ].join('\n')
+/** For the documents: what was done, what came of it, and the command that does it again. */
+export function faultTable(lines: readonly Line[]): string {
+  return markdown(
+    ['fault', 'what is done', 'promises', 'again'],
+    lines.map(line => [line.fault, line.about, verdict(line), `\`${commandOf(line)}\``]),
+  )
+}
+
+export function figureTable(lines: readonly Line[]): string {
+  return markdown(
+    heads.slice(0, -1),
+    lines.map(line => cells(line).slice(0, -1)),
+  )
+}
+
+export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map(cells => `| ${cells.join(' | ')} |`).join('\n')
 }
 
 export function commandOf({

@@ -26,6 +26,8 @@ export interface RunOptions {
 export interface Run {
   readonly verdict: Verdict
   readonly recorded: Recorded
+  /** What each process said last. */
+  readonly said: Readonly<Record<string, readonly string[]>>
 }
 
 /** Steady traffic before the fault. */
@@ -71,7 +73,8 @@ export async function runFault(options: RunOptions): Promise<Run> {
       deaths: running.deaths.slice(deathsBefore),
     })
     const verdict = judge(recorded, { ...(baseline && { baseline }), ...(fault && { fault }) })
-    return { verdict, recorded }
+    const processes = [...running.nodes, ...running.workers]
+    return { verdict, recorded, said: Object.fromEntries(processes.map(each => [each.name, each.said()])) }
   } finally {
     await workload.close()
     await stage.redis.proxy.heal()

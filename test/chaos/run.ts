@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { withProgress } from '../../src/cli/output.ts'
-import { type Kept, writeTables } from './documents.ts'
+import { type Kept, keepOver, writeTables } from './documents.ts'
 import { allFaults } from './faults/all.ts'
 import { holdfast } from './holdfast/system.ts'
 import { naiveSystems } from './naive/systems.ts'
@@ -147,7 +147,7 @@ async function told(
     return false
   }
   const file = results(`failed-${system.name.replaceAll(/\W+/g, '-')}-${name}-${seed}.json`)
-  await save(file, { verdict: row.run.verdict, recorded: row.run.recorded })
+  await save(file, row.run)
   console.log(`${name}: broken (${took})`)
   for (const { invariant, count, examples } of row.run.verdict.violations) {
     console.log(`  ${invariant}: ${count}`)
@@ -163,10 +163,7 @@ async function keep(lines: readonly Line[]): Promise<void> {
     text => JSON.parse(text) as Kept,
     () => ({ lines: [] }),
   )
-  const fresh = new Set(lines.map(({ system, fault }) => `${system} ${fault}`))
-  const kept: Kept = {
-    lines: [...earlier.lines.filter(({ system, fault }) => !fresh.has(`${system} ${fault}`)), ...lines],
-  }
+  const kept = keepOver(earlier, lines, [noFault, ...allFaults.map(({ name }) => name)])
   await save(file, kept)
   const document = join(import.meta.dirname, '../../docs/CHAOS.md')
   await writeFile(document, writeTables(await readFile(document, 'utf8'), kept))

@@ -123,6 +123,8 @@ export interface NodeProcess {
   /** SIGSTOP and SIGCONT. */
   pause(): void
   goOn(): void
+  /** The last lines that it printed, over all its lives. */
+  said(): readonly string[]
   /** Resident memory that is its own, in bytes; undefined while it does not run. */
   memory(): number | undefined
 }
