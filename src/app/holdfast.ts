@@ -20,6 +20,7 @@ import { createRealtimeTier } from '../realtime/index.ts'
 import { Breakers } from '../resilience/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
 import { breakerControl, registerBreakerMetrics } from './breakers.ts'
+import { registerBusMetrics } from './bus-metrics.ts'
 import { withContract } from './contract-router.ts'
 import { registerGatewayMetrics } from './gateway-metrics.ts'
 import { registerGauges } from './gauges.ts'
@@ -91,7 +92,7 @@ async function build<const C extends Contract>(
 
   const { namespaces } = config
   const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
-  const router = check ? withContract(plain, check) : plain
+  const router = check ? withContract(plain, check, hookTimeoutMs) : plain
   const work =
     durable &&
     opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger, breakers }), part =>
@@ -131,6 +132,7 @@ async function build<const C extends Contract>(
     : undefined
   if (telemetry) registerGatewayMetrics(telemetry, sockets)
   if (telemetry) registerBreakerMetrics(telemetry, breakers)
+  if (telemetry) registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
   if (work && telemetry) registerGauges(telemetry, work)
   if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
@@ -138,7 +140,7 @@ async function build<const C extends Contract>(
     router,
     namespaces,
     draining: () => closing !== undefined,
-    busy: () => sockets.loadWatch.busy,
+    load: () => sockets.loadWatch,
   })
   const api = createHttpApi({
     config,
@@ -152,6 +154,7 @@ async function build<const C extends Contract>(
   })
   const server = createHttpServer({
     api,
+    limits: config.limits,
     handleUpgrade: (request, socket, head) =>
       config.role === 'worker' ? refuseUpgrade(socket) : sockets.handleUpgrade(request, socket, head),
   })

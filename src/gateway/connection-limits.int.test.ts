@@ -140,7 +140,7 @@ describe('requests of the HTTP API', () => {
       router,
       namespaces: config.namespaces,
       draining: () => false,
-      busy: () => [],
+      load: () => ({ busy: [], late: false }),
     })
     counts = new LimitCounts()
     const api = createHttpApi({ config, router, cluster, health, logger, limited: counts })

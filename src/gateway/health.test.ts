@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryRouter } from '../../test/support/gateway.ts'
 import { parseConfig } from '../platform/index.ts'
-import { createHealth } from './health.ts'
-import type { LoadReason } from './load/load-watch.ts'
+import { createHealth, type HealthOptions } from './health.ts'
 import type { Router } from './types.ts'
 
+type Load = ReturnType<HealthOptions['load']>
 type Status = ReturnType<Router['status']>
 
 function statusOf(
   state: { bus?: Status['bus'] } & Partial<Status['durable']>,
   draining = false,
   durable = true,
-  busy: LoadReason[] = [],
+  load: Load = { busy: [], late: false },
 ) {
   const namespaces = parseConfig({
     namespaces: durable ? { order: { tier: 'durable' } } : { room: {} },
@@ -19,7 +19,7 @@ function statusOf(
   const router = new MemoryRouter(namespaces)
   const { bus = 'ready', ...rest } = state
   router.state = { bus, durable: { ledger: 'ready', mirror: 'ready', epoch: 'e1', ...rest } }
-  return createHealth({ router, namespaces, draining: () => draining, busy: () => busy })()
+  return createHealth({ router, namespaces, draining: () => draining, load: () => load })()
 }
 
 describe('health', () => {
@@ -42,8 +42,15 @@ describe('health', () => {
   })
 
   it('is degraded and not unavailable while the node is overloaded, else every node would be taken out', () => {
-    const health = statusOf({}, false, true, ['event_loop'])
+    const health = statusOf({}, false, true, { busy: ['event_loop'], late: true })
     expect(health).toMatchObject({ status: 'degraded', degraded: true, parts: { busy: ['event_loop'] } })
+  })
+
+  it('does not take a ledger for away to which the node itself is too late', () => {
+    const load: Load = { busy: [], late: true }
+    expect(statusOf({ ledger: 'unreachable' }, false, true, load).status).toBe('degraded')
+    expect(statusOf({ ledger: 'behind_mirror' }, false, true, load).status).toBe('unavailable')
+    expect(statusOf({}, true, true, load).status).toBe('unavailable')
   })
 
   it('is unavailable while the node drains', () => {

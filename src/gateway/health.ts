@@ -1,6 +1,6 @@
 import type { NamespaceOptions } from '../domain/index.ts'
 import type { DurableStatus } from '../durable/index.ts'
-import type { LoadReason } from './load/load-watch.ts'
+import type { LoadReason, LoadWatch } from './load/load-watch.ts'
 import type { Router } from './types.ts'
 
 /** How a node is, part by part. */
@@ -32,7 +32,7 @@ export interface HealthOptions {
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>
   /** Whether the node has begun to stop. */
   readonly draining: () => boolean
-  readonly busy: () => readonly LoadReason[]
+  readonly load: () => Pick<LoadWatch, 'busy' | 'late'>
 }
 
 /**
@@ -40,17 +40,23 @@ export interface HealthOptions {
  * behind its mirror) if any namespace is durable. A lost Redis only degrades it: local delivery and the durable
  * tier go on, and taking every node out of the balancer would turn a loss of speed into a loss of service. For the same
  * reason an overloaded node stays in: it refuses new connections by itself, where a balancer would send its load to
- * nodes which have the same, until none is left.
+ * nodes which have the same, until none is left. And to a process that is late everybody else seems not to answer: as
+ * long as it is, a ledger without an answer does not count.
  */
 export function createHealth(options: HealthOptions): () => Health {
   const hasDurable = Object.values(options.namespaces).some(namespace => namespace.tier === 'durable')
   return () => {
     const { bus, durable } = options.router.status()
     const draining = options.draining()
-    const unavailable = draining || (hasDurable && durable.ledger !== 'ready')
-    const busy = options.busy()
+    const { busy, late } = options.load()
+    const silent = durable.ledger === 'unreachable' && late
+    const unavailable = draining || (hasDurable && durable.ledger !== 'ready' && !silent)
     const degraded =
-      unavailable || busy.length > 0 || bus !== 'ready' || (hasDurable && durable.mirror !== 'ready')
+      unavailable ||
+      silent ||
+      busy.length > 0 ||
+      bus !== 'ready' ||
+      (hasDurable && durable.mirror !== 'ready')
     return {
       status: unavailable ? 'unavailable' : degraded ? 'degraded' : 'ready',
       degraded,

@@ -33,7 +33,7 @@ function ours() {
     router,
     namespaces: config.namespaces,
     draining: () => false,
-    busy: () => [],
+    load: () => ({ busy: [], late: false }),
   })
   const api = createHttpApi({ config, router, cluster, health, logger })
   const sockets = new WebSocketServer({ noServer: true })

@@ -68,7 +68,12 @@ export async function startRealtimeGateway(
     logger,
     timings: { helloEveryMs: 100, forgetAfterMs: 2_000 },
   })
-  const health = createHealth({ router, namespaces, draining: () => false, busy: () => [] })
+  const health = createHealth({
+    router,
+    namespaces,
+    draining: () => false,
+    load: () => ({ busy: [], late: false }),
+  })
   const api = createHttpApi({ config, router, cluster, health, logger })
   const server = createHttpServer({
     api,

@@ -47,7 +47,7 @@ async function start(input: ConfigInput = {}): Promise<void> {
     router,
     namespaces: config.namespaces,
     draining: () => draining,
-    busy: () => [],
+    load: () => ({ busy: [], late: false }),
   })
   const api = createHttpApi({ config, router, cluster, health, logger })
   server = createHttpServer({ api, handleUpgrade: (_, socket) => socket.destroy() })

@@ -27,6 +27,7 @@ export class LoadWatch {
   readonly #logger: Logger
   readonly #lag = new EventLoopLag()
   readonly #limits = memoryLimits()
+  readonly #shedLagMs: number
   readonly #water: Record<LoadReason, HighWater>
   readonly #shed: Record<LoadReason, number> = { event_loop: 0, memory: 0 }
   readonly #timer: NodeJS.Timeout
@@ -36,6 +37,7 @@ export class LoadWatch {
   constructor(limits: Pick<Config['limits'], 'shedLagMs' | 'shedMemoryShare'>, logger: Logger) {
     this.#logger = logger
     const { shedLagMs, shedMemoryShare } = limits
+    this.#shedLagMs = shedLagMs
     this.#water = {
       event_loop: new HighWater({ high: shedLagMs, low: shedLagMs * calmLag }),
       memory: new HighWater({ high: shedMemoryShare, low: shedMemoryShare - calmMemory }),
@@ -52,6 +54,11 @@ export class LoadWatch {
   /** The share of the heap or the container's memory that is in use. */
   get memory(): number {
     return this.#memory
+  }
+
+  /** Whether this process is too late to tell whether others answer in time: at the first such reading. */
+  get late(): boolean {
+    return this.#water.event_loop.over || (this.#shedLagMs > 0 && this.#lagMs >= this.#shedLagMs)
   }
 
   /** What there is too much of now. */
