@@ -1,4 +1,4 @@
-import type { ForeignMessages, Logger, Subscriptions } from '../platform/index.ts'
+import type { ForeignMessages, Logger, LoopBack, Subscriptions } from '../platform/index.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { LogRedis } from './mirror/log-redis.ts'
 import type { PartitionMirrors } from './mirror/partition-mirror.ts'
@@ -9,7 +9,12 @@ export interface LogAccess {
   readonly ledger: Ledger
   /** Undefined where no Redis is configured: the ledger alone is read. */
   readonly redis:
-    | { readonly log: LogRedis; readonly mirrors: PartitionMirrors; readonly bus: Subscriptions }
+    | {
+        readonly log: LogRedis
+        readonly mirrors: PartitionMirrors
+        readonly bus: Subscriptions
+        readonly loopBack: LoopBack
+      }
     | undefined
   /** The ledger has lost events of which the mirror still tells: for what is settled the mirror is no source then. */
   readonly ledgerBehind: boolean

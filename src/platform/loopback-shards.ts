@@ -35,7 +35,7 @@ export class ShardedLoop implements Pick<LoopBackOptions, 'publish'> {
     return this.#pubsub.connection
   }
 
-  onReconnect(listener: () => void): () => void {
+  onReconnect(listener: (subscribedAgain: number) => void): () => void {
     return this.#pubsub.onReconnect(listener)
   }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from './logger.ts'
 import type { PubSub } from './pubsub.ts'
 
@@ -31,12 +32,14 @@ const maxRest = 32
  * was published, a round has passed since (for a subscriber on a replica), and an answer on the subscriber's
  * connection, which stands behind everything pushed before it, has come without it.
  *
- * All that it needs to know of Redis is in `LoopBackOptions`. Where subscriptions are spread over several servers, each
- * of them needs a channel and a `LoopBack` of its own.
+ * All that it needs to know of Redis is in `LoopBackOptions`; `openLoopBack` makes them, also where subscriptions are spread
+ * over the servers of a Cluster.
  */
 export class LoopBack {
   readonly #options: LoopBackOptions
   readonly #timer: NodeJS.Timeout
+  /** So that nobody else who uses the name is taken for this one. */
+  readonly #life = randomUUID()
   readonly #stopListening: () => void
   #number = 0
   #lastHeard = 0
@@ -44,6 +47,7 @@ export class LoopBack {
   #heardOn: number | undefined
   #sent: Sent | undefined
   #losses = 0
+  #resubscribed = 0
   #lossesInARow = 0
   #rest = 0
   #closed = false
@@ -52,7 +56,10 @@ export class LoopBack {
     this.#options = options
     this.#timer = setInterval(() => void this.#round(), options.everyMs ?? 1_000)
     this.#timer.unref()
-    this.#stopListening = options.pubsub.onReconnect(() => void this.#send())
+    this.#stopListening = options.pubsub.onReconnect(subscribedAgain => {
+      this.#resubscribed += subscribedAgain
+      void this.#send()
+    })
     this.#subscribe()
   }
 
@@ -65,6 +72,11 @@ export class LoopBack {
   /** How often nothing came back although the subscriber's connection answered, since the start. */
   get losses(): number {
     return this.#losses
+  }
+
+  /** Channels that were subscribed again after a connection was lost, since the start. */
+  get resubscribed(): number {
+    return this.#resubscribed
   }
 
   close(): void {
@@ -88,7 +100,7 @@ export class LoopBack {
     // before it.
     const subscribed = this.#subscribedOn === connection
     if (!subscribed) this.#subscribe()
-    const published = await publish(channel, `${number}`).then(yes, no)
+    const published = await publish(channel, `${this.#life} ${number}`).then(yes, no)
     if (subscribed && published && this.#lastHeard < number) this.#sent = { number, connection }
   }
 
@@ -102,9 +114,9 @@ export class LoopBack {
   }
 
   #hear(payload: Buffer): void {
-    const number = Number(payload.toString('latin1'))
-    // Of an earlier process under the same name there may be others.
-    if (this.#closed || !(number > this.#lastHeard && number <= this.#number)) return
+    const [life, word] = payload.toString('latin1').split(' ')
+    const number = Number(word)
+    if (this.#closed || life !== this.#life || !(number > this.#lastHeard)) return
     this.#lastHeard = number
     this.#lossesInARow = 0
     this.#rest = 0

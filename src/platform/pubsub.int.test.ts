@@ -90,9 +90,9 @@ describe('Pub/Sub', () => {
     await Promise.all(names.map(each => bus.subscribe(each, () => heard.add(each))))
     let lost = 0
     bus.onLost(() => lost++)
-    const back = new Promise<void>(resolve => bus.onReconnect(resolve))
+    const back = new Promise<number>(resolve => bus.onReconnect(resolve))
     proxy.cut()
-    await back
+    expect(await back).toBe(700)
     expect(lost).toBe(1)
     expect(bus.ready).toBe(true)
     for (const each of names) void direct.publish(each, 'x')

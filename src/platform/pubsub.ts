@@ -50,7 +50,7 @@ export class PubSub {
   readonly #logger: Logger | undefined
   readonly #timings: PubSubTimings
   readonly #wanted = new Map<string, Channel>()
-  readonly #reconnected = new Set<() => void>()
+  readonly #reconnected = new Set<(subscribedAgain: number) => void>()
   readonly #lost = new Set<() => void>()
   readonly #ping: NodeJS.Timeout
   /** Counts lost connections, so that an answer of an old one changes nothing about the present one. */
@@ -96,8 +96,11 @@ export class PubSub {
     return this.#connection
   }
 
-  /** Called each time a connection is up, the first included, and all channels wanted by then are subscribed on it. */
-  onReconnect(listener: () => void): () => void {
+  /**
+   * Called each time a connection is up, the first included, and all channels wanted by then are subscribed on it; hears
+   * how many of them had been before.
+   */
+  onReconnect(listener: (subscribedAgain: number) => void): () => void {
     this.#reconnected.add(listener)
     return () => this.#reconnected.delete(listener)
   }
@@ -252,7 +255,7 @@ export class PubSub {
     }
     if (connection !== this.#connection || this.#closed) return
     this.#ready = true
-    for (const listener of this.#reconnected) listener()
+    for (const listener of this.#reconnected) listener(connection > 0 ? names.length : 0)
   }
 
   /** An unanswered command means that messages may be missing too: the connection is made anew. */

@@ -33,7 +33,7 @@ export class ShardedPubSub implements Subscriptions {
   readonly #timings: Partial<PubSubTimings>
   readonly #shards = new Map<string, PubSub>()
   readonly #wanted = new Map<string, Wanted>()
-  readonly #reconnected = new Set<() => void>()
+  readonly #reconnected = new Set<(subscribedAgain: number) => void>()
   readonly #lost = new Set<() => void>()
   #connection = 0
   #ready = false
@@ -57,7 +57,7 @@ export class ShardedPubSub implements Subscriptions {
     return this.#connection
   }
 
-  onReconnect(listener: () => void): () => void {
+  onReconnect(listener: (subscribedAgain: number) => void): () => void {
     this.#reconnected.add(listener)
     return () => this.#reconnected.delete(listener)
   }
@@ -197,7 +197,8 @@ export class ShardedPubSub implements Subscriptions {
     }
     this.#settling = false
     this.#ready = true
-    for (const listener of this.#reconnected) listener()
+    const again = this.#connection > 0 ? this.#wanted.size : 0
+    for (const listener of this.#reconnected) listener(again)
   }
 
   #complete(): boolean {

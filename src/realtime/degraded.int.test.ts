@@ -109,9 +109,10 @@ describe('while redis is hung', () => {
     const recover = before ?? { offset: 0, epoch: '' }
     for (const [tier, { outlet }] of [[a, here] as const, [b, there] as const]) {
       const { subscription } = await enter(tier, 'd:4', outlet, { options, recover })
-      expect(subscription).toMatchObject({ recovered: false, publications: [], position: { offset: 2 } })
+      expect(subscription).toMatchObject({ recovered: false, publications: [] })
+      expect(subscription.position?.offset).toBeGreaterThan(1)
     }
-    expect((await a.publish({ channel: 'd:4', data: '"after"', options }))?.offset).toBe(3)
+    expect((await a.publish({ channel: 'd:4', data: '"after"', options }))?.offset).toBeGreaterThan(2)
     await until('it has come', () => there.outlet.data().includes('after'))
     expect(here.outlet.data()).toEqual(['before', 'in doubt', 'local', 'after'])
     // The other node may have got what was published while nobody knew that Redis hangs; never what was in doubt.

@@ -15,6 +15,8 @@ import type { RealtimePublish } from './tier.ts'
 
 /** Publications that may wait for Redis before publishers are told to come back later. */
 const maxWaiting = 10_000
+/** Channels that may be owed a hole; publishers in others are told to come back later. */
+const maxUnnumbered = 100_000
 /** Channels whose numbering gets its hole in one write to Redis. */
 const channelsAtOnce = 200
 /** How often it is looked whether publications can be numbered again. */
@@ -91,7 +93,12 @@ export class Numbering {
    */
   async publish(publication: RealtimePublish): Promise<Position | undefined> {
     const { channel } = publication
-    if (!this.numbers(channel)) return this.#publishWithout(publication, 'everywhere')
+    if (!this.numbers(channel)) {
+      if (this.#unnumbered.size >= maxUnnumbered && !this.#unnumbered.has(channel)) {
+        throw new HoldfastError('OVERLOADED', 'too many channels are without a number')
+      }
+      return this.#publishWithout(publication, 'everywhere')
+    }
     if (this.#queue.length >= maxWaiting) {
       throw new HoldfastError('OVERLOADED', 'too many publications wait for redis')
     }

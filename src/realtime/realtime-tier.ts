@@ -157,11 +157,15 @@ class RedisRealtimeTier implements RealtimeTier {
     return this.#link?.connected ?? false
   }
 
+  get numbering(): boolean {
+    return this.#numbering?.active ?? false
+  }
+
   get counts(): RealtimeCounts {
     return {
       dropped: this.#bus.dropped,
       unnumbered: this.#numbering?.published ?? 0,
-      deaf: this.#link?.losses ?? 0,
+      loop: this.#link?.loop ?? { losses: 0, resubscribed: 0 },
     }
   }
 

@@ -1,13 +1,12 @@
 import {
   type Logger,
-  LoopBack,
+  type LoopBack,
+  openLoopBack,
   openPubSub,
   openRedis,
   type PubSubTimings,
   type RedisConnection,
   type RedisTarget,
-  ShardedLoop,
-  ShardedPubSub,
   type Subscriptions,
 } from '../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../resilience/index.ts'
@@ -81,14 +80,10 @@ export class RedisLink {
     this.pubsub = openPubSub(target, `holdfast-realtime-sub-${nodeId}`, logger, options.pubsub)
     this.pubsub.onReconnect(() => this.#look())
     this.pubsub.onLost(() => this.#look())
-    const [channel = ''] = options.loopBacks
-    const beat = (pairs: readonly string[]) => this.ask(() => this.#beat(pairs))
-    const loop =
-      this.pubsub instanceof ShardedPubSub ? new ShardedLoop(this.pubsub, options.loopBacks, beat) : undefined
-    this.#loopBack = new LoopBack({
-      pubsub: loop ?? this.pubsub,
-      channel,
-      publish: loop?.publish ?? ((...message) => beat(message)),
+    this.#loopBack = openLoopBack({
+      pubsub: this.pubsub,
+      names: options.loopBacks,
+      publish: pairs => this.ask(() => this.#beat(pairs)),
       logger,
       onChange: () => this.#look(),
     })
@@ -118,9 +113,9 @@ export class RedisLink {
     return this.#run
   }
 
-  /** How often nothing came back although both connections answered, since the start. */
-  get losses(): number {
-    return this.#loopBack.losses
+  /** How the node fares that sends messages to itself. */
+  get loop(): Pick<LoopBack, 'losses' | 'resubscribed'> {
+    return this.#loopBack
   }
 
   /** @throws HoldfastError DEPENDENCY_REJECTED (never sent), DEPENDENCY_TIMEOUT or _FAILED (may have taken effect) */

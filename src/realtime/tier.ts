@@ -48,8 +48,11 @@ export interface RealtimeCounts {
   readonly dropped: Readonly<Record<DropReason, number>>
   /** Publications that went out without a number although their channel keeps a history. */
   readonly unnumbered: number
-  /** How often the bus brought nothing although it answered, and was connected anew. */
-  readonly deaf: number
+  /**
+   * How often the bus brought nothing although it answered, and was connected anew; and how many channels were
+   * subscribed again after a connection was lost.
+   */
+  readonly loop: { readonly losses: number; readonly resubscribed: number }
 }
 
 /** Who is in a channel. Kept in Redis with an expiry; while Redis is away, this node's own view. */
@@ -69,6 +72,8 @@ export interface RealtimeTier {
   readonly presence: Presence
   /** Whether other nodes can be reached at this moment. */
   readonly connected: boolean
+  /** Whether publications in channels with history are numbered at this moment. */
+  readonly numbering: boolean
   readonly counts: RealtimeCounts
   /**
    * Resolves when the bus has confirmed the channel, so that a publish on any node after the reply is delivered.

@@ -159,4 +159,40 @@ export const metrics = {
     description:
       'Signs of life that the breaker of `role` has asked for, by `outcome` (`succeeded`, `failed`); counted by this process.',
   },
+  busConnected: {
+    name: 'holdfast.bus.connected',
+    unit: '1',
+    description:
+      'Whether this node hears the others (1), or delivers realtime publications only to its own clients (0).',
+  },
+  busDropped: {
+    name: 'holdfast.bus.dropped',
+    unit: '{message}',
+    description:
+      'Realtime messages between nodes that were not delivered, by `reason`: `away` (Redis is known to be), `full` (too much waited for it), `late` (it got them too late), `unanswered` (it may have published them), `stale` (they came here too late); counted by this process.',
+  },
+  busDeaf: {
+    name: 'holdfast.bus.deaf',
+    unit: '{loss}',
+    description:
+      'How often a message that this process sent to itself over `bus` (`realtime`, `log`) did not come although Redis answered on both connections; the subscriber was connected anew.',
+  },
+  busResubscribed: {
+    name: 'holdfast.bus.resubscribed',
+    unit: '{channel}',
+    description:
+      'Channels that this process has subscribed again because its subscriber connection of `bus` was lost.',
+  },
+  numbering: {
+    name: 'holdfast.realtime.numbering',
+    unit: '1',
+    description:
+      'Whether publications in realtime channels with history get their numbers on this node (1), or go out without (0) because Redis is away, slow or takes no writes.',
+  },
+  unnumbered: {
+    name: 'holdfast.realtime.unnumbered',
+    unit: '{publication}',
+    description:
+      'Publications in realtime channels with history that this process has sent out without a number.',
+  },
 } as const satisfies Record<string, MetricName>

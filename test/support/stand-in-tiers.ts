@@ -80,7 +80,12 @@ export class StandInRealtime implements RealtimeTier {
   /** Who has subscribed, joined or not. */
   readonly known = new Set<string>()
   readonly connected = true
-  readonly counts = { dropped: { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 }, unnumbered: 0, deaf: 0 }
+  readonly counts = {
+    dropped: { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 },
+    unnumbered: 0,
+    loop: { losses: 0, resubscribed: 0 },
+  }
+  readonly numbering = true
   readonly control = { send: () => undefined, onMessage: () => () => undefined }
   readonly presence: RealtimeTier['presence'] = {
     enter: async (channel, info) => {

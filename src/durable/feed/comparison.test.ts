@@ -19,7 +19,7 @@ class ScriptedBus implements Bus {
   ready = true
   connection = 1
   readonly #handlers = new Map<string, (payload: Buffer) => void>()
-  #back: () => void = () => undefined
+  #back: (subscribedAgain: number) => void = () => undefined
 
   async subscribe(name: string, handler: (payload: Buffer) => void): Promise<void> {
     this.#handlers.set(name, handler)
@@ -29,7 +29,7 @@ class ScriptedBus implements Bus {
     this.#handlers.delete(name)
   }
 
-  onReconnect(listener: () => void): () => void {
+  onReconnect(listener: (subscribedAgain: number) => void): () => void {
     this.#back = listener
     return () => undefined
   }
@@ -45,7 +45,7 @@ class ScriptedBus implements Bus {
 
   comeBack(): void {
     this.ready = true
-    this.#back()
+    this.#back(this.#handlers.size)
   }
 }
 
