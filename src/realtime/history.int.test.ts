@@ -48,6 +48,24 @@ describe('a channel with a short history', () => {
     expect(there.outlet.lines).toEqual(here.outlet.lines)
   })
 
+  it('begins a new life on another run of the server without what is left of the one before, wherever that ended', async () => {
+    for (let n = 1; n <= 5; n++) await publish(a, 'h:run', n)
+    const meta = `${prefix}:{h:run}:meta`
+    const before = await direct.hget(meta, 'epoch')
+    // As a replica that was promoted, or a file that was loaded, would have them.
+    await direct.hset(meta, 'run', 'another')
+    const request = { channel: 'h:run', limit: 10, reverse: false }
+    const empty = await b.history(request, options)
+    expect(empty).toMatchObject({ offset: 0, publications: [] })
+    expect(empty.epoch).not.toBe(before)
+    // A place that was left empty, for what went out without a number.
+    await direct.hincrby(meta, 'offset', 1)
+    expect(await b.history(request, options)).toMatchObject({ offset: 1, publications: [] })
+    expect(await publish(a, 'h:run', 'after')).toEqual({ offset: 2, epoch: empty.epoch })
+    const { publications } = await b.history(request, options)
+    expect(publications.map(text => JSON.parse(text).data)).toEqual(['after'])
+  })
+
   it('hands out, keeps and publishes the same bytes, as the protocol encodes them', async () => {
     const { outlet } = await enter(b, 'h:2', undefined, { options })
     const publication = {

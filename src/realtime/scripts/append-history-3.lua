@@ -35,13 +35,15 @@ if epoch and run ~= '' and place[2] and place[2] ~= run then
 end
 if not epoch then
   epoch = newEpoch
+  -- A stream of an older life may have outlived its meta; its higher ids would refuse the new ones.
+  redis.call('DEL', history)
   redis.call('HSET', meta, 'epoch', epoch)
   place[2] = false
 end
 if run ~= '' and not place[2] then redis.call('HSET', meta, 'run', run) end
 local offset = redis.call('HINCRBY', meta, 'offset', 1)
 redis.call('PEXPIRE', meta, metaTtlMs)
--- A stream of an older life may have outlived its meta; its higher ids would refuse the new ones.
+-- Where a node of an older release has begun this life, it has left the stream of the one before.
 if offset == 1 then redis.call('DEL', history) end
 
 local number = string.format('%.0f', offset)

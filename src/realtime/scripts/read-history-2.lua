@@ -23,12 +23,14 @@ if epoch and run ~= '' and place[3] and place[3] ~= run then
 end
 if not epoch then
   epoch, head = newEpoch, 0
+  -- A stream of an older life may have outlived its meta; a place that is left empty would make it look like this one's.
+  redis.call('DEL', history)
   redis.call('HSET', meta, 'epoch', epoch, 'offset', 0)
   place[3] = false
 end
 if run ~= '' and not place[3] then redis.call('HSET', meta, 'run', run) end
 redis.call('PEXPIRE', meta, metaTtlMs)
--- A stream of an older life may have outlived its meta.
+-- Where a node of an older release has begun this life, it has left the stream of the one before.
 if limit == 0 or head == 0 then return { epoch, head, {} } end
 
 local entries
