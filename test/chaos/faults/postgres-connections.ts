@@ -5,7 +5,7 @@ import type { Stage } from '../types.ts'
 /** `too_many_connections`. */
 const full = '53300'
 /** As many at a time: each is a process to start. */
-const atOnce = 20
+const atOnce = 5
 
 /**
  * Takes every connection that Postgres has, reserved ones too, and keeps the system away until they are gone. Resolves

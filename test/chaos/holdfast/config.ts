@@ -11,6 +11,8 @@ export const nodeConfig = {
   auth: { insecure: false, token: { hmacSecret: tokenSecret } },
   api: { key: 'chaos' },
   log: { level: 'warn' },
+  // So that a run sees a client go that does not answer.
+  limits: { pingIntervalMs: 6_000, pongTimeoutMs: 5_000 },
   namespaces: {
     room: {
       tier: 'realtime',
@@ -30,11 +32,11 @@ export const nodeConfig = {
   },
 } satisfies ConfigInput
 
-/** Good for longer than any clock of a run jumps. */
-export function token(user: string): Promise<string> {
+/** Good for longer than any clock of a run jumps, where it is not said otherwise. */
+export function token(user: string, within = '7d'): Promise<string> {
   return new SignJWT({})
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(user)
-    .setExpirationTime('7d')
+    .setExpirationTime(within)
     .sign(new TextEncoder().encode(tokenSecret))
 }
