@@ -7,6 +7,7 @@ import { LiveChannel } from './live-channel.ts'
 import { judgeRecovery } from './recovery.ts'
 
 interface Published {
+  readonly kind: 'numbered' | 'skipped'
   readonly place: Position
   readonly line: Buffer
 }
@@ -25,11 +26,19 @@ class FakeRedis {
     return { epoch: `e${this.#epoch}`, offset: this.#head }
   }
 
-  publish(): void {
+  publish(): Published {
     const place = { epoch: `e${this.#epoch}`, offset: ++this.#head }
     const publication = encodePublication({ data: '1', offset: place.offset, tags: { epoch: place.epoch } })
     this.#history.push({ offset: place.offset, publication })
-    this.wire.push({ place, line: Buffer.from(pushPublication('x', publication)) })
+    const line = Buffer.from(pushPublication('x', publication))
+    this.wire.push({ kind: 'numbered', place, line })
+    return { kind: 'numbered', place, line }
+  }
+
+  /** A place that stays empty. */
+  skip(): void {
+    const place = { epoch: `e${this.#epoch}`, offset: ++this.#head }
+    this.wire.push({ kind: 'skipped', place, line: Buffer.alloc(0) })
   }
 
   wipe(): void {
@@ -43,7 +52,7 @@ class FakeRedis {
   }
 }
 
-type Act = 'publish' | 'deliver' | 'lose' | 'wipe' | 'advance' | 'leave' | 'check'
+type Act = 'publish' | 'own' | 'fill' | 'skip' | 'deliver' | 'lose' | 'wipe' | 'advance' | 'leave' | 'check'
 
 interface Session {
   readonly outlet: RecordingOutlet
@@ -102,9 +111,9 @@ describe('a channel with a place', () => {
     const acts = fc.array(
       fc.record({
         act: fc.oneof(
-          { weight: 6, arbitrary: fc.constantFrom<Act>('publish', 'deliver') },
+          { weight: 6, arbitrary: fc.constantFrom<Act>('publish', 'own', 'deliver') },
           { weight: 6, arbitrary: fc.constant<Act>('advance') },
-          { weight: 1, arbitrary: fc.constantFrom<Act>('lose', 'wipe', 'leave', 'check') },
+          { weight: 1, arbitrary: fc.constantFrom<Act>('lose', 'wipe', 'leave', 'check', 'fill', 'skip') },
         ),
         who: fc.nat({ max: 2 }),
       }),
@@ -112,6 +121,7 @@ describe('a channel with a place', () => {
     )
     let live = 0
     let ended = 0
+    let ahead = 0
     await fc.assert(
       fc.asyncProperty(acts, async sequence => {
         const redis = new FakeRedis()
@@ -134,7 +144,7 @@ describe('a channel with a place', () => {
         }
         const deliver = () => {
           const next = redis.wire.shift()
-          if (next) channel.receive({ kind: 'numbered', mark: undefined, ...next })
+          if (next) channel.receive({ mark: undefined, ...next })
         }
         const deliverAll = () => {
           while (redis.wire.length > 0) deliver()
@@ -145,8 +155,23 @@ describe('a channel with a place', () => {
           deliverAll()
           channel.compare(head, before)
         }
+        const fill = () => {
+          const place = channel.place
+          if (place?.epoch !== redis.head.epoch) return
+          const whole = redis
+            .read(place.offset)
+            .entries.every(({ offset, publication }) =>
+              channel.takeNext({ epoch: place.epoch, offset }, pushPublication('x', publication)),
+            )
+          if (!whole) channel.loseWay()
+        }
         for (const { act, who } of sequence) {
           if (act === 'publish') redis.publish()
+          else if (act === 'own') {
+            const { place, line } = redis.publish()
+            if (channel.takeNext(place, line.toString())) ahead++
+          } else if (act === 'fill') fill()
+          else if (act === 'skip') redis.skip()
           else if (act === 'deliver') deliver()
           else if (act === 'lose') redis.wire.shift()
           else if (act === 'wipe') redis.wipe()
@@ -178,6 +203,45 @@ describe('a channel with a place', () => {
     )
     expect(live).toBeGreaterThan(100)
     expect(ended).toBeGreaterThan(100)
+    expect(ahead).toBeGreaterThan(100)
+  })
+
+  it('takes a line once, whether the answer or the bus brings it first', async () => {
+    const channel = new LiveChannel('x', 60, () => undefined)
+    const outlet = new RecordingOutlet()
+    const redis = new FakeRedis()
+    channel.expect(outlet)
+    channel.join(outlet, { kind: 'placed', from: redis.head })
+    const lines = [1, 2, 3, 4].map(() => redis.publish())
+    const [first, second, third, fourth] = lines as [Published, Published, Published, Published]
+    const bus = ({ place, line }: Published) =>
+      channel.receive({ kind: 'numbered', mark: undefined, place, line })
+    const answer = ({ place, line }: Published) => channel.takeNext(place, line.toString())
+    expect(answer(first)).toBe(true)
+    bus(first)
+    bus(second)
+    expect(answer(second)).toBe(true)
+    // What lies before it is missing; it is asked for again when that has come.
+    expect(answer(fourth)).toBe(false)
+    expect(answer(third)).toBe(true)
+    expect(answer(fourth)).toBe(true)
+    bus(third)
+    bus(fourth)
+    await new Promise(resolve => setImmediate(resolve))
+    expect(outlet.offsets()).toEqual([1, 2, 3, 4])
+    expect(outlet.ended).toEqual([])
+  })
+
+  it('ends sessions with a place, and those that wait for one, at a place that stays empty', async () => {
+    const channel = new LiveChannel('x', 60, () => undefined)
+    const [placed, owed, plain, joining] = Array.from({ length: 4 }, () => new RecordingOutlet())
+    for (const outlet of [placed, owed, plain, joining]) channel.expect(outlet as RecordingOutlet)
+    channel.join(placed as RecordingOutlet, { kind: 'placed', from: { epoch: 'e', offset: 5 } })
+    channel.join(owed as RecordingOutlet, { kind: 'owed' })
+    channel.join(plain as RecordingOutlet, { kind: 'plain' })
+    channel.receive({ kind: 'skipped', place: { epoch: 'e', offset: 6 } })
+    channel.join(joining as RecordingOutlet, { kind: 'placed', from: { epoch: 'e', offset: 5 } })
+    expect([placed, owed, plain, joining].map(outlet => outlet?.ended.length)).toEqual([1, 1, 0, 1])
   })
 
   it('ends at most one round of subscriptions for one new epoch', () => {
