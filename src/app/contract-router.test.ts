@@ -16,12 +16,12 @@ const slow: StandardSchemaV1<number> = {
   },
 }
 
-function given() {
+function given(schema = slow, checkTimeoutMs = 5_000) {
   const { namespaces } = parseConfig({
     namespaces: { order: { tier: 'durable' }, free: { tier: 'durable' } },
   })
   const plain = new MemoryRouter(namespaces)
-  const router = withContract(plain, contractCheck({ 'order:{id}': slow }))
+  const router = withContract(plain, contractCheck({ 'order:{id}': schema }), checkTimeoutMs)
   const append = (data: unknown, channel = 'order:1') =>
     router.append({ channel, type: 'T', data: JSON.stringify(data) })
   const stored = async (channel = 'order:1') => {
@@ -48,5 +48,21 @@ describe('what a contract’s asynchronous schema looks at', () => {
     await accepted
     expect(await stored()).toEqual([2])
     expect(await stored('free:1')).toEqual(['anything'])
+  })
+
+  it('does not wait for ever for a schema that says nothing', async () => {
+    const silent: StandardSchemaV1<number> = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: value => (value === 'silent' ? new Promise(() => undefined) : { value: 1 }),
+      },
+    }
+    const { append, stored } = given(silent, 30)
+    const hanging = append('silent')
+    const behind = append(2)
+    await expect(hanging).rejects.toMatchObject({ code: 'DEPENDENCY_TIMEOUT' })
+    await behind
+    expect(await stored()).toEqual([2])
   })
 })

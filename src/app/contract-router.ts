@@ -1,4 +1,5 @@
 import type { ContractCheck } from '../contract/index.ts'
+import { HoldfastError } from '../domain/index.ts'
 import type { Router } from '../gateway/index.ts'
 
 /**
@@ -6,8 +7,8 @@ import type { Router } from '../gateway/index.ts'
  * publication to some), the HTTP API, or the application itself. The data is parsed for the check only; what is
  * carried on is the text that came.
  */
-export function withContract(router: Router, check: ContractCheck): Router {
-  const checks = new ChecksInOrder(check)
+export function withContract(router: Router, check: ContractCheck, checkTimeoutMs: number): Router {
+  const checks = new ChecksInOrder(check, checkTimeoutMs)
   return {
     ...router,
     publish: async publication =>
@@ -23,19 +24,22 @@ export function withContract(router: Router, check: ContractCheck): Router {
  */
 class ChecksInOrder {
   readonly #check: ContractCheck
+  readonly #timeoutMs: number
   /** By channel, the last message that waits for its check or for its turn. */
   readonly #last = new Map<string, Promise<unknown>>()
 
-  constructor(check: ContractCheck) {
+  constructor(check: ContractCheck, timeoutMs: number) {
     this.#check = check
+    this.#timeoutMs = timeoutMs
   }
 
-  /** @throws HoldfastError PAYLOAD_INVALID, and what `act` throws */
+  /** @throws HoldfastError PAYLOAD_INVALID, DEPENDENCY_TIMEOUT (a schema takes too long), and what `act` throws */
   pass<T>(
     { channel, type, data }: { channel: string; type: string; data: string },
     act: () => Promise<T>,
   ): Promise<T> {
-    const checked = this.#check(channel, type, JSON.parse(data))
+    const checking = this.#check(channel, type, JSON.parse(data))
+    const checked = checking && this.#inTime(checking)
     const before = this.#last.get(channel)
     if (!checked && !before) return act()
     const turn = Promise.allSettled([checked, before]).then(([{ status }]) => {
@@ -45,5 +49,21 @@ class ChecksInOrder {
     })
     this.#last.set(channel, turn)
     return turn.then(({ outcome }) => outcome)
+  }
+
+  /** Foreign code, behind which all later messages of the channel wait. */
+  async #inTime(checking: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const message = `the contract's schema took longer than ${this.#timeoutMs} ms`
+        reject(new HoldfastError('DEPENDENCY_TIMEOUT', message))
+      }, this.#timeoutMs)
+    })
+    try {
+      await Promise.race([checking, late])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }

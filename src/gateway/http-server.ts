@@ -7,7 +7,12 @@ import { webSocketPath } from './handshake.ts'
 
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
+/** Of the own server, beside those of clients and of the API: health, metrics, pages, and whoever says nothing. */
+const otherSockets = 1_000
+
 export interface HttpServerOptions {
+  /** Bounds the sockets of a server of our own; 0 connections: no bound. */
+  readonly limits?: { readonly maxConnections: number; readonly maxApiRequests: number }
   readonly api: HttpApi
   /** Gets upgrades of `/connection/websocket` and owns the socket from then on. */
   readonly handleUpgrade: UpgradeHandler
@@ -37,7 +42,7 @@ const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheck
 /** Longer than the idle time of usual balancers (60 s), so that they and not we end a connection. */
 const keepAliveTimeout = 65_000
 
-export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): HttpServer {
+export function createHttpServer({ api, handleUpgrade, limits: bounds }: HttpServerOptions): HttpServer {
   const undo: (() => void)[] = []
   let own: { server: Server; sockets: Set<Socket> } | undefined
   let ending = false
@@ -50,6 +55,9 @@ export function createHttpServer({ api, handleUpgrade }: HttpServerOptions): Htt
     async listen(host, port) {
       await api.app.ready()
       const server = createServer({ ...limits, keepAliveTimeout }, api.app.routing)
+      if (bounds && bounds.maxConnections > 0) {
+        server.maxConnections = bounds.maxConnections + bounds.maxApiRequests + otherSockets
+      }
       const sockets = new Set<Socket>()
       server.on('connection', socket => {
         sockets.add(socket)

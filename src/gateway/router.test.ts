@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { StandInDurable, StandInRealtime } from '../../test/support/stand-in-tiers.ts'
 import { parseConfig } from '../platform/index.ts'
-import { createRouter } from './router.ts'
+import { createRouter, maxPresenceClients } from './router.ts'
 
 const { namespaces } = parseConfig({
   namespaces: { room: { presence: true }, bare: {}, order: { tier: 'durable', joinLeave: true } },
@@ -45,6 +45,21 @@ describe('the router', () => {
       await expect(router.append({ channel, type: 'EventErased', data: '1' })).rejects.toMatchObject(refused)
       await expect(router.publish({ channel, data: '1' })).rejects.toMatchObject(refused)
     }
+  })
+
+  it('answers with who is present up to a bound, and above it says what to ask instead', async () => {
+    const realtime = new StandInRealtime()
+    const present = new Map<string, { user: string; client: string }>()
+    realtime.present.set('room:1', present)
+    for (let i = 0; i < maxPresenceClients; i++) present.set(`${i}`, { user: 'u', client: `${i}` })
+    const router = createRouter({ namespaces, realtime, durable: undefined })
+    expect((await router.presence('room:1')).size).toBe(maxPresenceClients)
+    present.set('one more', { user: 'u', client: 'one more' })
+    await expect(router.presence('room:1')).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+      details: { told: expect.stringContaining('presence_stats') },
+    })
+    expect(await router.presenceStats('room:1')).toMatchObject({ clients: maxPresenceClients + 1 })
   })
 
   it('refuses what the tier of the channel does not do', async () => {

@@ -10,6 +10,9 @@ import type { RealtimeTier } from '../realtime/index.ts'
 import { eventIdOfKey } from './event-key.ts'
 import type { Router } from './types.ts'
 
+/** Of one answer: above it who asks is told to ask for the numbers instead. */
+export const maxPresenceClients = 10_000
+
 export interface RouterOptions {
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>
   readonly realtime: RealtimeTier
@@ -84,7 +87,10 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
     },
     async presence(channel) {
       checkPresence(channel, options(channel))
-      return realtime.presence.list(channel)
+      const present = await realtime.presence.list(channel)
+      if (present.size <= maxPresenceClients) return present
+      const told = `more than ${maxPresenceClients} are present; ask for presence_stats`
+      throw new HoldfastError('LIMIT_EXCEEDED', told, { details: { told } })
     },
     async presenceStats(channel) {
       checkPresence(channel, options(channel))

@@ -56,6 +56,14 @@ describe('a subscription of a session', () => {
     expect(full).toBe(1)
   })
 
+  it('is given up where it holds far more and its reply cannot go out', () => {
+    const { subscription, ended } = given()
+    for (let i = 0; i < 4; i++) subscription.push(Lane.realtime, packet('x'.repeat(90)))
+    expect(ended).toEqual([])
+    subscription.push(Lane.realtime, packet('x'.repeat(90)))
+    expect(ended).toEqual([2500])
+  })
+
   it('has no room for replay before the client knows of it, nor while replay waits', async () => {
     const { subscription, mailbox, written } = given()
     let rooms = 0

@@ -1,9 +1,13 @@
 import type { ClientInfo, NamespaceOptions } from '../domain/index.ts'
 import { Lane, type Outlet, type Packet, type Turn } from '../hub/index.ts'
+import { unsubscribes } from '../protocol/index.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { PacketOwner } from './packet-queue.ts'
 import { steadyExpiry } from './steady-clock.ts'
 import type { ChannelGrant } from './types.ts'
+
+/** Where the reply can't be sent although so many times as much is held as should be, the subscription is given up. */
+const mostHeldTimes = 4
 
 export interface SubscriptionOwner {
   readonly client: string
@@ -99,7 +103,13 @@ export class SessionSubscription implements Outlet, PacketOwner {
     this.#held.push([lane, packet])
     if (lane === Lane.replay) return
     this.#heldBytes += packet.frame.length
-    if (this.#heldBytes > this.#maxHeldBytes) this.onHoldFull?.()
+    if (this.#heldBytes <= this.#maxHeldBytes) return
+    this.onHoldFull?.()
+    // A server-side one can not overtake: its reply waits for all others of its connection.
+    if (this.#held && this.#heldBytes > this.#maxHeldBytes * mostHeldTimes) {
+      const { code, reason } = unsubscribes.insufficientState
+      this.endSubscription(this.channel, code, reason)
+    }
   }
 
   async replayRoom(): Promise<void> {

@@ -205,9 +205,13 @@ describe('a node that is sent nonsense', () => {
     expect(answers().map(([, id]) => Number(id))).toEqual(
       Array.from({ length: 5_000 }, (_, i) => (i % 7) + 2),
     )
-    const codes = answers().map(([, , code]) => code)
-    expect(new Set(codes.slice(0, 4_000))).toEqual(new Set(['104']))
-    expect(codes.at(-1)).toBe('111')
+    expect(
+      new Set(
+        answers()
+          .slice(0, 4_000)
+          .map(([, , code]) => code),
+      ),
+    ).toEqual(new Set(['104']))
     socket.destroy()
   })
 

@@ -23,6 +23,8 @@ const bulk = 500
  * enqueued there, worked on and removed, while this process was stopped.
  */
 const freshMs = 2_000
+/** Of one rule, while a call is under way; those above it are left to the reconciler. */
+const maxWaiting = 10_000
 
 /**
  * Turns events into deliveries: the rows in the transaction that settles the event for the group, the jobs after its commit.
@@ -60,6 +62,7 @@ export class Matching {
     context.afterCommit(() => {
       for (const rule of rules) {
         const waiting = this.#waiting.get(rule.name) ?? { definition: rule, rows: [] }
+        if (waiting.rows.length >= maxWaiting) continue
         waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0, since: Date.now() })
         this.#waiting.set(rule.name, waiting)
       }

@@ -14,15 +14,18 @@ export class ApiRoom {
   readonly #requests: Room
   readonly #bytes: Room
   readonly #bodyLimit: number
+  readonly #unreadMs: number
 
   constructor(
     limits: { readonly maxApiRequests: number; readonly maxApiBytes: number },
     bodyLimit: number,
     counts: LimitCounts,
+    unread = unreadMs,
   ) {
     this.#requests = new Room(limits.maxApiRequests, 'api_requests', counts)
     this.#bytes = new Room(limits.maxApiBytes, 'api_bytes', counts)
     this.#bodyLimit = bodyLimit
+    this.#unreadMs = unread
   }
 
   /** @returns whether there was room, which is free again when the exchange has ended */
@@ -39,7 +42,7 @@ export class ApiRoom {
       this.#requests.leave(1)
       this.#bytes.leave(bytes)
     })
-    response.setTimeout(unreadMs, () => request.destroy())
+    response.setTimeout(this.#unreadMs, () => request.destroy())
     return true
   }
 }

@@ -213,6 +213,9 @@ describe('broadcast', () => {
 
   it('refuses no channels', async () => {
     expect(await call('broadcast', { channels: [], data: 1 })).toEqual(fault(107, /channels: /))
+    const many = Array.from({ length: 10_000 }, (_, i) => `room:${i}`)
+    const large = 'x'.repeat(6_800)
+    expect(await call('broadcast', { channels: many, data: large })).toEqual(fault(107, /fewer at a time/))
   })
 })
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asHoldfastError, type Position } from '../../domain/index.ts'
+import { asHoldfastError, HoldfastError, type Position } from '../../domain/index.ts'
 import { eventIdOfKey, eventIdPerChannel } from '../event-key.ts'
 import { errorBody } from './error-body.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
@@ -7,6 +7,8 @@ import { check, optional, optionalName, requiredData } from './request.ts'
 
 /** A broadcast is answered when all its channels are; more than these belong into several. */
 const maxBroadcastChannels = 10_000
+/** Each channel gets a line of its own. */
+const maxBroadcastCharacters = 67_108_864
 
 const common = {
   skip_history: optional(z.boolean()),
@@ -32,6 +34,10 @@ export const publish: ApiMethod = async (request, parts) => {
 export const broadcast: ApiMethod = async (request, parts) => {
   const { channels, ...params } = check(broadcastParams, request)
   const data = requiredData(request)
+  if (channels.length * data.length > maxBroadcastCharacters) {
+    const message = `channels: ${channels.length} times ${data.length} characters of data are too many; broadcast to fewer at a time`
+    throw new HoldfastError('REQUEST_INVALID', message)
+  }
   const key = params.idempotency_key
   const responses = channels.map(async channel => {
     try {

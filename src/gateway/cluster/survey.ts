@@ -62,7 +62,11 @@ export class Survey {
     this.#options = options
     this.#timings = { ...defaults, ...options.timings }
     const unsubscribe = options.control.onMessage(incoming => this.#hear(incoming))
-    const timer = setInterval(() => this.#send({ kind: 'hello' }), this.#timings.helloEveryMs)
+    const timer = setInterval(() => {
+      // Forgets those that died without a word, although nobody asks for them.
+      this.others()
+      this.#send({ kind: 'hello' })
+    }, this.#timings.helloEveryMs)
     timer.unref()
     this.#stop = () => {
       clearInterval(timer)
