@@ -1,6 +1,9 @@
 import type { BreakerRules, BreakerState } from './breaker-states.ts'
 import type { Clock } from './clock.ts'
 
+/** Whether a failure speaks against the dependency. */
+export type Blame = boolean | 'at once' | 'unsure'
+
 export interface GuardOptions {
   /** What stands behind it, for messages: `redis`. */
   readonly name: string
@@ -27,9 +30,10 @@ export interface GuardOptions {
   readonly awayAtFirst?: string
   /**
    * Whether a failed call speaks against the dependency itself; a wrong request does not, and shows that it lives.
-   * `at once`: nothing more has to be counted.
+   * `at once`: nothing more has to be counted. `unsure`: it may be the caller's own fault; where slowness is a doubt, this
+   * is one too.
    */
-  readonly blames?: (error: unknown) => boolean | 'at once'
+  readonly blames?: (error: unknown) => Blame
   readonly onChange?: (state: BreakerState, reason: string) => void
   readonly clock?: Clock
   /** In [0, 1). */

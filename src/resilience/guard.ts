@@ -2,7 +2,7 @@ import { HoldfastError } from '../domain/index.ts'
 import { isHeld, newBreaker, nextProbeAt, step } from './breaker.ts'
 import type { Breaker, BreakerEvent, BreakerRules, BreakerState } from './breaker-states.ts'
 import { type Clock, systemClock } from './clock.ts'
-import type { GuardOptions } from './guard-options.ts'
+import type { Blame, GuardOptions } from './guard-options.ts'
 import { type OpenCall, OpenCalls } from './open-calls.ts'
 import { newTally, type Tally } from './tally.ts'
 
@@ -21,7 +21,7 @@ export class Guard {
   readonly #rules: BreakerRules
   readonly #clock: Clock
   readonly #random: () => number
-  readonly #blames: (error: unknown) => boolean | 'at once'
+  readonly #blames: (error: unknown) => Blame
   readonly #calls: OpenCalls
   readonly #tally: Tally = newTally()
   readonly #onChange = new Set<(state: BreakerState, reason: string) => void>()
@@ -200,6 +200,7 @@ export class Guard {
     else if (call.stage !== 'missed') {
       this.#tally[unanswered ? 'missed' : 'failed']++
       if (unanswered) this.#step({ kind: 'call_missed' })
+      else if (blame === 'unsure' && this.#rules.slowness === 'doubt') this.#step({ kind: 'call_slow' })
       else this.#step({ kind: blame === 'at once' ? 'tripped' : 'call_failed', reason: message })
     }
     if (error instanceof HoldfastError) return error
@@ -266,8 +267,8 @@ export class Guard {
         if (!open) return blame ? undefined : this.probeSoon()
         const message = error instanceof Error ? error.message : String(error)
         if (!blame) end()
-        else if (blame === true) unheard(message)
-        else end(message)
+        else if (blame === 'at once') end(message)
+        else unheard(message)
       },
     )
   }
