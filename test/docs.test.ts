@@ -1,4 +1,6 @@
+import { globSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { configSchema } from '../src/platform/index.ts'
@@ -41,6 +43,25 @@ describe('the documents', () => {
     ]
     const documented = rows.map(([, name, unit, description]) => ({ name, unit, description }))
     expect(documented).toEqual(Object.values(metrics))
+  })
+
+  it('name bounds that are there: keys of the configuration, and names in the code', async () => {
+    const text = /^## Bounds\n([\s\S]+?)^## /m.exec(await read('docs/ARCHITECTURE.md'))?.[1] ?? ''
+    const rows = [...text.matchAll(/^\| (?!what grows|-)(.+?) \| (.+?) \| (.+?) \|$/gm)]
+    expect(rows.length).toBeGreaterThan(40)
+    const named = rows.flatMap(row =>
+      [...(row[2] ?? '').matchAll(/`([\w.]+)`/g)].map(match => match[1] ?? ''),
+    )
+    const keys = leaves(z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '')
+    const root = fileURLToPath(new URL('../', import.meta.url))
+    const code = globSync('src/**/*.ts', { cwd: root, exclude: path => path.endsWith('.test.ts') })
+      .map(path => readFileSync(`${root}${path}`, 'utf8'))
+      .join('\n')
+    const isThere = (name: string) =>
+      name.includes('.') ? keys.includes(name) : new RegExp(`\\b${name}\\b[?]?( =|: )`).test(code)
+    expect(named.filter(name => !isThere(name))).toEqual([])
+    const without = rows.filter(row => !/`/.test(`${row[2]}${row[3]}`)).map(row => row[1])
+    expect(without).toEqual([])
   })
 
   it('keep the README under 200 lines', async () => {

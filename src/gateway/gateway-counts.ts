@@ -6,7 +6,8 @@ import { LimitCounts } from './limit-counts.ts'
  * that is too large or breaks the WebSocket protocol (`frame`), the application's code by one of its own
  * (`application`).
  */
-export type OtherEnd = 'peer' | 'frame' | 'application'
+export const otherEnds = ['peer', 'frame', 'application'] as const
+export type OtherEnd = (typeof otherEnds)[number]
 
 const ownCodes: ReadonlySet<number> = new Set(Object.values(disconnects).map(({ code }) => code))
 
