@@ -199,7 +199,10 @@ class PostgresLedger implements Ledger {
     if (partitions.length === 0) return new Map()
     const before = this.losses.known()
     const present = this.#epoch
-    const { epoch, heads, server = '' } = await this.#read(sql => partitionHeads(sql, partitions))
+    const answer = await this.#read(sql => partitionHeads(sql, partitions))
+    const { epoch, heads, server = '', refusesWrites } = answer
+    // A node on which nobody appends would not notice.
+    if (refusesWrites) this.#ways.guard.guard.trip('it takes no writes')
     await this.#know(epoch, server)
     if (this.#epoch === present) this.losses.compare(before, heads, server)
     return heads

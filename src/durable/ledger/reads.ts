@@ -121,18 +121,22 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number>> {
-  const rows = await sql<{ partition: number; head: number; epoch: string; server: string }[]>`
+): Promise<Heads<number, number> & { readonly refusesWrites: boolean }> {
+  const rows = await sql<
+    { partition: number; head: number; epoch: string; server: string; refuses: boolean }[]
+  >`
     select t.partition,
            greatest(
              (select l.position from holdfast.events as l
               where l.partition = t.partition order by l.position desc limit 1),
              (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
-           (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server
+           (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server,
+           current_setting('transaction_read_only') = 'on' as refuses
     from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)`
   return {
     epoch: rows[0]?.epoch,
     server: rows[0]?.server,
+    refusesWrites: rows[0]?.refuses ?? false,
     heads: new Map(rows.map(({ partition, head }) => [partition, head])),
   }
 }
