@@ -1,33 +1,43 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
-
 /** One wake-up in so many milliseconds is what the measuring costs. */
-const resolutionMs = 20
-const nanoseconds = 1e6
+const tickMs = 50
 
 /**
  * How late this process is: how long what arrives at some moment waits for its turn of the event loop, in milliseconds.
  *
  * The delay and not the loop's utilization, because a loop that is busy all the time with short turns serves everybody
  * well. Weighted by time, because a turn of a second is met by a thousand times as many messages as one of a
- * millisecond, and a plain mean or a percentile of turns would hide it behind the short ones.
+ * millisecond, and a plain mean or a percentile of turns would hide it behind the short ones. And by a timer of our own:
+ * after each reset, Node's `monitorEventLoopDelay` leaves out the first turn, which is the only one where turns are long.
  */
 export class EventLoopLag {
-  readonly #histogram = monitorEventLoopDelay({ resolution: resolutionMs })
+  readonly #timer: NodeJS.Timeout
+  #tickedAt = performance.now()
+  #passed = 0
+  #squares = 0
 
   constructor() {
-    this.#histogram.enable()
+    this.#timer = setInterval(() => this.#tick(), tickMs)
+    this.#timer.unref()
   }
 
   /** Since the last call. */
   read(): number {
-    const { count, mean, stddev } = this.#histogram
-    this.#histogram.reset()
-    if (count === 0) return 0
-    const weighted = (mean + (stddev * stddev) / mean) / nanoseconds
-    return Math.max(0, weighted - resolutionMs)
+    this.#tick()
+    const lag = this.#passed === 0 ? 0 : Math.max(0, this.#squares / this.#passed - tickMs)
+    this.#passed = 0
+    this.#squares = 0
+    return lag
   }
 
   close(): void {
-    this.#histogram.disable()
+    clearInterval(this.#timer)
+  }
+
+  #tick(): void {
+    const now = performance.now()
+    const between = now - this.#tickedAt
+    this.#tickedAt = now
+    this.#passed += between
+    this.#squares += between * between
   }
 }
