@@ -23,6 +23,7 @@ async function echo(prefix = ''): Promise<string> {
   const server = createServer(socket => {
     sockets.add(socket)
     socket.on('error', () => undefined)
+    socket.on('close', () => sockets.delete(socket))
     socket.on('data', chunk => socket.write(prefix + chunk))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -99,7 +99,8 @@ export async function tcpProxy(target: string, random: () => number = Math.rando
         pairs.delete(pair)
         for (const way of ways) lanes[way].stop()
         for (const socket of [client, server]) {
-          if (how === 'rst') socket.resetAndDestroy()
+          // A socket that is just ending can't be reset any more: Node would give up its handle without closing it.
+          if (how === 'rst' && !socket.writableEnded) socket.resetAndDestroy()
           else socket.destroy()
         }
       },
