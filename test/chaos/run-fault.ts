@@ -118,13 +118,18 @@ async function strike(
 async function drain({ running, drainMs = usualDrainMs }: RunOptions, { recorder }: Workload) {
   const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
   if (channels.length === 0) return { stored: [], effects: [] }
-  const end = performance.now() + drainMs
+  // As long as something goes on, however slowly, nothing stands still.
+  let end = performance.now() + drainMs
+  let done = 0
   for (;;) {
     const over = performance.now() > end
     try {
       const stored = await running.stored(channels)
       const effects = await running.effects(channels)
       if (over) return { stored, effects }
+      const before = done
+      done = effects.reduce((count, { times }) => count + Object.keys(times).length, 0)
+      if (done > before && !over) end = performance.now() + drainMs
       const recorded = recorder.record({ phases: noPhases, stored, effects })
       if (everythingIsThere(recorded)) {
         // What should not come has a moment to come.

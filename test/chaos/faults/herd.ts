@@ -25,7 +25,7 @@ const usualPerS = { scripts: 600, rows: 6_000 }
  */
 export async function herd(stage: Stage, { nodes: [node] }: Running): Promise<() => Promise<void>> {
   if (node?.port === undefined) return async () => undefined
-  const names = Array.from({ length: channels }, (_, i) => `order:herd-${node.pid}-${Date.now()}-${i}`)
+  const names = Array.from({ length: channels }, (_, i) => `past:herd-${node.pid}-${Date.now()}-${i}`)
   await write(node, names)
   const random = seeded(node.pid)
   const returning = Array.from({ length: sessions }, (): Returning => {

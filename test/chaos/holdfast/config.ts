@@ -29,6 +29,11 @@ export const nodeConfig = {
       tier: 'durable',
       allow: { subscribe: everything, publish: everything, append: everything, history: everything },
     },
+    /** Events that nobody handles. */
+    past: {
+      tier: 'durable',
+      allow: { subscribe: everything, history: everything },
+    },
   },
 } satisfies ConfigInput
 
