@@ -62,4 +62,21 @@ describe('what waits for the bus', () => {
       }),
     )
   })
+
+  it('is as old as the oldest line in it, also where only a part is taken', async () => {
+    const batch = new BusBatch()
+    const start = performance.now()
+    batch.add('x', 'all', 'old')
+    await new Promise(resolve => setTimeout(resolve, 20))
+    batch.add('y', 'all', 'new')
+    expect(batch.since).toBeLessThan(performance.now() - 15)
+    expect(batch.dropBefore(start)).toBe(0)
+    expect(batch.dropBefore(start + 15)).toBe(1)
+    expect(batch.since).toBeGreaterThan(start + 15)
+    expect([batch.count, batch.characters]).toEqual([1, 3])
+    batch.add('x', 'all', 'newer')
+    expect(batch.take('n', 1, 0).pairs).toEqual(['y', '1 n all 1 - 0\nnew'])
+    expect(batch.take('n', 1, 0).pairs).toEqual(['x', '1 n all 1 - 0\nnewer'])
+    expect(batch.empty).toBe(true)
+  })
 })

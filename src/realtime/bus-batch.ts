@@ -4,6 +4,7 @@ import { type Address, encodeMessage } from './envelope.ts'
 interface Entry {
   readonly channel: string
   readonly address: Address
+  readonly since: number
   lines: string
   count: number
 }
@@ -18,11 +19,10 @@ export class BusBatch {
   readonly #last = new Map<string, Entry>()
   #count = 0
   #characters = 0
-  #since = 0
 
   /** When the oldest line in it was added, by `performance.now()`. */
   get since(): number {
-    return this.#since
+    return this.#entries[0]?.since ?? performance.now()
   }
 
   /** Lines in it. */
@@ -39,7 +39,6 @@ export class BusBatch {
   }
 
   add(channel: string, address: Address, line: string): void {
-    if (this.#count === 0) this.#since = performance.now()
     this.#count++
     this.#characters += line.length
     const last = this.#last.get(channel)
@@ -50,7 +49,7 @@ export class BusBatch {
       this.#characters++
       return
     }
-    const entry = { channel, address, lines: line, count: 1 }
+    const entry = { channel, address, since: performance.now(), lines: line, count: 1 }
     this.#entries.push(entry)
     this.#last.set(channel, entry)
   }
@@ -67,6 +66,22 @@ export class BusBatch {
     }
     this.#count -= count
     return { pairs, count }
+  }
+
+  /** Drops what was added before a moment, by `performance.now()`; returns how many lines. */
+  dropBefore(moment: number): number {
+    let dropped = 0
+    let old = 0
+    for (const entry of this.#entries) {
+      if (entry.since >= moment) break
+      old++
+      dropped += entry.count
+      this.#characters -= entry.lines.length
+      if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
+    }
+    if (old > 0) this.#entries = this.#entries.slice(old)
+    this.#count -= dropped
+    return dropped
   }
 
   clear(): void {

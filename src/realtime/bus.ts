@@ -143,13 +143,11 @@ export class Bus {
       this.#drop('away')
       return
     }
+    this.#sentAt = performance.now()
+    this.#dropped.late += this.#batch.dropBefore(this.#sentAt - maxAgeMs)
+    if (this.#batch.empty) return
     const { since } = this.#batch
     const notAfter = link.notAfter(maxAgeMs, since)
-    this.#sentAt = performance.now()
-    if (this.#sentAt > since + maxAgeMs) {
-      this.#drop('late')
-      return
-    }
     const { pairs, count } = this.#batch.take(this.#node, maxAtOnce, link.time(since))
     this.#sending = link
       .call(scripts => scripts.publishBatch(notAfter, pairs))

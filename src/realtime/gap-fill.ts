@@ -4,7 +4,7 @@ import type { History } from './history.ts'
 import type { LiveChannel } from './live-channel.ts'
 
 /** The bus is given this long to bring what another node has published before. */
-const patienceMs = 100
+const patienceMs = 50
 /** A larger gap is left to the sessions: they come back and recover, or are told. */
 const maxGap = 1_000
 
@@ -36,15 +36,16 @@ export class GapFill {
     try {
       const { head, entries } = await this.#history.read(channel.name, channel.historyTtlSeconds, {
         since: from.offset,
-        limit: maxGap,
+        limit: wanted.offset - from.offset,
         reverse: false,
       })
       const { epoch } = head
-      const whole = entries.every(({ offset, publication }) =>
-        channel.takeNext({ epoch, offset }, pushPublication(channel.name, publication)),
-      )
-      const reached = channel.place?.epoch === wanted.epoch && channel.place.offset >= wanted.offset
-      if (!whole || !reached) channel.loseWay()
+      // All or nothing: below a place that was left empty there may be what this node's clients have without a number.
+      const dense = entries.every(({ offset }, i) => offset === from.offset + 1 + i)
+      const whole = dense && epoch === wanted.epoch && from.offset + entries.length === wanted.offset
+      if (!whole) return channel.loseWay()
+      for (const { offset, publication } of entries)
+        channel.takeNext({ epoch, offset }, pushPublication(channel.name, publication))
     } catch {
       // Redis is away: when it is back, all places are compared.
     }

@@ -47,7 +47,7 @@ export class RedisPresence implements Presence {
     this.#refreshMs = timings.presenceRefreshMs
     this.#timer = setInterval(() => this.#upkeep(), Math.max(10, this.#refreshMs / steps))
     this.#timer.unref()
-    link?.onConnected(() => {
+    link?.onPassing(() => {
       this.#here.allDue()
       this.#upkeep()
     })
@@ -76,13 +76,16 @@ export class RedisPresence implements Presence {
   }
 
   async stats(channel: string): Promise<PresenceStats> {
-    const gone = this.#leaves.of(channel).size
+    // Whether Redis counts those who have left, it can't say.
+    if (this.#leaves.of(channel).size > 0) {
+      const list = await this.list(channel)
+      return { clients: list.size, users: countUsers(list) }
+    }
     const everywhere = await this.#ask(scripts => scripts.countPresence(this.#keys.presence(channel)))
     const here = this.#here.of(channel)
-    const users = new Set([...here.values()].map(info => info.user)).size
     return {
-      clients: Math.max(here.size, (everywhere?.clients ?? 0) - gone),
-      users: Math.max(users, everywhere?.users ?? 0),
+      clients: Math.max(here.size, everywhere?.clients ?? 0),
+      users: Math.max(countUsers(here), everywhere?.users ?? 0),
     }
   }
 
@@ -155,6 +158,10 @@ export class RedisPresence implements Presence {
       return undefined
     }
   }
+}
+
+function countUsers(list: ReadonlyMap<string, ClientInfo>): number {
+  return new Set([...list.values()].map(info => info.user)).size
 }
 
 /** `<user>\n<infos>` as the script keeps it; the infos are JSON texts within JSON, so they come back untouched. */

@@ -51,8 +51,9 @@ export class PresentHere {
     for (const [channel, { infos, refreshAt }] of this.#channels) {
       if (refreshAt > now) continue
       due.push({ channel, infos: [...infos.values()] })
-      const known = this.#channels.get(channel)
-      if (known) known.refreshAt = next()
+      // To the end, so that where all are due the next portion is found at the beginning.
+      this.#channels.delete(channel)
+      this.#channels.set(channel, { infos, refreshAt: next() })
       if (due.length === limit) break
     }
     return due

@@ -36,10 +36,12 @@ export class RedisLink {
   readonly #clock = new RedisClock()
   readonly #impatient = new Set<() => void>()
   readonly #onSlow = new Set<() => void>()
+  readonly #onPassing = new Set<() => void>()
   readonly #onConnected = new Set<() => void>()
   readonly #onLost = new Set<() => void>()
   #connected = false
   #wasPrompt = false
+  #wasPassing = false
   #run = ''
 
   constructor(options: {
@@ -174,6 +176,11 @@ export class RedisLink {
     this.#onSlow.add(listener)
   }
 
+  /** Called when commands are tried again after a time without. */
+  onPassing(listener: () => void): void {
+    this.#onPassing.add(listener)
+  }
+
   onConnected(listener: () => void): void {
     this.#onConnected.add(listener)
   }
@@ -198,6 +205,7 @@ export class RedisLink {
     this.#onConnected.clear()
     this.#onLost.clear()
     this.#onSlow.clear()
+    this.#onPassing.clear()
     this.#loopBack.close()
     this.#guard.close()
     await this.pubsub.close()
@@ -232,7 +240,11 @@ export class RedisLink {
       for (const listener of this.#onSlow) listener()
     }
     this.#wasPrompt = prompt
-    const connected = this.#guard.passing && this.#loopBack.heard
+    const { passing } = this
+    const again = passing && !this.#wasPassing
+    this.#wasPassing = passing
+    if (again) for (const listener of this.#onPassing) listener()
+    const connected = passing && this.#loopBack.heard
     if (connected === this.#connected) return
     this.#connected = connected
     if (connected) this.#logger.info('realtime tier reaches other nodes')
