@@ -22,6 +22,7 @@ import { createMetrics } from '../telemetry/index.ts'
 import { breakerControl, registerBreakerMetrics } from './breakers.ts'
 import { registerBusMetrics } from './bus-metrics.ts'
 import { withContract } from './contract-router.ts'
+import { registerDurableMetrics } from './durable-metrics.ts'
 import { registerGatewayMetrics } from './gateway-metrics.ts'
 import { registerGauges } from './gauges.ts'
 import type { ContractGroup } from './group-types.ts'
@@ -134,6 +135,7 @@ async function build<const C extends Contract>(
   if (telemetry) registerBreakerMetrics(telemetry, breakers)
   if (telemetry) registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
   if (work && telemetry) registerGauges(telemetry, work)
+  if (durable && telemetry) registerDurableMetrics(telemetry, durable.tier)
   if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({

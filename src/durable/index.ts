@@ -42,6 +42,7 @@ export type { Erased } from './operations/erasure-operations.ts'
 export type { Act, ConsumerStory, EventStory } from './operations/event-story.ts'
 export { type ForgettingOptions, forgetNow, startForgetting } from './operations/forgetting.ts'
 export type { Inspection } from './operations/inspection.ts'
+export { beginEpoch, type NewEpoch } from './operations/new-epoch.ts'
 export { createOperations, type Operations } from './operations/operations.ts'
 export type { ParkedPage, Preview } from './operations/parked.ts'
 export type {

@@ -195,4 +195,21 @@ export const metrics = {
     description:
       'Publications in realtime channels with history that this process has sent out without a number.',
   },
+  ledgerState: {
+    name: 'holdfast.ledger.state',
+    unit: '1',
+    description:
+      'Whether the ledger is in `state` as this node sees it (`ready`, `unreachable`, `behind_mirror`: it has lost events): 1 for one of them.',
+  },
+  mirrorState: {
+    name: 'holdfast.mirror.state',
+    unit: '1',
+    description:
+      'Whether the mirror is in `state` as this node sees it (`ready`, `healing`, `unreachable`): 1 for one of them.',
+  },
+  ledgerEpochs: {
+    name: 'holdfast.ledger.epochs',
+    unit: '{epoch}',
+    description: 'New epochs of the ledger that this process has found: durable subscriptions began anew.',
+  },
 } as const satisfies Record<string, MetricName>

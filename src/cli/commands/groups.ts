@@ -130,6 +130,7 @@ function shown(detail: GroupDetail): string {
     `namespaces  ${namespaces === null ? 'all' : namespaces.map(one => one || '(none)').join(', ')}`,
     `lag  ${detail.lag.events.toLocaleString('en')} events, ${detail.lag.seconds} seconds`,
     `owed  ${detail.open.parked} parked, ${detail.open.retrying} retrying, ${detail.open.waiting} waiting`,
+    ...(detail.setBack ? [`new epoch  ${detail.setBack.reason}, ${timeText(detail.setBack.time)}`] : []),
     '',
     memberList.length === 0
       ? 'no members'

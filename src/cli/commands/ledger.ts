@@ -1,11 +1,13 @@
 import { createInterface } from 'node:readline/promises'
 import { Command } from 'commander'
+import type { NewEpoch } from '../../durable/index.ts'
 import { parseRedis, redisTarget } from '../../platform/index.ts'
 import { CliError } from '../cli-error.ts'
 import { loadConfig } from '../config-file.ts'
 import { examples } from '../examples.ts'
 import { type LedgerReport, ledgerReport } from '../ledger-report.ts'
 import { onDatabase } from '../on-database.ts'
+import { currentActor } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
 
 export function ledgerCommand(): Command {
@@ -38,33 +40,49 @@ function newEpochCommand(): Command {
   return new Command('new-epoch')
     .description('void every cursor and the mirror: for after a restore, or a failover that lost events')
     .option('--yes', 'do not ask')
-    .option('--json', 'print {epoch, previous} as JSON; needs --yes')
+    .option('--by <name>', 'who is recorded as the one who did it (default: the system’s user)')
+    .option('--reason <text>', 'why, for those who ask later')
+    .option('--json', 'print {epoch, previous, cursors, groups, deliveries} as JSON; needs --yes')
     .addHelpText(
       'after',
-      `\nClients that followed a durable channel are told that their place is lost, and read it anew.\n${examples(
-        [
-          'after restoring a backup',
-          'DATABASE_URL=postgres://owner@localhost/holdfast holdfast ledger new-epoch',
-        ],
-      )}`,
+      `\nRunning nodes find the new epoch within a second. Clients that followed a durable channel are told that their place is
+lost, and read it anew; what becomes of everybody else is in docs/OPERATIONS.md.\n${examples([
+        'after restoring a backup',
+        'DATABASE_URL=postgres://owner@localhost/holdfast holdfast ledger new-epoch',
+      ])}`,
     )
     .action(newEpoch)
 }
 
-async function newEpoch(options: { yes?: boolean; json?: boolean }): Promise<void> {
+interface NewEpochOptions {
+  yes?: boolean
+  json?: boolean
+  by?: string
+  reason?: string
+}
+
+async function newEpoch(options: NewEpochOptions): Promise<void> {
   await onDatabase('ledger new-epoch', async sql => {
     const [before] = await sql<{ epoch: string }[]>`select epoch from holdfast.ledger`
     const previous = before?.epoch ?? ''
     if (!options.yes && !(await confirmed(previous)))
       throw new CliError('nothing was changed: it was not confirmed')
-    const [after] = await sql<{ epoch: string }[]>`select holdfast.new_epoch() as epoch`
-    const epoch = after?.epoch ?? ''
-    console.log(
-      options.json
-        ? JSON.stringify({ epoch, previous })
-        : `the ledger's epoch is now ${epoch}, it was ${previous}`,
-    )
+    const { beginEpoch } = await import('../../durable/index.ts')
+    const { by: actor = currentActor(), reason } = options
+    const begun = await beginEpoch(sql, { actor, reason })
+    console.log(options.json ? JSON.stringify(begun) : told(begun))
   })
+}
+
+function told({ epoch, previous, cursors, groups, deliveries }: NewEpoch): string {
+  return [
+    `the ledger's epoch is now ${epoch}, it was ${previous}`,
+    `${cursors} cursors of users begin anew`,
+    ...groups.map(({ name, setBack }) => `group ${name} was set back by ${setBack} positions`),
+    ...deliveries.map(
+      ({ consumer, removed }) => `${removed} deliveries of ${consumer} were for events that are lost`,
+    ),
+  ].join('\n')
 }
 
 async function confirmed(epoch: string): Promise<boolean> {

@@ -47,6 +47,8 @@ export interface GroupPartition {
 }
 
 export interface GroupDetail extends GroupSummary {
+  /** When a new epoch of the ledger has last set it back; undefined where none has. */
+  readonly setBack: { readonly time: number; readonly reason: string } | undefined
   readonly memberList: readonly GroupMember[]
   readonly partitions: readonly GroupPartition[]
 }
@@ -88,10 +90,13 @@ export async function groupSummaries(sql: Sql, name?: string): Promise<readonly 
 
 /** Undefined where there is no such group. */
 export async function groupDetail(sql: Sql, name: string): Promise<GroupDetail | undefined> {
-  const [[summary], places, open, members] = await Promise.all([
+  const [[summary], places, open, setBacks, members] = await Promise.all([
     groupSummaries(sql, name),
     placeRows(sql, name),
     openRows(sql, name),
+    sql<{ time: number; reason: string }[]>`
+      select time, reason from holdfast.acts
+      where target = ${`group ${name}`} and act = 'new_epoch' order by id desc limit 1`,
     sql<(Omit<GroupMember, 'partitions'> & { partitions: string })[]>`
       select m.member as id, m.node, floor(extract(epoch from m.seen) * 1000) as seen,
              coalesce((select json_agg(g.partition order by g.partition) from holdfast.group_partitions as g
@@ -103,6 +108,7 @@ export async function groupDetail(sql: Sql, name: string): Promise<GroupDetail |
     open.filter(row => row.partition === partition).reduce((sum, { count }) => sum + count, 0)
   return {
     ...summary,
+    setBack: setBacks[0],
     memberList: members.map(({ partitions, ...member }) => ({
       ...member,
       seen: Number(member.seen),

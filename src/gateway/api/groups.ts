@@ -35,9 +35,10 @@ export const removeGroup: ApiMethod = async (request, parts) => {
   return JSON.stringify(await operationsOf(parts).groups.remove(group, by))
 }
 
-function detailJson({ memberList, partitions, ...summary }: GroupDetail): Record<string, unknown> {
+function detailJson({ memberList, partitions, setBack, ...summary }: GroupDetail): Record<string, unknown> {
   return {
     ...(summary satisfies GroupSummary),
+    ...(setBack && { set_back: setBack }),
     member_list: memberList,
     partitions: partitions.map(partitionJson),
   }
