@@ -24,6 +24,12 @@ export const codes = {
   badRequest: 107,
   notAvailable: 108,
   tokenExpired: 109,
+  /**
+   * More than this connection, the user or the channel may have; nothing was done. Appends and acks are repeated after a
+   * growing pause, and the SDK subscribes again by itself. A `publish` or `signal` is rejected with it, because late it may
+   * be worth nothing: repeat it or forget it. Who goes on far beyond is disconnected (3013) and connects again after a
+   * growing pause; one connection too many of a user is disconnected for good (3504).
+   */
   tooManyRequests: 111,
   unrecoverablePosition: 112,
   /** `expectedOffset` is not the channel's head. */

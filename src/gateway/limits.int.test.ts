@@ -204,6 +204,32 @@ describe('frames', () => {
   })
 })
 
+describe('a mailbox', () => {
+  it('is seen to fill while its client does not read, and is gone when it is cut', async () => {
+    await start({ maxMailboxBytes: 262_144 })
+    const [slow, speaker] = [await connected(), await connected()]
+    slow.send({ id: 2, subscribe: { channel: 'quiet:slow' } })
+    await slow.expectReply(2)
+    slow.stopReading()
+    const { counts } = stage.sockets
+    let fullest = 0
+    for (let id = 10; id < 2_000 && counts.slowConsumers === 0; id++) {
+      const large = { publish: { channel: 'quiet:slow', data: 'x'.repeat(40_000) } }
+      expect(await codesOf(speaker, [large], id)).toEqual([0])
+      const { mailboxBytes, largestMailboxBytes } = stage.sockets.usage()
+      expect(largestMailboxBytes).toBeLessThanOrEqual(mailboxBytes)
+      fullest = Math.max(fullest, largestMailboxBytes)
+    }
+    expect(counts.slowConsumers).toBe(1)
+    expect(fullest).toBeGreaterThan(150_000)
+    expect(fullest).toBeLessThanOrEqual(262_144)
+    expect(counts.ended.get('3008')).toBe(1)
+    slow.readAgain()
+    expect((await slow.ended()).code).toBe(3008)
+    await until('nothing waits', () => stage.sockets.usage().mailboxBytes === 0)
+  })
+})
+
 describe('what is under way', () => {
   it('takes no more than its bytes on a node; above that clients are told to come back', async () => {
     let release = (): void => undefined

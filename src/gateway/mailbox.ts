@@ -134,6 +134,8 @@ export class Mailbox implements Flushable {
     this.#alone = undefined
     this.#aloneOwner = undefined
     this.#replies = []
+    this.#replyBytes = 0
+    this.#pushBytes = 0
     for (const queue of [this.#realtime, this.#durable, this.#replay]) queue.clear()
     const readers = this.#replayReaders ?? []
     this.#replayReaders = undefined
