@@ -51,8 +51,23 @@ export function roleOptions(role: RedisRole, name: string): RedisOptions & { rep
     disconnectTimeout: 500,
     keepAlive: 10_000,
     retryStrategy: retryDelay,
-    reconnectOnError: error => (/^(READONLY|LOADING|MASTERDOWN)/.test(error.message) ? 1 : false),
+    reconnectOnError: reconnectAtTimes(),
     replyMapping: 'legacy',
+  }
+}
+
+/** A server that stays as it is is not reached otherwise by trying at every answer. */
+const reconnectRestMs = 5_000
+
+/** A former master that takes no writes, or one that loads: the address may lead elsewhere by now. */
+function reconnectAtTimes(): (error: Error) => 1 | false {
+  let triedAt = Number.NEGATIVE_INFINITY
+  return error => {
+    if (!/^(READONLY|LOADING|MASTERDOWN)/.test(error.message)) return false
+    const now = performance.now()
+    if (now - triedAt < reconnectRestMs) return false
+    triedAt = now
+    return 1
   }
 }
 

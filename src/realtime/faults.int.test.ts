@@ -24,6 +24,8 @@ interface Fault {
   /** Whether clients with a place are told that something may be missing; where not said, they may be. */
   readonly told?: boolean
   readonly windowMs?: number
+  /** New connections that may be tried, where that helps nobody. */
+  readonly mostConnections?: number
   /** Where nothing is slow but the machine, a slow machine must not spoil what is expected. */
   readonly promptMs?: number
 }
@@ -85,6 +87,7 @@ const faults: readonly Fault[] = [
     inject: rig => rig.direct(redis => redis.call('REPLICAOF', '127.0.0.1', '1')),
     heal: rig => rig.direct(redis => redis.call('REPLICAOF', 'NO', 'ONE')),
     told: true,
+    mostConnections: 4,
   },
   {
     name: 'without the replicas that writing needs',
@@ -185,6 +188,7 @@ describe.concurrent('while Redis is', () => {
       const quietFrom = performance.now()
       await delay(quietMs)
 
+      const { accepted } = rig.proxy
       const from = performance.now()
       await fault.inject(rig)
       await delay(fault.windowMs ?? windowMs)
@@ -194,6 +198,7 @@ describe.concurrent('while Redis is', () => {
       const here = [...(await a.presence.list('f:who')).keys()]
       const took = performance.now() - asked
       const to = performance.now()
+      expect(rig.proxy.accepted - accepted).toBeLessThanOrEqual(fault.mostConnections ?? Infinity)
       await fault.heal?.(rig)
       await rig.healed()
 

@@ -22,7 +22,7 @@ const channelsAtOnce = 200
 /** How often it is looked whether publications can be numbered again. */
 const lookMs = 250
 /** How long a Redis that has said no is left alone; doubles. */
-const restMs = { first: 500, most: 5_000 }
+const restMs = { first: 500, most: 2_000 }
 
 export interface NumberingParts {
   readonly link: RedisLink
