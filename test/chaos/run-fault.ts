@@ -3,6 +3,7 @@ import { seeded } from '../support/seeded.ts'
 import { judge, type Measures, type Verdict } from './checker.ts'
 import { lastTrouble } from './checks/bounds.ts'
 import { History } from './checks/history.ts'
+import { silentGaps } from './checks/realtime.ts'
 import type { Fault, Phases, Recorded, Running, Stage, System } from './types.ts'
 import { Workload, type WorkloadOptions } from './workload.ts'
 
@@ -126,10 +127,10 @@ async function drain({ running, drainMs = usualDrainMs }: RunOptions, { recorder
     try {
       const stored = await running.stored(channels)
       const effects = await running.effects(channels)
-      if (over) return { stored, effects }
       const before = done
       done = effects.reduce((count, { times }) => count + Object.keys(times).length, 0)
       if (done > before && !over) end = performance.now() + drainMs
+      if (over) return { stored, effects }
       const recorded = recorder.record({ phases: noPhases, stored, effects })
       if (everythingIsThere(recorded)) {
         // What should not come has a moment to come.
@@ -150,6 +151,8 @@ function everythingIsThere(recorded: Recorded): boolean {
   const size = recorded.stored.reduce((count, { values }) => count + values.length, 0)
   return (
     recorded.effects.every(({ times }) => Object.keys(times).length >= size) &&
+    // Whether the last signal of a channel is missing is found out when its position is looked at.
+    silentGaps(history) === 0 &&
     history.of('durable').every(({ channel, deliveries }) => {
       const came = new Set(deliveries.map(({ value }) => value))
       const store = recorded.stored.find(each => each.channel === channel.name)

@@ -1,6 +1,6 @@
 import type { Channel } from '../types.ts'
 import { phantoms, whyPhantom } from './durable.ts'
-import type { Findings } from './findings.ts'
+import { Findings } from './findings.ts'
 import type { History, Subscription } from './history.ts'
 import { repeated } from './sets.ts'
 
@@ -140,6 +140,17 @@ function checkMissing(
       findings.add('local signals arrive', `${what}, sent on its own node`)
   }
   return { lostLocally, lostAcross, untold }
+}
+
+/** How many signals are missing on channels that recover, so far without a word about them. */
+export function silentGaps(history: History): number {
+  const rules = { lateMs: Infinity, strikes: [] }
+  return history
+    .of('realtime')
+    .map(one =>
+      checkMissing(one, new Set(one.deliveries.map(({ value }) => value)), history, rules, new Findings()),
+    )
+    .reduce((count, { untold }) => count + untold, 0)
 }
 
 function struck({ strikes }: RealtimeRules, node: number | undefined): boolean {
