@@ -12,9 +12,10 @@ afterEach(() => {
 })
 
 it('cuts a caller that takes nothing of its answer, and has room for others then', async () => {
-  const room = new ApiRoom({ maxApiRequests: 1, maxApiBytes: 65_536 }, 1_024, new LimitCounts(), 200)
+  const room = new ApiRoom({ maxApiRequests: 1, maxApiBytes: 65_536 }, 1_024, new LimitCounts(), 500)
   const server = createServer((request, response) => {
-    if (room.take(request, response)) response.end(Buffer.alloc(50_000_000))
+    if (room.take(request, response))
+      response.end(request.url === '/large' ? Buffer.alloc(50_000_000) : 'small')
     else response.writeHead(503).end()
   })
   server.listen(0, '127.0.0.1')
@@ -27,7 +28,7 @@ it('cuts a caller that takes nothing of its answer, and has room for others then
     server.closeAllConnections()
     server.close()
   })
-  unread.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
+  unread.write('POST /large HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
   const status = async () => {
     const response = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' })
     await response.arrayBuffer()
