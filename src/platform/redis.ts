@@ -1,5 +1,6 @@
 import { Redis, type RedisCommander, type RedisOptions } from 'ioredis'
 import type { SentinelConfig } from './config-redis.ts'
+import { followFailovers } from './failover-watch.ts'
 import type { Logger } from './logger.ts'
 import { addressOf, natMapOf, type RedisTarget, tlsOf } from './redis-target.ts'
 
@@ -85,6 +86,7 @@ export function connectRedis(
     typeof target === 'string'
       ? new Redis(target, roleOptions(role, name))
       : new Redis({ ...roleOptions(role, name), ...sentinelOptions(target.sentinel) })
+  if (typeof target !== 'string') followFailovers(redis, target.sentinel, () => retryDelay(5))
   logTroubles(redis, role, logger)
   redis.on('ready', () => void tellOfCluster(redis, role, logger))
   return redis
@@ -116,11 +118,6 @@ function sentinelOptions({ master, nodes, ...own }: SentinelConfig): Omit<RedisO
     ...(tls && { tls, enableTLSForSentinelMode: true }),
     ...(sentinelTLS && { sentinelTLS }),
     ...(natMap && { natMap }),
-    // Two sentinels that are listened to tell of a failover that this connection can't notice: a former master may
-    // go on to answer, and half of the nodes would stay with it.
-    failoverDetector: true,
-    sentinelMaxConnections: 2,
-    sentinelReconnectStrategy: retryDelay,
     sentinelRetryStrategy: attempt => 50 + retryDelay(attempt),
     // A sentinel that hangs is passed over.
     sentinelCommandTimeout: 1_000,
@@ -135,8 +132,10 @@ export function logTroubles(
 ): void {
   let told = ''
   redis.on('error', (error: Error) => {
-    if (told === error.message) return
-    told = error.message
+    // Sentinels are tried again after a time of chance, which the message names.
+    const trouble = error.message.replace(/\d+(\.\d+)?ms/, 'a while')
+    if (told.includes(trouble)) return
+    told += trouble
     logger?.warn({ role, err: error.message }, 'redis connection failed; trying again')
   })
   redis.on('ready', () => {

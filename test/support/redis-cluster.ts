@@ -14,6 +14,7 @@ export interface ClusterServer {
   readonly id: string
   /** A connection of the test's own, to this server alone. */
   readonly redis: Redis
+  readonly running: boolean
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>
   /** After `kill`: empty, under the same id. */
@@ -114,7 +115,6 @@ export async function startRedisCluster(
 interface Made extends ClusterServer {
   id: string
   readonly busPort: number
-  readonly running: boolean
   stop(): Promise<void>
 }
 
@@ -128,7 +128,7 @@ async function startServer(server: string, directory: string): Promise<Made> {
   flags.push('--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0')
   const start = () => startLocalRedis({ server, port, flags })
   let local: LocalRedis | undefined = await start()
-  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 3 })
+  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 40 })
   redis.on('error', () => undefined)
   return {
     port,

@@ -1,0 +1,167 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { startChildServer } from '../../src/cli/services/child-server.ts'
+import { freePort } from '../../src/cli/services/free-port.ts'
+import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { until } from './until.ts'
+
+const masterName = 'holdfast-test'
+/** How long sentinels wait before a master counts as down. */
+const downAfterMs = 1_000
+
+/** A Redis that is the master or a replica, at an address that stays. */
+export interface WatchedServer {
+  readonly port: number
+  readonly redis: Redis
+  readonly running: boolean
+  /** SIGKILL, and waits for its end. */
+  kill(): Promise<void>
+  /** After `kill`: empty; the sentinels make it a replica of whoever is the master by then. */
+  startAgain(): Promise<void>
+  hang(): void
+  goOn(): void
+}
+
+export interface SentinelServers {
+  /** For `redis.sentinel` of a configuration. */
+  readonly config: { readonly master: string; readonly nodes: readonly string[] }
+  readonly servers: readonly WatchedServer[]
+  /** Whom the sentinels call the master. */
+  master(): Promise<WatchedServer>
+  /** `SENTINEL FAILOVER`, with the master alive; resolves when another one has its place. */
+  failOver(): Promise<void>
+  /** Waits until the sentinels name another master than this one, and it says so itself. */
+  replaced(former: WatchedServer): Promise<void>
+  close(): Promise<void>
+}
+
+/** A master, two replicas and three sentinels, in a folder and on ports of their own. */
+export async function startRedisSentinel(server: string): Promise<SentinelServers> {
+  const directory = await mkdtemp(join(tmpdir(), 'holdfast-redis-sentinel-'))
+  const servers: (WatchedServer & { stop(): Promise<void> })[] = []
+  const sentinels: { redis: Redis; port: number; stop(): Promise<void> }[] = []
+  const close = async () => {
+    for (const { redis } of [...sentinels, ...servers]) redis.disconnect()
+    // The sentinels first: they would call what is stopped down.
+    await Promise.all(sentinels.map(each => each.stop()))
+    for (const each of servers) each.goOn()
+    await Promise.all(servers.map(each => each.stop()))
+    await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    const first = await startServer(server, undefined)
+    servers.push(first)
+    servers.push(...(await Promise.all([1, 2].map(() => startServer(server, first.port)))))
+    sentinels.push(...(await Promise.all([1, 2, 3].map(() => startSentinel(server, directory, first.port)))))
+    await until('every sentinel knows the others and the replicas', async () => {
+      const rows = await Promise.all(
+        sentinels.map(({ redis }) => redis.call('SENTINEL', 'MASTER', masterName)),
+      )
+      return rows.every(row => {
+        const fields = new Map((row as string[]).map((value, i, all) => [all[i - 1], value]))
+        return fields.get('num-slaves') === '2' && fields.get('num-other-sentinels') === '2'
+      })
+    })
+  } catch (error) {
+    await close()
+    throw error
+  }
+  const master = async () => {
+    const [one] = sentinels
+    const address = await one?.redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName)
+    const port = Number((address as string[] | null)?.[1])
+    const found = servers.find(each => each.port === port)
+    if (!found) throw new Error(`no server has the port ${port}`)
+    return found
+  }
+  const replaced = async (former: WatchedServer) => {
+    await until(
+      'another master has its place',
+      async () => {
+        const now = await master()
+        return now !== former && now.running && (await now.redis.role())[0] === 'master'
+      },
+      30_000,
+    )
+  }
+  return {
+    config: { master: masterName, nodes: sentinels.map(({ port }) => `127.0.0.1:${port}`) },
+    servers,
+    master,
+    replaced,
+    async failOver() {
+      const former = await master()
+      const [one] = sentinels
+      await until('a failover begins', () =>
+        one?.redis.call('SENTINEL', 'FAILOVER', masterName).then(
+          () => true,
+          () => false,
+        ),
+      )
+      await replaced(former)
+    },
+    close,
+  }
+}
+
+async function startServer(
+  server: string,
+  masterPort: number | undefined,
+): Promise<WatchedServer & { stop(): Promise<void> }> {
+  const port = await freePort()
+  const quick = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1']
+  const start = (...flags: string[]) => startLocalRedis({ server, port, flags: [...quick, ...flags] })
+  let local: LocalRedis | undefined = await (masterPort === undefined
+    ? start()
+    : start('--replicaof', `127.0.0.1 ${masterPort}`))
+  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 40 })
+  redis.on('error', () => undefined)
+  return {
+    port,
+    redis,
+    get running() {
+      return local !== undefined
+    },
+    async kill() {
+      const ended = local && once(local.process, 'exit')
+      local?.process.kill('SIGKILL')
+      await ended
+      local = undefined
+    },
+    async startAgain() {
+      local = await start()
+    },
+    hang: () => void local?.process.kill('SIGSTOP'),
+    goOn: () => void local?.process.kill('SIGCONT'),
+    async stop() {
+      await local?.stop()
+    },
+  }
+}
+
+async function startSentinel(server: string, directory: string, masterPort: number) {
+  const port = await freePort()
+  const file = join(directory, `sentinel-${port}.conf`)
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor ${masterName} 127.0.0.1 ${masterPort} 2`,
+    `sentinel down-after-milliseconds ${masterName} ${downAfterMs}`,
+    `sentinel failover-timeout ${masterName} 6000`,
+    `sentinel parallel-syncs ${masterName} 2`,
+  ]
+  await writeFile(file, `${lines.join('\n')}\n`)
+  const { stop } = await startChildServer({
+    file: server,
+    args: [file, '--sentinel'],
+    ready: /Sentinel ID is/,
+    stopSignal: 'TERM',
+  })
+  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 40 })
+  redis.on('error', () => undefined)
+  return { port, redis, stop }
+}

@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { type SentinelServers, startRedisSentinel } from '../support/redis-sentinel.ts'
+import { type RedisStage, startRedisStage } from '../support/redis-stage.ts'
+
+describe('Redis behind sentinels in traffic', () => {
+  let servers: SentinelServers
+  let stage: RedisStage
+
+  beforeAll(async () => {
+    servers = await startRedisSentinel(inject('redisServer'))
+    stage = await startRedisStage({ sentinel: servers.config })
+    await stage.healed('at the beginning')
+  }, 120_000)
+  afterAll(async () => {
+    await stage?.close()
+    await servers?.close()
+  })
+
+  it('goes on over a failover that an operator asks for', async () => {
+    const former = await servers.master()
+    await stage.traffic.further(20)
+    await servers.failOver()
+    expect(await servers.master()).not.toBe(former)
+    await stage.healed('after a failover in order')
+  }, 60_000)
+
+  it('goes on when the master is killed, and a replica takes its place', async () => {
+    const former = await servers.master()
+    await former.kill()
+    await stage.traffic.further(50)
+    await stage.traffic.allSeen('without a master')
+    await servers.replaced(former)
+    await stage.healed('after the master was killed')
+    await former.startAgain()
+  }, 60_000)
+
+  it('goes on when the master hangs, is replaced, and comes back', async () => {
+    const former = await servers.master()
+    former.hang()
+    await servers.replaced(former)
+    await stage.healed('while the former master hangs')
+    former.goOn()
+    await stage.healed('with the former master back')
+  }, 60_000)
+
+  it('has lost nothing, and did everything once', async () => {
+    await stage.finish()
+  }, 120_000)
+})
