@@ -18,6 +18,7 @@ export const limitNames = [
   'connection_subscriptions',
   'connection_channels',
   'channel_publications',
+  'presence_clients',
   'frame_bytes',
   'frame_parts',
   'api_requests',

@@ -71,6 +71,7 @@ export class SessionCommands {
     const writes = command.kind === 'publish' || command.kind === 'rpc'
     if (code === 'OVERLOADED' && writes) limited.add('node_waiting')
     else if (code !== 'LIMIT_EXCEEDED') return
+    else if (command.kind === 'presence') limited.add('presence_clients')
     else if (command.kind === 'subscribe') limited.add('connection_channels')
     else if (command.kind === 'rpc' && command.method === 'holdfast.ack') limited.add('user_cursors')
   }
