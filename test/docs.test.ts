@@ -15,6 +15,8 @@ function leaves(schema: unknown, path: string): string[] {
     additionalProperties?: unknown
   }
   if (path === 'defaults') return []
+  // Each of them takes what `redis` itself takes.
+  if (/^redis\.(bus|log|jobs)$/.test(path)) return [path]
   if (!properties) {
     return typeof additionalProperties === 'object' && path === 'namespaces'
       ? leaves(additionalProperties, '')

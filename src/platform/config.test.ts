@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from './config.ts'
+import { parseConfig, parseRedis } from './config.ts'
 import { applyEnvironment } from './environment.ts'
+import { addressOf, isCluster, natMapOf, redisTarget } from './redis-target.ts'
 
 describe('a configuration', () => {
   it('is complete when nothing is said', () => {
     const config = parseConfig({})
-    expect(config.http).toEqual({ host: '0.0.0.0', port: 8000, metrics: true })
+    expect(config.http).toEqual({ host: '0.0.0.0', port: 8000, metrics: true, trustedProxies: [] })
     expect(config.namespaces).toEqual({})
     expect(config.auth.insecure).toBe(false)
   })
@@ -66,6 +67,60 @@ describe('a configuration', () => {
     })
     expect(file.http.port).toBe(1)
     expect(() => parseConfig(applyEnvironment({}, { HOLDFAST_PORT: '80a' }))).toThrow(/http\.port/)
+  })
+})
+
+describe('where Redis is', () => {
+  const sentinel = { master: 'm', nodes: ['a:26379', 'b', '[::1]:5'] }
+  const cluster = { nodes: ['a:6379'] }
+  const targets = (redis: unknown) => {
+    const parsed = parseRedis(redis)
+    return (['bus', 'log', 'jobs'] as const).map(role => redisTarget(parsed, role))
+  }
+
+  it('is said once for all roles, or for each by itself, in whichever way', () => {
+    expect(targets(undefined)).toEqual([undefined, undefined, undefined])
+    expect(targets({ url: 'redis://r' })).toEqual(['redis://r', 'redis://r', 'redis://r'])
+    const mixed = targets({ sentinel, bus: { cluster }, jobs: { url: 'rediss://j' } })
+    expect(mixed).toMatchObject([{ cluster }, { sentinel: { ...sentinel, db: 0 } }, 'rediss://j'])
+    expect(mixed.map(isCluster)).toEqual([true, false, false])
+    expect(targets({ log: { sentinel } })).toMatchObject([undefined, { sentinel }, undefined])
+  })
+
+  it.each([
+    [
+      { url: 'redis://r', cluster },
+      /redis: expected one of .* got url and cluster; REDIS_URL sets redis\.url/,
+    ],
+    [{ sentinel, cluster }, /redis: .*got sentinel and cluster/],
+    [{ bus: { url: 'redis://r', sentinel } }, /redis\.bus: .*got url and sentinel/],
+    [{ bus: {} }, /redis\.bus: expected one of url, sentinel and cluster, got none/],
+    [{ cluster: { nodes: [] } }, /redis\.cluster\.nodes/],
+    [{ cluster: { nodes: ['redis://a:1'] } }, /redis\.cluster\.nodes\.0: expected host:port/],
+    [{ cluster: { nodes: ['a'], db: 1 } }, /db/],
+    [{ sentinel: { nodes: ['a'] } }, /redis\.sentinel\.master/],
+    [{ cluster: { nodes: ['a'], tls: { ca: 1 } } }, /redis\.cluster\.tls/],
+  ])('cannot be %j', (redis, message) => {
+    expect(() => parseConfig({ redis })).toThrow(message)
+  })
+
+  it('is a contradiction where the environment names another one than the file', () => {
+    const merged = applyEnvironment({ redis: { cluster } }, { REDIS_URL: 'redis://r' })
+    expect(() => parseConfig(merged)).toThrow(/unset it where the file names sentinels or a cluster/)
+    expect(() => parseConfig(applyEnvironment({ redis: { cluster } }, { REDIS_URL: '' }))).not.toThrow()
+  })
+
+  it('is read from addresses with and without a port, also of IPv6', () => {
+    expect(['a', 'a:1', '[::1]', '[::1]:5'].map(text => addressOf(text, 9))).toEqual([
+      { host: 'a', port: 9 },
+      { host: 'a', port: 1 },
+      { host: '::1', port: 9 },
+      { host: '::1', port: 5 },
+    ])
+    expect(natMapOf({ '10.0.0.1:6379': 'proxy:7001', '10.0.0.2': '[::1]' }, 6379)).toEqual({
+      '10.0.0.1:6379': { host: 'proxy', port: 7001 },
+      '10.0.0.2:6379': { host: '::1', port: 6379 },
+    })
   })
 })
 
