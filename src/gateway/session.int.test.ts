@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { FrameClient } from '../../test/support/frame-client.ts'
 import { type Stage, type StageOptions, stageSecret, startStage } from '../../test/support/gateway-stage.ts'
 import { until } from '../../test/support/until.ts'
@@ -311,6 +312,7 @@ describe('a session', () => {
     const closing = stage.close()
     expect(await idle.ended()).toEqual({ code: 3001, reason: 'shutdown' })
     expect((await silent.ended()).code).toBe(3001)
+    expect(await refusal(stage.url)).toEqual({ status: 503, retryAfter: '1' })
     stage.durable.committing.open()
     expect(await busy.expectReply(2)).toMatchObject({ rpc: { data: { offset: 1 } } })
     expect((await busy.ended()).code).toBe(3001)
@@ -328,3 +330,16 @@ describe('a session', () => {
     expect(stage.sockets.openSockets).toBe(0)
   })
 })
+
+/** With what a handshake is refused. */
+function refusal(url: string): Promise<{ status: number | undefined; retryAfter: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url)
+    socket.on('unexpected-response', (_, response) => {
+      resolve({ status: response.statusCode, retryAfter: response.headers['retry-after'] })
+      socket.terminate()
+    })
+    socket.on('open', () => reject(new Error('it was taken')))
+    socket.on('error', reject)
+  })
+}

@@ -141,5 +141,5 @@ describe.skipIf(missing)('the previous release beside this one', () => {
     crowd.close()
     traffic.close()
     await balancer.close()
-  }, 90_000)
+  }, 150_000)
 })
