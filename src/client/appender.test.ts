@@ -63,6 +63,27 @@ describe('an append', () => {
     expect(clock.waiting).toBe(0)
   })
 
+  it('goes out as soon as another one of its channel that had failed too is acknowledged', async () => {
+    const { append, attempts, clock, sent, settled } = bench({ window: 2 })
+    for (const id of ['1', '2']) void append(id)
+    for (let i = 0; i < 5; i++) {
+      for (const attempt of attempts.slice(-2)) attempt.fail(100, true)
+      await settled()
+      clock.advance(5_000)
+    }
+    attempts.at(-2)?.fail(100, true)
+    await settled()
+    clock.advance(1_000)
+    attempts.at(-1)?.fail(100, true)
+    await settled()
+    const before = attempts.length
+    clock.advance(2_200)
+    expect(sent().slice(before)).toEqual(['1'])
+    attempts.at(-1)?.acknowledge()
+    await settled()
+    expect(sent().slice(before)).toEqual(['1', '2'])
+  })
+
   it('waits for a connection, before the first attempt and after a lost one', async () => {
     const { appender, append, attempts, link, sent, settled } = bench()
     link.connected = false

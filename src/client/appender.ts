@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
-import { afterFailure, nextSends, type Phase, sent } from './lane.ts'
+import { afterFailure, afterSuccess, nextSends, type Phase, sent } from './lane.ts'
 
 /** An append as it goes over the wire; `data` was fixed when the append was issued. */
 export interface AppendCommand {
@@ -163,6 +163,10 @@ export class Appender {
     if (!lane.entries.includes(entry)) return
     this.#inFlight--
     this.#remove(lane, entry)
+    if (entry.phase.kind === 'in_flight' && entry.phase.attempt > 1) {
+      const { clock, window } = this.#options
+      for (const each of lane.entries.slice(0, window)) each.phase = afterSuccess(each.phase, clock.now())
+    }
     entry.settle.resolve(done)
     this.#look(lane)
   }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { HoldfastClientError } from './errors.ts'
-import { afterFailure, nextSends, type Phase, sent } from './lane.ts'
+import { afterFailure, afterSuccess, nextSends, type Phase, sent } from './lane.ts'
 
 const waiting: Phase = { kind: 'waiting' }
 const inFlight: Phase = { kind: 'in_flight', attempt: 1 }
-const backingOff = (until: number): Phase => ({ kind: 'backing_off', attempt: 1, until })
+const backingOff = (until: number, code = 100): Phase => ({ kind: 'backing_off', attempt: 1, until, code })
 const at = (now: number, connected = true) => ({ now, connected })
 
 describe('a lane', () => {
@@ -29,7 +29,19 @@ describe('a lane', () => {
 
   it('counts attempts', () => {
     expect(sent(waiting)).toEqual({ kind: 'in_flight', attempt: 1 })
-    expect(sent({ kind: 'backing_off', attempt: 4, until: 0 })).toEqual({ kind: 'in_flight', attempt: 5 })
+    expect(sent({ kind: 'backing_off', attempt: 4, until: 0, code: 100 })).toEqual({
+      kind: 'in_flight',
+      attempt: 5,
+    })
+  })
+})
+
+describe('an acknowledged append', () => {
+  it('makes those of its channel due that wait for the end of the same trouble, and none that was too many', () => {
+    expect(afterSuccess(backingOff(90), 10)).toEqual(backingOff(10))
+    expect(afterSuccess(backingOff(5), 10)).toEqual(backingOff(5))
+    expect(afterSuccess(backingOff(90, 111), 10)).toEqual(backingOff(90, 111))
+    expect(afterSuccess(inFlight, 10)).toEqual(inFlight)
   })
 })
 
@@ -46,9 +58,9 @@ describe('a failed attempt', () => {
     for (const code of [1, 2, 11]) expect(until(code, 3, 0.9)).toBe(0)
   })
 
-  it('is repeated later and later where the server is in trouble, spread by chance, at most after ten seconds', () => {
+  it('is repeated later and later where the server is in trouble, spread by chance, at most after five seconds', () => {
     expect([1, 2, 3, 4].map(attempt => until(100, attempt, 0.5))).toEqual([50, 100, 200, 400])
-    expect(until(100, 60, 1)).toBe(10_000)
+    expect(until(100, 60, 1)).toBe(5_000)
     expect(until(111, 2, 0)).toBe(0)
     // A write that fails at once would otherwise spin.
     expect(until(10, 1, 1)).toBe(100)

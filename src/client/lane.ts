@@ -1,4 +1,4 @@
-import type { HoldfastClientError } from './errors.ts'
+import { codes, type HoldfastClientError } from './errors.ts'
 
 /**
  * The deciding half of the appender: where each append of one channel stands, and what happens next. Knows no
@@ -12,7 +12,13 @@ import type { HoldfastClientError } from './errors.ts'
 export type Phase =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'in_flight'; readonly attempt: number }
-  | { readonly kind: 'backing_off'; readonly attempt: number; readonly until: number }
+  | {
+      readonly kind: 'backing_off'
+      readonly attempt: number
+      readonly until: number
+      /** Of the error that it was answered with. */
+      readonly code: number
+    }
 
 export interface Moment {
   readonly now: number
@@ -47,7 +53,8 @@ export type Verdict =
   | { readonly kind: 'refused'; readonly error: HoldfastClientError }
 
 const firstDelayMs = 100
-const longestDelayMs = 10_000
+/** Half of the time in which everything has to be well again once the server's trouble is over. */
+const longestDelayMs = 5_000
 /** No reply in time, transport closed, connection closed: the timeout and the SDK's reconnects are delay enough. */
 const paced: ReadonlySet<number> = new Set([1, 2, 11])
 
@@ -64,7 +71,19 @@ export function afterFailure(
   const longest = paced.has(error.code)
     ? 0
     : Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempt - 1, 20))
-  return { kind: 'repeat', phase: { kind: 'backing_off', attempt, until: at.now + longest * at.random } }
+  return {
+    kind: 'repeat',
+    phase: { kind: 'backing_off', attempt, until: at.now + longest * at.random, code: error.code },
+  }
+}
+
+/**
+ * The phase of an append when another one of its channel was acknowledged that had failed too: the server's trouble is
+ * over, so it is due. Only one that was refused because there were too many waits for as long as it would have.
+ */
+export function afterSuccess(phase: Phase, now: number): Phase {
+  if (phase.kind !== 'backing_off' || phase.code === codes.tooManyRequests) return phase
+  return { ...phase, until: Math.min(phase.until, now) }
 }
 
 /** The phase of an append that goes out now. */
