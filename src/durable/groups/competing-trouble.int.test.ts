@@ -119,6 +119,24 @@ describe('what was handed out and not settled', () => {
       await until('nothing is pending', async () => (await pendingOf(channel)) === 0, 20_000)
   })
 
+  it('is found there too after a connection on which nothing arrived any more, and that nobody has closed', async () => {
+    const proxy = await tcpProxy(nodes.redisUrl)
+    stage.proxies.push(proxy)
+    const tier = await nodes.node({ redisUrl: proxy.through(nodes.redisUrl) })
+    await stage.worker('one', { tier, handlerTimeoutMs: 600_000 })
+    await stage.appendAll(1)
+    await stage.allOnce(1)
+    for (let round = 1; round <= 2; round++) {
+      // Redis still hears the question, and hands out; the answer vanishes.
+      proxy.swallow({ way: 'toClient', connections: 'present' })
+      await stage.appendAll(5)
+      await stage.allOnce(1 + 5 * round)
+      await proxy.heal()
+    }
+    for (const channel of channels)
+      await until('nothing is pending', async () => (await pendingOf(channel)) === 0, 20_000)
+  })
+
   it('is done by the others when its worker is closed in the middle, and its consumer is forgotten', async () => {
     const gate = Promise.withResolvers<void>()
     let begun = 0

@@ -100,6 +100,33 @@ describe('when Redis forgets', () => {
     await stage.allOnce(50)
   })
 
+  it('handles everything once although Redis comes back from an older snapshot, with old places and old pending entries', async () => {
+    const gate = Promise.withResolvers<void>()
+    let holding = true
+    await stage.worker('one', {
+      after: () => (holding ? gate.promise : undefined),
+      handlerTimeoutMs: 600_000,
+    })
+    await stage.worker('two', { tier: nodes.b })
+    await stage.appendAll(10)
+    await until('some are in hand', async () => (await stage.effects()).length > 0)
+    // What is in hand at this moment is pending in the snapshot, and settled when it is restored.
+    await nodes.redis.save()
+    holding = false
+    gate.resolve()
+    await stage.appendAll(8)
+    await stage.allOnce(18)
+    await nodes.killRedis()
+    await nodes.startRedis()
+    await until('it is ready', () => nodes.redis.status === 'ready')
+    const groups = await Promise.all(
+      channels.map(channel => nodes.redis.xinfo('GROUPS', stage.keysOf(channel).log).catch(() => [])),
+    )
+    expect(groups.flat()).not.toEqual([])
+    await stage.appendAll(10)
+    await stage.allOnce(28)
+  })
+
   it('does not handle again what it hands out again', async () => {
     await stage.worker('one')
     await stage.appendAll(10)

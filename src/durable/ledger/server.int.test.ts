@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -105,4 +105,50 @@ test('a server without fsync is refused unless that is allowed', async () => {
   await ledger.close()
   await postgres.stop()
   postgres = await start('on')
+})
+
+test('a server whose fsync is turned off while it runs takes no further event until it is on again', async () => {
+  const ledger = await open()
+  expect((await ledger.append(event())).kind).toBe('stored')
+  const { length } = await asSuperuser('select from holdfast.events')
+  await postgres.stop()
+  // From its file, so that it can be changed without a start.
+  postgres = await startLocalPostgres({ directory: join(directory, 'data'), port })
+  await until('it stores again', () => ledger.append(event()).catch(temporary))
+  await asSuperuser('alter system set fsync = off')
+  await asSuperuser('select pg_reload_conf()')
+  await until(
+    'the server has heard of it',
+    async () => (await asSuperuser('show fsync'))[0]?.['fsync'] === 'off',
+  )
+  const refused = await ledger.append(event()).catch((thrown: unknown) => asHoldfastError(thrown))
+  expect(refused).toMatchObject({ remedy: 'retry_later' })
+  expect(await asSuperuser('select from holdfast.events')).toHaveLength(length + 1)
+  await asSuperuser('alter system reset fsync')
+  await asSuperuser('select pg_reload_conf()')
+  await until('it stores again', () => ledger.append(event()).catch(temporary))
+  await ledger.close()
+})
+
+test('a standby that stands where the primary stood takes nothing and judges nothing, and is left when it is promoted', async () => {
+  const ledger = await open()
+  await ledger.append(event())
+  const before = await ledger.partitionHeads([ledger.partitionOf('order:1')])
+  await postgres.stop()
+  const signal = join(postgres.directory, 'standby.signal')
+  await writeFile(signal, '')
+  await chown(signal, (await stat(postgres.directory)).uid, (await stat(postgres.directory)).gid)
+  // Which ends when it is promoted.
+  const starting = start('on')
+  const asked = () => asSuperuser('select pg_is_in_recovery() as standby').catch(() => [])
+  await until('the standby answers', async () => (await asked())[0]?.['standby'] === true)
+  await expect(ledger.append(event())).rejects.toMatchObject({ remedy: 'retry_later' })
+  await expect(ledger.partitionHeads([0])).rejects.toMatchObject({ remedy: 'retry_later' })
+  expect(ledger.losses.lostOn).toBeUndefined()
+  await asSuperuser('select pg_promote()')
+  postgres = await starting
+  await until('it stores again', () => ledger.append(event()).catch(temporary))
+  const after = await ledger.partitionHeads([ledger.partitionOf('order:1')])
+  expect([...after.values()][0]).toBeGreaterThan([...before.values()][0] ?? 0)
+  await ledger.close()
 })

@@ -7,6 +7,7 @@ import {
   durableNodes,
   listen,
 } from '../../../test/support/durable-nodes.ts'
+import { tcpProxy } from '../../../test/support/tcp-proxy.ts'
 import { until } from '../../../test/support/until.ts'
 import type { OpenTier } from '../log-access.ts'
 
@@ -143,5 +144,24 @@ describe('Redis', () => {
     await append(nodes.a, channel, 5)
     await until('it goes on', () => reader.offsets().length === 45)
     expect(reader.offsets()).toEqual(dense(1, 45))
+  }, 60_000)
+
+  it('that takes its time keeps no append waiting', async () => {
+    nodes = await durableNodes()
+    const proxy = await tcpProxy(nodes.redisUrl)
+    const slow = await nodes.node({ redisUrl: proxy.through(nodes.redisUrl) })
+    const reader = await listen(nodes.b, 'order:1', 0)
+    const twenty = async () => {
+      const began = performance.now()
+      await append(slow, 'order:1', 20)
+      return performance.now() - began
+    }
+    const prompt = await twenty()
+    const delayMs = 300
+    proxy.slow({ delayMs })
+    expect(await twenty()).toBeLessThan(prompt + (20 * delayMs) / 2)
+    await until('the other node has all', () => reader.offsets().length === 40)
+    expect(reader.offsets()).toEqual(dense(1, 40))
+    await proxy.close()
   }, 60_000)
 })
