@@ -45,6 +45,7 @@ export class AppendQueue {
   readonly #node: string
   #waiting: Waiting[] = []
   #underWay: readonly Waiting[] = []
+  #held: Promise<unknown> | undefined
   #scheduled = false
   #sending = false
   /** Counts releases, so that what was under way at one changes nothing about what follows. */
@@ -73,6 +74,11 @@ export class AppendQueue {
     })
   }
 
+  /** Until this is settled nothing more is sent; it must not reject. */
+  hold(until: Promise<unknown>): void {
+    this.#held = until
+  }
+
   /** Lets go all that are under way or wait, in their order: those who publish from now on must not overtake them. */
   release(): void {
     const underWay = this.#underWay
@@ -90,6 +96,13 @@ export class AppendQueue {
     this.#sending = true
     const releases = this.#releases
     while (this.#waiting.length > 0) {
+      if (this.#held) {
+        const held = this.#held
+        await held
+        if (releases !== this.#releases) return
+        if (this.#held === held) this.#held = undefined
+        continue
+      }
       const batch = this.#take()
       this.#underWay = batch
       const settle = await this.#sendBatch(batch)

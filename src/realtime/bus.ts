@@ -44,6 +44,7 @@ export class Bus {
   #scheduled = false
   #sending: Promise<void> | undefined
   #sentAt = 0
+  #added = 0
   readonly #dropped: Record<DropReason, number> = { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 }
 
   constructor(options: {
@@ -114,12 +115,24 @@ export class Bus {
     }
   }
 
+  /** Resolves when what waits at this moment is with Redis, or given up: what is sent to it then comes behind. */
+  async sent(): Promise<void> {
+    const upTo = this.#added
+    while (this.#added - this.#batch.count < upTo) {
+      this.#send()
+      await this.#sending
+    }
+    // Answered, because a script that the server does not know yet is sent a second time.
+    await this.#sending
+  }
+
   #add(busChannel: string, address: Address, line: string): void {
     if (!this.#link?.passing) {
       if (this.#link) this.#dropped.away++
       return
     }
     if (this.#batch.characters > maxWaitingCharacters) this.#drop('full')
+    this.#added++
     this.#batch.add(busChannel, address, line)
     this.#sendSoon()
   }

@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, inject, it } from 'vitest'
+import { describe, it } from 'vitest'
 import { FaultRig, kinds, nodes, person } from '../../test/support/fault-rig.ts'
 import type { Follower, Numbered } from '../../test/support/follower.ts'
 import { ownPrefix } from '../../test/support/realtime-nodes.ts'
 import { until } from '../../test/support/until.ts'
-import { type LocalRedis, startLocalRedis } from '../cli/services/local-redis.ts'
 
 /**
  * What the longest silence between two deliveries on a node may be above that without the fault: before it, and on a node
@@ -39,7 +38,6 @@ const kill = async (rig: FaultRig) => {
   rig.redis.process.kill('SIGKILL')
   await ended
 }
-let other: LocalRedis | undefined
 
 const hold = (which: 'commands' | 'subscriber', way?: 'toServer' | 'toClient') => async (rig: FaultRig) => {
   const only = await rig.ports(which)
@@ -111,7 +109,7 @@ const faults: readonly Fault[] = [
   {
     name: 'another one, which knows nothing, after a failover',
     inject: async rig => {
-      rig.proxy.pointTo((other as LocalRedis).url)
+      await rig.leadElsewhere()
       rig.proxy.cut('rst')
     },
     told: true,
@@ -164,6 +162,22 @@ const faults: readonly Fault[] = [
     promptMs: 2_000,
   },
   {
+    name: 'not the one that answers the subscribers’ PINGs',
+    inject: async rig => {
+      const subscribers = await rig.ports('subscriber')
+      await rig.leadElsewhere()
+      rig.proxy.cut('rst', subscribers)
+      const { accepted } = rig.proxy
+      await until('the subscribers have been led astray', () => rig.proxy.accepted >= accepted + nodes.length)
+      rig.proxy.pointTo(rig.redis.url)
+    },
+    // Nothing else brings them back.
+    heal: rig =>
+      until('both have found out', () => nodes.every(node => rig.tiers[node].counts.loop.losses > 0)),
+    told: false,
+    promptMs: 2_000,
+  },
+  {
     name: 'cut off in the middle of everything',
     inject: async rig => {
       rig.proxy.refuse()
@@ -176,8 +190,8 @@ const faults: readonly Fault[] = [
 ]
 
 describe.concurrent('while Redis is', () => {
-  it.for(faults)('$name', { timeout: 60_000 }, async (fault, { expect }) => {
-    if (fault.name.startsWith('another')) other = await startLocalRedis({ server: inject('redisServer') })
+  // Once more where the machine was short of time: one of the promises is about milliseconds.
+  it.for(faults)('$name', { timeout: 60_000, retry: 1 }, async (fault, { expect }) => {
     const rig = await FaultRig.start(ownPrefix(), fault.promptMs ?? 150)
     try {
       const { a, b } = rig.tiers
@@ -240,7 +254,6 @@ describe.concurrent('while Redis is', () => {
       await until('presence is as it should be', async () => (await present()) === 'y,z')
     } finally {
       await rig.close()
-      if (fault.name.startsWith('another')) await other?.stop()
     }
   })
 })

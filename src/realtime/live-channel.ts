@@ -155,6 +155,12 @@ export class LiveChannel {
     return this.#fan.has(client)
   }
 
+  /** Whether sessions rely on a place that lies before the head, in the same life of the numbering. */
+  isBehind(head: Position): boolean {
+    const place = this.#place
+    return this.#placed.size > 0 && place?.epoch === head.epoch && place.offset < head.offset
+  }
+
   /**
    * Compares with the head in Redis: `before` is `place` as it was before the head was read, and everything that
    * was published before that has meanwhile come, or never will.

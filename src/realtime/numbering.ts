@@ -114,6 +114,8 @@ export class Numbering {
         return fate.place
       case 'doubtful':
         this.#suspend('redis has not answered in time')
+        // Longer than it may still be carried out, so that the hole comes behind it on whatever connection.
+        this.#restUntil = Math.max(this.#restUntil, performance.now() + 2 * this.#parts.link.promptMs)
         return marks.giveUp(mark) ? this.#publishWithout(publication, 'here') : undefined
       case 'refused':
         this.#refused(fate.error)
@@ -183,22 +185,15 @@ export class Numbering {
 
   async #leaveHoles(): Promise<void> {
     const suspended = this.#suspended
-    while (this.#unnumbered.size > 0) {
-      // Out of the list before the call: a publication in one of them is numbered from here on, on the same connection
-      // behind its hole. (While suspended it goes without a number still, and puts its channel back on the list.)
-      const part = this.#takeUnnumbered()
-      const left = await this.#leave(part)
-      const failed = part.filter((_, i) => left?.[i] !== 'done')
-      for (const [channel, metaTtlMs] of failed) this.#unnumbered.set(channel, metaTtlMs)
-      if (failed.length > 0) this.#rest()
-      if (!left || left.some(refusesAllWrites)) {
-        this.#suspend('holes can’t be left')
-        return
-      }
+    do {
+      // From here on what is published in these channels waits for its number, behind their holes. In the others that
+      // are still on the list it goes without.
       this.#suspended = false
-      if (failed.length > 0) break
-    }
-    this.#suspended = false
+      const leaving = this.#leavePart(this.#takeUnnumbered())
+      this.#queue.hold(leaving)
+      if (!(await leaving)) break
+    } while (this.#unnumbered.size > 0)
+    if (this.#suspended) return
     if (this.#unnumbered.size === 0) {
       this.#restMs = restMs.first
       this.#toldRefusal = false
@@ -206,6 +201,18 @@ export class Numbering {
     if (!suspended) return
     this.#parts.logger.info('publications in channels with history are numbered again')
     for (const listener of this.#onResumed) listener()
+  }
+
+  /** Whether all of them have their holes. */
+  async #leavePart(part: readonly (readonly [string, number])[]): Promise<boolean> {
+    const { link } = this.#parts
+    const left = await link.whilePrompt(this.#leave(part), link.promptMs)
+    const failed = part.filter((_, i) => left?.[i] !== 'done')
+    if (left && failed.length === 0) return true
+    for (const [channel, metaTtlMs] of failed) this.#unnumbered.set(channel, metaTtlMs)
+    this.#rest()
+    if (!left || left.some(refusesAllWrites)) this.#suspend('holes can’t be left')
+    return false
   }
 
   #takeUnnumbered(): (readonly [string, number])[] {
@@ -222,12 +229,15 @@ export class Numbering {
   async #leave(
     channels: readonly (readonly [string, number])[],
   ): Promise<('done' | 'late' | Error)[] | undefined> {
-    const { link, keys, node } = this.#parts
+    if (channels.length === 0) return []
+    const { link, bus, keys, node } = this.#parts
     const messageHead = placedHead(node, 'skipped')
     const skips = channels.map(([channel, metaTtlMs]) => {
       return { keys: keys.history(channel), metaTtlMs, busChannel: keys.bus(channel), messageHead }
     })
     try {
+      // What went out without a number is ahead of what gets one, for whoever hears it over the bus.
+      await bus.sent()
       return await link.ask(scripts => scripts.skipOffsets(skips, link.notAfter(link.promptMs)))
     } catch (error) {
       return isRefusal(error) ? channels.map(() => error as Error) : undefined

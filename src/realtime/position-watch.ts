@@ -1,3 +1,4 @@
+import type { GapFill } from './gap-fill.ts'
 import type { History } from './history.ts'
 import type { LiveChannel } from './live-channel.ts'
 import type { LiveChannels } from './live-channels.ts'
@@ -17,6 +18,7 @@ export class PositionWatch {
   readonly #channels: LiveChannels
   readonly #history: History
   readonly #link: RedisLink
+  readonly #gapFill: GapFill
   readonly #settled: () => boolean
   readonly #everyMs: number
   readonly #timer: NodeJS.Timeout
@@ -30,9 +32,11 @@ export class PositionWatch {
     channels: LiveChannels
     history: History
     link: RedisLink
+    gapFill: GapFill
     settled: () => boolean
     everyMs: number
   }) {
+    this.#gapFill = parts.gapFill
     this.#settled = parts.settled
     this.#channels = parts.channels
     this.#history = parts.history
@@ -101,10 +105,13 @@ export class PositionWatch {
         const heads = await this.#history.heads(part)
         // What was published before the heads were read is here after this, or lost.
         await this.#link.pubsub.barrier()
-        for (const [k, channel] of part.entries()) {
+        const gaps = part.map((channel, k) => {
           const head = heads[k]
+          if (head && channel.isBehind(head)) return this.#gapFill.bring(channel, head)
           if (head) channel.compare(head, before[k])
-        }
+          return undefined
+        })
+        await Promise.all(gaps)
       } catch {
         // Redis is away again; when it is back all are compared.
         return

@@ -78,8 +78,7 @@ export class Promptness {
   answered(tookMs: number): void {
     if (this.#prompt) return
     const now = this.#now()
-    // Half, so that what is prompt again is not about to be slow again.
-    if (tookMs > this.#timings.promptMs / 2) this.#slowSince = now
+    if (tookMs > this.#timings.promptMs) this.#slowSince = now
     else if (now - this.#slowSince >= this.#rest) this.#turn(true)
   }
 

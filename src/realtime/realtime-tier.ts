@@ -128,7 +128,7 @@ class RedisRealtimeTier implements RealtimeTier {
     this.#channels = new LiveChannels(this.#bus, marks, channel => this.#watch?.suspect(channel))
     this.#history = new History(link, keys)
     const common = { channels: this.#channels, bus: this.#bus, marks, known, keys }
-    const gapFill = new GapFill(this.#history)
+    const gapFill = new GapFill(this.#history, () => this.#numbering?.published ?? 0)
     this.#numbering = link && new Numbering({ ...common, link, gapFill, node, logger })
     this.#subscriber = new Subscriber(this.#channels, this.#history, link, this.#numbering)
     this.#publisher = new Publisher({ ...common, link, numbering: this.#numbering })
@@ -140,6 +140,7 @@ class RedisRealtimeTier implements RealtimeTier {
         channels: this.#channels,
         history: this.#history,
         link,
+        gapFill,
         settled: () => this.#numbering?.active === true,
         everyMs: timings.positionCheckMs,
       })

@@ -34,6 +34,7 @@ export class FaultRig {
   redis: LocalRedis
   readonly #alone: RealtimeTier
   readonly #directory: string
+  #other: LocalRedis | undefined
   #talking: NodeJS.Timeout | undefined
   #n = 0
 
@@ -67,7 +68,13 @@ export class FaultRig {
         prefix,
         nodeId,
         logger: createLogger('silent'),
-        timings: { promptMs, positionCheckMs: 1_000, startMs: 10_000 },
+        // What is not to be called slow, however slow the machine is, must not be called away either.
+        timings: {
+          promptMs,
+          deadlineMs: Math.max(1_000, 3 * promptMs),
+          positionCheckMs: 1_000,
+          startMs: 10_000,
+        },
       })
     const [a, b, alone] = await Promise.all([
       start('a', proxy.through(redis.url)),
@@ -135,6 +142,12 @@ export class FaultRig {
     this.redis = await startLocalRedis({ server: inject('redisServer'), port, flags: [...where, ...flags] })
   }
 
+  /** From now on connections through the proxy lead to another Redis, which knows nothing. */
+  async leadElsewhere(): Promise<void> {
+    this.#other ??= await startLocalRedis({ server: inject('redisServer') })
+    this.proxy.pointTo(this.#other.url)
+  }
+
   /** Nobody can save into it any more. */
   loseDirectory(): Promise<void> {
     return rm(this.#directory, { recursive: true, force: true })
@@ -165,7 +178,7 @@ export class FaultRig {
     this.redis.process.kill('SIGCONT')
     await Promise.all([this.tiers.a.close(), this.tiers.b.close(), this.#alone.close()])
     await this.proxy.close()
-    await this.redis.stop()
+    await Promise.all([this.redis.stop(), this.#other?.stop()])
     await this.loseDirectory()
   }
 }
