@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Client, createClient } from '../../src/client/index.ts'
@@ -21,6 +23,7 @@ interface Trouble {
 describe('while Postgres is in trouble', () => {
   let database: OwnServer
   let proxy: TcpProxy
+  let sessions: Awaited<ReturnType<typeof sessionSettings>>
   let cluster: Cluster
   let sql: postgres.Sql
   let ours: Client
@@ -90,7 +93,8 @@ describe('while Postgres is in trouble', () => {
     await admin.end()
     await database.kill()
     await database.startAgain()
-    proxy = await tcpProxy(database.url)
+    sessions = await sessionSettings(database.url)
+    proxy = await tcpProxy(sessions.url)
     cluster = await startCluster({ databaseUrl: proxy.through(database.url) })
     sql = postgres(database.url, { max: 1, onnotice: () => undefined })
     ours = createClient(
@@ -105,6 +109,7 @@ describe('while Postgres is in trouble', () => {
     await Promise.all([...hogs, sql].map(each => each?.end({ timeout: 1 })))
     await cluster?.close()
     await proxy?.close()
+    await sessions?.close()
     await database?.stop()
   })
 
@@ -181,4 +186,55 @@ describe('while Postgres is in trouble', () => {
     },
     60_000,
   )
+
+  it('every session of a node asks for commits that are flushed, also after all that', async () => {
+    const there = await sql<{ name: string; count: number }[]>`
+      select application_name as name, count(*)::int as count from pg_stat_activity
+      where application_name like 'holdfast-%' group by application_name`
+    expect(there.length).toBeGreaterThan(3)
+    for (const { name, count } of there) {
+      const asked = sessions.asked.filter(settings => settings.get('application_name') === name)
+      expect([name, asked.length]).toEqual([name, expect.toSatisfy((n: number) => n >= count)])
+    }
+    for (const settings of sessions.asked) expect(settings.get('synchronous_commit')).toBe('on')
+  })
 })
+
+/** Stands before a Postgres and notes with which settings sessions begin: no other session can see them. */
+async function sessionSettings(target: string) {
+  const asked: Map<string, string>[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer(client => {
+    const inner = connectSocket(Number(new URL(target).port), '127.0.0.1')
+    for (const [from, to] of [
+      [client, inner],
+      [inner, client],
+    ] as const) {
+      sockets.add(from)
+      from.on('error', () => undefined).on('close', () => to.destroy())
+    }
+    client.once('data', chunk => {
+      // Length, protocol, then names and values.
+      const words = chunk.toString('utf8', 8).split('\0')
+      const settings = new Map<string, string>()
+      for (let i = 0; i + 1 < words.length; i += 2) settings.set(words[i] ?? '', words[i + 1] ?? '')
+      asked.push(settings)
+      inner.write(chunk)
+      client.pipe(inner)
+    })
+    inner.pipe(client)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const url = new URL(target)
+  url.port = String(typeof address === 'object' ? address?.port : '')
+  return {
+    url: url.href,
+    asked,
+    async close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

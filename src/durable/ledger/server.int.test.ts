@@ -152,3 +152,37 @@ test('a standby that stands where the primary stood takes nothing and judges not
   expect([...after.values()][0]).toBeGreaterThan([...before.values()][0] ?? 0)
   await ledger.close()
 })
+
+test.each([
+  ['lacks events that this process has stored', 0],
+  ['has given their numbers to others meanwhile', 20],
+])('a server that was started again and %s gets no event', async (_, others) => {
+  const ledger = await open()
+  for (let n = 0; n < 10; n++) await ledger.append(event())
+  await postgres.stop()
+  postgres = await start('on')
+  const [{ keep } = { keep: 0 }] = (await asSuperuser(
+    'select max(position) - 5 as keep from holdfast.events',
+  )) as { keep: number }[]
+  await asSuperuser(
+    `begin; select set_config('holdfast.acting', 'remove_events', true);
+     delete from holdfast.events where position > ${keep}; commit`,
+  )
+  const another = await open()
+  for (let n = 0; n < others; n++) await another.append(event())
+  const before = await asSuperuser('select id from holdfast.events')
+  const refused = () =>
+    ledger.append(event()).then(
+      () => 'STORED',
+      thrown => (asHoldfastError(thrown).code === 'LEDGER_BEHIND' ? 'LEDGER_BEHIND' : undefined),
+    )
+  expect(await until('it answers', refused)).toBe('LEDGER_BEHIND')
+  expect(await asSuperuser('select id from holdfast.events')).toHaveLength(before.length)
+  await asSuperuser('select holdfast.new_epoch()')
+  await until('it goes on in a new epoch', async () => {
+    await ledger.partitionHeads([0]).catch(temporary)
+    return ledger.losses.lostOn === undefined
+  })
+  expect((await ledger.append(event())).kind).toBe('stored')
+  await Promise.all([ledger, another].map(each => each.close()))
+})
