@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import { expect } from 'vitest'
 import { type Client, createClient } from '../../src/client/index.ts'
@@ -37,11 +38,12 @@ export interface Traffic {
 
 /**
  * Steady appends through our client, over all nodes and to shared channels, under the eyes of two witnesses for each
- * node and channel: the official SDK, and our client, which goes to another node when one fails it.
+ * node and channel: the official SDK, and our client, which goes to another node when one fails it. `paceMs` is how long a
+ * writer rests after each append.
  */
 export async function startTraffic(
   nodes: readonly Node[],
-  { channels, writers }: { channels: readonly string[]; writers: number },
+  { channels, writers, paceMs = 0 }: { channels: readonly string[]; writers: number; paceMs?: number },
 ): Promise<Traffic> {
   const ends: (() => void)[] = []
   const witnesses: Witness[] = []
@@ -93,6 +95,7 @@ export async function startTraffic(
   const write = async (client: Client, n: number): Promise<void> => {
     for (let i = 0; running; i++) {
       await rest
+      if (paceMs > 0) await delay(paceMs)
       const channel = channels[(n + i) % channels.length] ?? ''
       const { id, offset } = await client.channel(channel).append('Counted', { n, i })
       acknowledged.push(`${channel} ${offset} ${id}`)

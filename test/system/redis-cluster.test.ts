@@ -12,7 +12,7 @@ describe('a Redis Cluster in traffic', () => {
     servers = await startRedisCluster(inject('redisServer'))
     stage = await startRedisStage({ cluster: servers.config })
     await stage.healed('at the beginning')
-  }, 120_000)
+  }, 240_000)
   afterAll(async () => {
     await stage?.close()
     await servers?.close()
@@ -51,7 +51,7 @@ describe('a Redis Cluster in traffic', () => {
     }
     await servers.whole()
     await stage.healed('after slots have moved')
-  }, 60_000)
+  }, 180_000)
 
   it('goes on when a master is killed, and its replica takes over', async () => {
     const [master] = await masters()
@@ -68,7 +68,7 @@ describe('a Redis Cluster in traffic', () => {
     await stage.healed('after a failover')
     await master.startAgain()
     await servers.whole()
-  }, 60_000)
+  }, 180_000)
 
   it('goes on when a master comes back empty, and no replica takes over', async () => {
     const slots = await slotsInUse()
@@ -80,9 +80,9 @@ describe('a Redis Cluster in traffic', () => {
     await servers.whole()
     expect((await master.redis.role())[0]).toBe('master')
     await stage.healed('after a master has come back empty')
-  }, 60_000)
+  }, 180_000)
 
   it('has lost nothing, and did everything once', async () => {
     await stage.finish()
-  }, 120_000)
+  }, 180_000)
 })

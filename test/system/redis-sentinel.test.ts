@@ -10,7 +10,7 @@ describe('Redis behind sentinels in traffic', () => {
     servers = await startRedisSentinel(inject('redisServer'))
     stage = await startRedisStage({ sentinel: servers.config })
     await stage.healed('at the beginning')
-  }, 120_000)
+  }, 240_000)
   afterAll(async () => {
     await stage?.close()
     await servers?.close()
@@ -22,7 +22,7 @@ describe('Redis behind sentinels in traffic', () => {
     await servers.failOver()
     expect(await servers.master()).not.toBe(former)
     await stage.healed('after a failover in order')
-  }, 60_000)
+  }, 180_000)
 
   it('goes on when the master is killed, and a replica takes its place', async () => {
     const former = await servers.master()
@@ -32,7 +32,7 @@ describe('Redis behind sentinels in traffic', () => {
     await servers.replaced(former)
     await stage.healed('after the master was killed')
     await former.startAgain()
-  }, 60_000)
+  }, 180_000)
 
   it('goes on when the master hangs, is replaced, and comes back', async () => {
     const former = await servers.master()
@@ -41,9 +41,9 @@ describe('Redis behind sentinels in traffic', () => {
     await stage.healed('while the former master hangs')
     former.goOn()
     await stage.healed('with the former master back')
-  }, 60_000)
+  }, 180_000)
 
   it('has lost nothing, and did everything once', async () => {
     await stage.finish()
-  }, 120_000)
+  }, 180_000)
 })
