@@ -38,6 +38,8 @@ export class SessionSubscription implements Outlet, PacketOwner {
   inTier = false
   live = false
   ended = false
+  /** How the server ended it before the client knew of it; SDKs ignore a word about that until they are answered. */
+  endedEarly: { readonly code: number; readonly reason: string } | undefined
   /** Called when so much is held that the reply must not wait any longer. */
   onHoldFull: (() => void) | undefined
   readonly #owner: SubscriptionOwner
@@ -119,6 +121,11 @@ export class SessionSubscription implements Outlet, PacketOwner {
 
   endSubscription(channel: string, code: number, reason: string): void {
     if (!this.ended && channel === this.channel) this.#owner.endSubscription(this, code, reason)
+  }
+
+  /** Whether the client knows of it. */
+  get known(): boolean {
+    return this.#held === undefined
   }
 
   /** The client knows of the subscription: what was held follows. */

@@ -116,12 +116,14 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
     subscription.live = true
     joined.join()
     companion?.join()
-    return joined
+    return subscription.ended ? undefined : joined
   }
 
   /** The client knows of it: deliveries flow, and others hear of the join. */
   tell(subscription: SessionSubscription): void {
-    if (subscription.ended) return
+    const { ended, endedEarly, channel } = subscription
+    if (endedEarly) this.#session.mailbox.reply(pushUnsubscribe(channel, endedEarly.code, endedEarly.reason))
+    if (ended) return
     subscription.told()
     if (!subscription.options.joinLeave) return
     subscription.announced = true
@@ -143,16 +145,20 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
   /**
    * Ends a subscription from the server's side. A client-side one is told by a push, upon which the SDK decides by
    * the code; for a server-side one, which SDKs can not make again, a code that asks for that ends the connection.
+   * A client that still waits for the answer to its subscribe would take no notice of being asked to come back, and
+   * then believe the answer for ever: it is asked right behind the answer, or the answer is a temporary error.
    */
   endSubscription(subscription: SessionSubscription, code: number, reason: string): void {
     if (subscription.ended) return
+    const { known } = subscription
     this.close(subscription)
     if (subscription.serverSide && code >= unsubscribes.insufficientState.code) {
       const { insufficientState, subscriptionExpired } = disconnects
       this.#session.end(code === unsubscribes.expired.code ? subscriptionExpired : insufficientState)
       return
     }
-    this.#session.mailbox.reply(pushUnsubscribe(subscription.channel, code, reason))
+    if (!known && code >= unsubscribes.insufficientState.code) subscription.endedEarly = { code, reason }
+    else this.#session.mailbox.reply(pushUnsubscribe(subscription.channel, code, reason))
   }
 
   /** Ends what has passed its expiry and the grace after it. */

@@ -199,6 +199,45 @@ describe('subscriptions of a session', () => {
     own.close()
   })
 
+  it('are answered before the client hears that they have lost their place: SDKs ignore it before', async () => {
+    const client = await connected()
+    stage.durable.committing.close()
+    client.send(
+      { id: 2, rpc: { method: 'holdfast.append', data: { channel: 'fact:slow', type: 'T', data: 1 } } },
+      { id: 3, subscribe: { channel: 'quiet:a' } },
+    )
+    const outlet = await until('it waits for its turn to be answered', () =>
+      stage.realtime.rooms.of('quiet:a').get(client.id),
+    )
+    outlet.endSubscription('quiet:a', 2500, 'insufficient state')
+    const kinds: string[] = []
+    while (kinds.length < 2) {
+      const line = await client.next()
+      kinds.push('push' in line ? 'unsubscribe' : `reply ${line['id']}`)
+    }
+    expect(kinds).toEqual(['reply 3', 'unsubscribe'])
+    stage.durable.committing.open()
+    await client.expectReply(2)
+    client.close()
+  })
+
+  it('that lose their place while they are made are asked for again', async () => {
+    const client = await connected()
+    const { subscribe } = stage.realtime
+    stage.realtime.subscribe = async request => {
+      const subscription = await subscribe.call(stage.realtime, request)
+      const end = () => request.outlet.endSubscription(request.channel, 2500, 'insufficient state')
+      return { ...subscription, join: end }
+    }
+    client.send({ id: 2, subscribe: { channel: 'open:a' } })
+    expect(await client.expectError(2)).toBe(100)
+    stage.realtime.subscribe = subscribe
+    client.send({ id: 3, subscribe: { channel: 'open:a' } })
+    expect((await client.expectReply(3)).error).toBeUndefined()
+    expect(client.untaken.filter(line => line.includes('unsubscribe'))).toEqual([])
+    client.close()
+  })
+
   it('that have ended deliver nothing to the next one of the same channel', async () => {
     const client = await connected()
     client.send({ id: 2, subscribe: { channel: 'fact:a' } })

@@ -46,7 +46,7 @@ async function subscribeInOrder(
       parts.permissions.check('subscribe', channel, subscriptions, token),
     )
     subscription.byToken = token !== undefined
-    if (subscription.ended) throw endedMeanwhile(channel)
+    if (subscription.ended) throw endedMeanwhile(subscription)
     subscription.onHoldFull = () => pending.overtake()
     const wish = (await pending.within(mayRemember(session, subscription, token))) ? command : noWish
     const { recover, positioned, recoverable } = wish
@@ -57,7 +57,7 @@ async function subscribeInOrder(
       recoverable,
       rejectUnrecovered,
     })
-    if (!joined) throw endedMeanwhile(channel)
+    if (!joined) throw endedMeanwhile(subscription)
     if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', `${channel} took too long`)
     const line = subscribeReply(pending.id, resultOf(joined, subscription.grant))
     pending.finish(line, () => subscriptions.tell(subscription))
@@ -90,8 +90,9 @@ async function mayRemember(
   }
 }
 
-/** The server has ended it before it began: the client is refused as if it had asked a moment later. */
-function endedMeanwhile(channel: string): HoldfastError {
+/** The server has ended it before it began: the client is refused as if it had asked a moment later, or asks again. */
+function endedMeanwhile({ channel, endedEarly }: SessionSubscription): HoldfastError {
+  if (endedEarly) return new HoldfastError('DEPENDENCY_FAILED', `${channel}: ${endedEarly.reason}`)
   return new HoldfastError('NOT_PERMITTED', `the subscription to ${channel} was ended by the server`)
 }
 
