@@ -70,7 +70,13 @@ class SingleConnection implements RedisConnection {
   }
 
   inOneWrite<T>(act: () => T): T {
-    return corked([this.client], act)
+    const { stream } = this.client
+    stream?.cork()
+    try {
+      return act()
+    } finally {
+      stream?.uncork()
+    }
   }
 
   spread(names: readonly string[]): readonly string[] {
@@ -139,7 +145,14 @@ class ClusterConnection implements RedisConnection {
   }
 
   inOneWrite<T>(act: () => T): T {
-    return corked(this.client.nodes('master'), act)
+    // One that has never been used has no socket yet.
+    const sockets = this.client.nodes('master').flatMap(({ stream }) => stream ?? [])
+    for (const socket of sockets) socket.cork()
+    try {
+      return act()
+    } finally {
+      for (const socket of sockets) socket.uncork()
+    }
   }
 
   spread(names: readonly string[]): readonly string[] {
@@ -180,16 +193,5 @@ class ClusterConnection implements RedisConnection {
       }
     }
     this.#looking = false
-  }
-}
-
-function corked<T>(servers: readonly Redis[], act: () => T): T {
-  // One that has never been used has no socket yet.
-  const sockets = servers.flatMap(({ stream }) => stream ?? [])
-  for (const socket of sockets) socket.cork()
-  try {
-    return act()
-  } finally {
-    for (const socket of sockets) socket.uncork()
   }
 }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { connectPostgres } from '../../src/platform/index.ts'
 import { type Cluster, type Node, openNamespaces, startCluster, tokenSecret } from './cluster.ts'
+import { holdfast } from './command.ts'
 import { type Rooms, startRooms } from './rooms-traffic.ts'
 import { startTraffic, type Traffic } from './traffic.ts'
 import { until } from './until.ts'
@@ -67,6 +68,10 @@ export interface RedisStage {
   healed(what: string): Promise<void>
   /** Ends the traffic and checks it whole: events, signals, and each event once in effect for each kind of worker. */
   finish(): Promise<void>
+  /** Runs `holdfast` with what the nodes are configured with, and returns what it says as JSON. */
+  command<T>(...args: readonly (string | number)[]): Promise<T>
+  /** SIGTERM to all nodes: no connection may keep one. */
+  stop(): Promise<void>
   close(): Promise<void>
 }
 
@@ -155,6 +160,19 @@ async function open(
       }
       const sent = await stored('order:7')
       await until(`the webhook has all ${sent} events`, () => receiver.events.size === sent, 60_000)
+    },
+    async command<T>(...args: readonly (string | number)[]) {
+      const result = await holdfast([...args, '--json'], {
+        HOLDFAST_CONFIG: file,
+        DATABASE_URL: cluster.databaseUrl,
+      })
+      expect([result.code, result.stderr]).toEqual([0, ''])
+      return result.json<T>()
+    },
+    async stop() {
+      rooms.close()
+      traffic.close()
+      expect(await Promise.all(nodes.map(node => node.stop()))).toEqual(nodes.map(() => 0))
     },
     close,
   }

@@ -85,4 +85,12 @@ describe('a Redis Cluster in traffic', () => {
   it('has lost nothing, and did everything once', async () => {
     await stage.finish()
   }, 180_000)
+
+  it('is where commands look too, and nothing of it keeps a node that stops', async () => {
+    const { mirror } = await stage.command<{ mirror: object }>('ledger', 'status')
+    expect(mirror).toMatchObject({ withoutMirror: 0, lag: 0, ahead: 0 })
+    const erased = await stage.command('erase', 'order:0', 1, '--reason', 'asked for', '--yes')
+    expect(erased).toMatchObject({ redis: 'removed' })
+    await stage.stop()
+  }, 60_000)
 })
