@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../domain/index.ts'
-import type { Sql } from '../../platform/index.ts'
+import type { Logger, Sql } from '../../platform/index.ts'
 import type { Breakers, Guard } from '../../resilience/index.ts'
-import { blamesPostgres, isReadOnly } from './postgres-error.ts'
+import { blamesPostgres, isFull, isReadOnly } from './postgres-error.ts'
 
 /**
  * A commit may take its time behind a checkpoint or somebody's lock, and a page of large events, too. So a statement
@@ -21,14 +21,19 @@ export interface LedgerGuard {
   close(): Promise<void>
 }
 
-/** `onReadOnly`: the server that answers takes no writes (any more); another connection may lead to one that does. */
-export function createLedgerGuard(options: {
+export interface LedgerGuardParts {
   readonly open: () => Sql
+  /** Asks over a connection that exists already, if there is one. */
+  readonly borrow: <T>(work: (sql: Sql) => PromiseLike<T>) => Promise<T>
   readonly breakers: Breakers
-  readonly onReadOnly: () => void
-}): LedgerGuard {
-  const life = new SignOfLife(options.open, options.onReadOnly)
-  const guard = options.breakers.guard('ledger', {
+  /** The server that answers is a standby (by now); another connection may lead to the primary. */
+  readonly onStandby: () => void
+  readonly logger?: Logger
+}
+
+export function createLedgerGuard(parts: LedgerGuardParts): LedgerGuard {
+  const life = new SignOfLife(parts)
+  const guard = parts.breakers.guard('ledger', {
     name: 'Postgres',
     deadlineMs,
     slowMs,
@@ -36,7 +41,8 @@ export function createLedgerGuard(options: {
     probeMs: slowMs,
     restMs,
     probe: () => life.ask(),
-    blames: error => (isReadOnly(error) ? 'at once' : blamesPostgres(error)),
+    // A primary that takes no writes still answers reads: only what is refused has failed.
+    blames: error => (isReadOnly(error) ? !life.readOnlyPrimary && 'at once' : blamesPostgres(error)),
   })
   return {
     guard,
@@ -48,57 +54,95 @@ export function createLedgerGuard(options: {
 }
 
 /**
- * Asks Postgres whether it lives and takes writes, over one connection of its own: the pools' may all be busy. One
+ * Asks Postgres whether it lives and is the primary, over one connection of its own: the pools' may all be busy. One
  * question at a time: beside a frozen server whoever asks again waits for the same answer, and no connections pile up
  * in front of it.
  */
 class SignOfLife {
-  readonly #open: () => Sql
-  readonly #onReadOnly: () => void
+  readonly #parts: LedgerGuardParts
   #sql: Sql
   #question: { readonly answer: Promise<void>; readonly askedAt: number } | undefined
+  #readOnlyPrimary = false
 
-  constructor(open: () => Sql, onReadOnly: () => void) {
-    this.#open = open
-    this.#onReadOnly = onReadOnly
-    this.#sql = open()
+  constructor(parts: LedgerGuardParts) {
+    this.#parts = parts
+    this.#sql = parts.open()
+  }
+
+  /** Whether the primary was last seen to refuse writes by its settings, as providers do with a full disk. */
+  get readOnlyPrimary(): boolean {
+    return this.#readOnlyPrimary
   }
 
   ask(): Promise<void> {
-    if (this.#question && performance.now() - this.#question.askedAt > silentMs) this.#renew()
-    this.#question ??= { answer: this.#answer(this.#sql), askedAt: performance.now() }
-    return this.#question.answer
+    const question = this.#question
+    if (question && performance.now() - question.askedAt > silentMs) this.#askAnother()
+    return (this.#question ?? this.#put(this.#sql)).answer
   }
 
   async close(): Promise<void> {
     await this.#sql.end({ timeout: 1 })
   }
 
+  #put(sql: Sql) {
+    this.#question = { answer: this.#answer(sql), askedAt: performance.now() }
+    return this.#question
+  }
+
   async #answer(sql: Sql): Promise<void> {
+    let kind: ServerKind
     try {
-      const [server] = await sql<{ refuses: boolean }[]>`
-        select current_setting('transaction_read_only') = 'on' as refuses`
-      if (!server?.refuses) {
-        if (sql === this.#sql) this.#question = undefined
-        return
-      }
+      kind = await kindOf(sql)
     } catch (error) {
       // The driver waits longer and longer before it connects again; here the breaker decides when.
       if (sql === this.#sql) this.#renew()
-      throw error
+      if (!isFull(error)) throw error
+      // No place for one more connection, while those that exist may work.
+      kind = await this.#parts.borrow(kindOf)
+    }
+    if (kind !== 'standby') {
+      if (sql === this.#sql) this.#question = undefined
+      return this.#judge(kind)
     }
     if (sql === this.#sql) this.#renew()
-    this.#onReadOnly()
+    this.#parts.onStandby()
+    this.#readOnlyPrimary = false
     throw new HoldfastError(
       'DEPENDENCY_FAILED',
       'this Postgres is a standby now; the ledger needs the primary',
     )
   }
 
+  #judge(kind: 'primary' | 'read-only primary'): void {
+    const readOnly = kind === 'read-only primary'
+    if (readOnly && !this.#readOnlyPrimary)
+      this.#parts.logger?.error(
+        'this Postgres is the primary, but takes no writes (default_transaction_read_only is on; is its disk full?): durable appends fail until it does',
+      )
+    this.#readOnlyPrimary = readOnly
+  }
+
+  /** The silent connection keeps its place at the server until the new one is known to have got its own. */
+  #askAnother(): void {
+    const silent = this.#sql
+    this.#sql = this.#parts.open()
+    const end = () => void silent.end({ timeout: 0 }).catch(() => undefined)
+    this.#put(this.#sql).answer.then(end, end)
+  }
+
   #renew(): void {
     const old = this.#sql
     this.#question = undefined
-    this.#sql = this.#open()
+    this.#sql = this.#parts.open()
     old.end({ timeout: 0 }).catch(() => undefined)
   }
+}
+
+type ServerKind = 'primary' | 'read-only primary' | 'standby'
+
+async function kindOf(sql: Sql): Promise<ServerKind> {
+  const [server] = await sql<{ standby: boolean; refuses: boolean }[]>`
+    select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as refuses`
+  if (server?.standby) return 'standby'
+  return server?.refuses ? 'read-only primary' : 'primary'
 }

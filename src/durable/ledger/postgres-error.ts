@@ -50,6 +50,11 @@ export function isReadOnly(error: unknown): boolean {
   return driverCode(error) === '25006'
 }
 
+/** It has no place for another connection; those that exist may work. */
+export function isFull(error: unknown): boolean {
+  return driverCode(error) === '53300'
+}
+
 function driverCode(error: unknown): string {
   return codeOf(error instanceof HoldfastError ? error.cause : error)
 }

@@ -71,10 +71,12 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
   const guard = createLedgerGuard({
     open: () =>
       connectPostgres(url, { max: 1, applicationName: 'holdfast-probe', ...(logger && { logger }) }),
+    borrow: work => reads.run(work),
     breakers: options.breakers ?? new Breakers(logger),
-    onReadOnly: () => {
+    onStandby: () => {
       for (const pool of [...appends, reads]) pool.renew()
     },
+    ...(logger && { logger }),
   })
   const [first] = appends
   try {
@@ -200,9 +202,9 @@ class PostgresLedger implements Ledger {
     const before = this.losses.known()
     const present = this.#epoch
     const answer = await this.#read(sql => partitionHeads(sql, partitions))
-    const { epoch, heads, server = '', refusesWrites } = answer
+    const { epoch, heads, server = '', standby } = answer
     // A node on which nobody appends would not notice.
-    if (refusesWrites) this.#ways.guard.guard.trip('it takes no writes')
+    if (standby) this.#ways.guard.guard.trip('it is a standby')
     await this.#know(epoch, server)
     if (this.#epoch === present) this.losses.compare(before, heads, server)
     return heads

@@ -121,9 +121,9 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number> & { readonly refusesWrites: boolean }> {
+): Promise<Heads<number, number> & { readonly standby: boolean }> {
   const rows = await sql<
-    { partition: number; head: number; epoch: string; server: string; refuses: boolean }[]
+    { partition: number; head: number; epoch: string; server: string; standby: boolean }[]
   >`
     select t.partition,
            greatest(
@@ -131,12 +131,12 @@ export async function partitionHeads(
               where l.partition = t.partition order by l.position desc limit 1),
              (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
            (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server,
-           current_setting('transaction_read_only') = 'on' as refuses
+           pg_is_in_recovery() as standby
     from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)`
   return {
     epoch: rows[0]?.epoch,
     server: rows[0]?.server,
-    refusesWrites: rows[0]?.refuses ?? false,
+    standby: rows[0]?.standby ?? false,
     heads: new Map(rows.map(({ partition, head }) => [partition, head])),
   }
 }
