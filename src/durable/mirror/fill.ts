@@ -11,6 +11,8 @@ const smallFill = 1_000
 const pageSize = 500
 const leaseMs = 2_000
 const lookAgainMs = 50
+/** Whoever holds the lease may stand still; a small fill, which does no harm twice, waits no longer for it. */
+const smallFillWaitsMs = 100
 /** How often the ground may be taken away under a fill (a wipe, a race) before the sweeper has to try again. */
 const maxSetbacks = 5
 
@@ -20,6 +22,8 @@ export class PartitionFill {
   readonly #mirrors: PartitionMirrors
   readonly #node: string
   readonly #running = new Map<number, Promise<number | undefined>>()
+  /** By partition, since when another node has been holding the lease. */
+  readonly #refusedSince = new Map<number, number>()
 
   constructor(ledger: Ledger, mirrors: PartitionMirrors, node: string) {
     this.#ledger = ledger
@@ -29,8 +33,8 @@ export class PartitionFill {
 
   /**
    * Resolves when the mirror has what the ledger had at some moment after the fill began, with the position that it then
-   * has at least; one that is running is joined. Ends early, without a position, when another node holds the lease for
-   * longer than it lasts.
+   * has at least; one that is running is joined. Ends early, without a position, when there is much to fill and another node
+   * holds the lease for longer than it lasts.
    */
   async run(partition: number): Promise<number | undefined> {
     const end = performance.now() + leaseMs
@@ -55,17 +59,29 @@ export class PartitionFill {
   }
 
   async #fill(partition: number): Promise<number | undefined> {
-    if (!(await this.#mirrors.lease(partition, this.#node, leaseMs))) return undefined
+    const leased = await this.#mirrors.lease(partition, this.#node, leaseMs)
+    if (leased) this.#refusedSince.delete(partition)
+    else if (!this.#waitedEnough(partition)) return undefined
     try {
       // Not before: whoever had the lease until now may have done it.
       const state = await this.#mirrors.state(partition)
       const head = (await this.#ledger.partitionHeads([partition])).get(partition) ?? 0
       const distance = head - (state?.last ?? this.#seedFloor(head) - 1)
       if (head === 0 || distance <= 0) return state?.last ?? 0
-      return await this.#write(partition, state, head, distance <= smallFill ? 'lines' : 'notice')
+      if (!leased && (state === undefined || distance > smallFill)) return undefined
+      const announced = distance <= Math.min(smallFill, this.#mirrors.logSize)
+      return await this.#write(partition, state, head, announced ? 'lines' : 'notice')
     } finally {
-      await this.#mirrors.release(partition).catch(() => undefined)
+      if (leased) await this.#mirrors.release(partition, this.#node).catch(() => undefined)
     }
+  }
+
+  #waitedEnough(partition: number): boolean {
+    const now = performance.now()
+    const since = this.#refusedSince.get(partition)
+    // What was refused long ago was refused by another fill.
+    if (since === undefined || now - since > leaseMs) this.#refusedSince.set(partition, now)
+    return since !== undefined && now - since >= smallFillWaitsMs && now - since <= leaseMs
   }
 
   /** An empty mirror covers at most what the log may keep. */
@@ -79,7 +95,9 @@ export class PartitionFill {
     head: number,
     announce: Announce,
   ): Promise<number> {
-    let last = state?.last ?? (await this.#seed(partition, '', head))
+    // What lies below the floor would be written only to be trimmed.
+    const usable = state !== undefined && state.last >= this.#seedFloor(head) - 1
+    let last = usable ? state.last : await this.#seed(partition, state?.gen ?? '', head)
     for (let setbacks = 0; last < head && setbacks < maxSetbacks; ) {
       const page = await this.#ledger.readPartition(partition, last + 1, pageSize)
       if (page.through <= last) return last
@@ -93,7 +111,7 @@ export class PartitionFill {
         setbacks++
         break
       }
-      await this.#mirrors.renew(partition, leaseMs)
+      await this.#mirrors.renew(partition, this.#node, leaseMs)
     }
     return last
   }

@@ -131,12 +131,14 @@ export class PartitionMirrors {
     })
   }
 
-  async renew(partition: number, ms: number): Promise<void> {
-    await this.#redis.call(redis => redis.pexpire(this.keys(partition).lease, ms))
+  /** Prolongs the node's lease; another's is left as it is. */
+  async renew(partition: number, node: string, ms: number): Promise<void> {
+    await this.#redis.call(redis => this.#scripts.keepLease(redis, this.keys(partition), node, ms))
   }
 
-  async release(partition: number): Promise<void> {
-    await this.#redis.call(redis => redis.del(this.keys(partition).lease))
+  /** Ends the node's lease; another's is left as it is. */
+  release(partition: number, node: string): Promise<void> {
+    return this.renew(partition, node, 0)
   }
 
   /** Looks at the memory that Redis uses, each node of a Cluster for itself, and decides whether histories are written. */

@@ -66,6 +66,7 @@ export class MirrorScripts {
   readonly #read = load('read-history-1')
   readonly #forget: Script
   readonly #readLog = load('read-log-2')
+  readonly #keepLease = load('keep-lease-1')
 
   /** @param channels the kind of bus channels that the mirror announces on; `sharded` on a Redis Cluster */
   constructor(channels: 'plain' | 'sharded' = 'plain') {
@@ -125,6 +126,11 @@ export class MirrorScripts {
   ): Promise<void> {
     const args = [event.channel, event.position, gen, floor, keyTtlMs]
     await run(redis, this.#forget, [keys.meta, keys.log], args)
+  }
+
+  /** Whether the lease was the node's; `ms` 0 ends it. */
+  async keepLease(redis: RedisClient, keys: PartitionKeys, node: string, ms: number): Promise<boolean> {
+    return (await run(redis, this.#keepLease, [keys.lease], [node, ms])) === 1
   }
 
   async readHistory(

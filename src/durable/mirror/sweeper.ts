@@ -48,7 +48,9 @@ export class Sweeper {
   #ticks = 0
   #timer: NodeJS.Timeout | undefined
   #closed = false
-  #filling = false
+  /** Partitions that stand still and are not being filled yet. */
+  #due: number[] = []
+  readonly #filling = new Set<number>()
   #ledgerReachable = true
 
   constructor(ledger: Ledger, parts: MirrorParts | undefined, logger: Logger) {
@@ -88,6 +90,7 @@ export class Sweeper {
   reset(): void {
     this.#watched.clear()
     this.#announced.clear()
+    this.#due = []
     this.#ticks = 0
   }
 
@@ -124,7 +127,8 @@ export class Sweeper {
     if (this.#ticks++ % budgetEvery === 0) await this.#parts.mirrors.checkBudget().catch(() => undefined)
     this.#judge(all, heads, states)
     // What a ledger has that has lost something must not take the place of what is known.
-    if (losses.lostOn === undefined) void this.#fillStill(this.#parts)
+    if (losses.lostOn === undefined) this.#fillStill(this.#parts)
+    else this.#due = []
   }
 
   /** Learns what the mirrors and other nodes know. Returns the server on which others have found a loss. */
@@ -172,23 +176,27 @@ export class Sweeper {
     })
   }
 
-  /** In an order of its own, so that nodes which find the same mirrors empty begin with different ones. */
-  async #fillStill({ fill }: MirrorParts): Promise<void> {
-    if (this.#filling) return
-    this.#filling = true
+  /**
+   * In an order of its own, so that nodes which find the same mirrors empty begin with different ones. One fill that takes
+   * long holds up no other.
+   */
+  #fillStill({ fill }: MirrorParts): void {
     const still = [...this.#watched].flatMap(([partition, watched]) =>
-      watched.still >= patience ? [{ partition, order: Math.random() }] : [],
+      watched.still >= patience && !this.#filling.has(partition) ? [{ partition, order: Math.random() }] : [],
     )
-    still.sort((one, other) => one.order - other.order)
-    const fillNext = async (): Promise<void> => {
-      for (let next = still.pop(); next && !this.#closed; next = still.pop()) {
-        const { partition } = next
-        await fill
-          .attempt(partition)
-          .catch(error => this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again'))
-      }
+    this.#due = still.sort((one, other) => one.order - other.order).map(({ partition }) => partition)
+    while (this.#due.length > 0 && this.#filling.size < maxFills) void this.#fillDue(fill)
+  }
+
+  async #fillDue(fill: PartitionFill): Promise<void> {
+    for (let next = this.#due.pop(); next !== undefined; next = this.#due.pop()) {
+      const partition = next
+      if (this.#closed) return
+      this.#filling.add(partition)
+      await fill
+        .attempt(partition)
+        .catch(error => this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again'))
+      this.#filling.delete(partition)
     }
-    await Promise.all(Array.from({ length: maxFills }, fillNext))
-    this.#filling = false
   }
 }
