@@ -69,6 +69,7 @@ export async function openDurable(
     namespaces: config.namespaces,
     maxPerUser: config.limits.maxCursorsPerUser,
     ledgerBehind: () => tier.log.ledgerBehind,
+    lookAtLedger: partitions => ledger.partitionHeads(partitions),
     logger,
   })
   return {

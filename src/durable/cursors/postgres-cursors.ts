@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError, type NamespaceOptions, namespaceOf } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { AnsweringPool } from '../ledger/answering-pool.ts'
-import { lossAdvice } from '../ledger/loss-watch.ts'
+import { lossAdvice } from '../ledger/loss-evidence.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
 import { isFinal, otherEpoch, postgresError } from '../ledger/postgres-error.ts'
 import { AckQueue, type AckWaiter, type Coalesced, fateOf } from './ack-queue.ts'
@@ -21,6 +21,8 @@ export interface CursorsOptions {
   readonly maxPerUser: number
   /** Whether the ledger is known to have lost events: a place above its head may exist then. */
   readonly ledgerBehind?: () => boolean
+  /** Reads partitions' heads through the ledger, which notices then what it has lost. */
+  readonly lookAtLedger?: (partitions: readonly number[]) => Promise<unknown>
   readonly logger: Logger
 }
 
@@ -125,12 +127,19 @@ class PostgresCursors implements Cursors {
       const rows = batch.map(each => this.#rowOf(each))
       const outcomes = await this.#pool.run(sql => moveCursors(sql, rows, this.#options.maxPerUser))
       this.#failures = 0
+      await this.#lookBeforeRefusing(rows.filter((_, i) => outcomes[i]?.kind === 'above_head'))
       for (const [i, outcome] of outcomes.entries()) {
         for (const waiter of batch[i]?.waiters ?? []) this.#end(waiter, outcome)
       }
     } catch (thrown) {
       await this.#failed(batch, postgresError(thrown))
     }
+  }
+
+  /** A ledger that has gone back a moment ago, and nobody knows yet, would refuse for good what was true. */
+  async #lookBeforeRefusing(rows: readonly AckRow[]): Promise<void> {
+    if (rows.length === 0 || this.#options.ledgerBehind?.()) return
+    await this.#options.lookAtLedger?.([...new Set(rows.map(({ partition }) => partition))])
   }
 
   #end(waiter: AckWaiter, outcome: AckOutcome): void {
