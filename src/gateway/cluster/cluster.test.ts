@@ -159,6 +159,27 @@ describe('the cluster', () => {
     await vi.waitFor(async () => expect(await namesOf(a.cluster)).toEqual(['a']))
   })
 
+  it('goes on naming a node that went without a goodbye as one whose breakers are not known', async () => {
+    const a = start('a', 100)
+    start('b')
+    await vi.waitFor(async () => expect(await namesOf(a.cluster)).toEqual(['a', 'b']))
+    room.cut.add('b')
+    await vi.waitFor(
+      async () =>
+        expect(await codeOf(a.cluster.act({ act: 'disconnect', user: 'x', code: 3503, reason: '' }))).toBe(
+          'done',
+        ),
+      {
+        timeout: 5_000,
+      },
+    )
+    expect((await a.cluster.breakers(true)).silent).toEqual(['b'])
+    room.cut.delete('b')
+    await vi.waitFor(async () => expect((await a.cluster.breakers(true)).silent).toEqual([]), {
+      timeout: 5_000,
+    })
+  })
+
   it('ignores messages of other versions, of others and of nobody', async () => {
     const a = start('a', 60_000)
     const stranger = room.join('stranger')

@@ -111,13 +111,13 @@ export function createCluster(options: ClusterOptions): Cluster {
     return { uid: node.id, name: node.name, breakers: list }
   }
 
-  /** Who said nothing that this version understands counts as silent. */
-  function surveyed({ answers, silent }: SurveyResult, mine: unknown): BreakerSurvey {
+  /** Who said nothing that this version understands counts as silent, and who went without a goodbye. */
+  function surveyed({ answers, silent, gone }: SurveyResult, mine: unknown): BreakerSurvey {
     const others = [...answers].filter(([id]) => id !== node.id)
     const understood = others.filter(([, said]) => nodeBreakers.safeParse(said).success)
     const deaf = others.filter(each => !understood.includes(each)).map(([id]) => id)
     const nodes = readable([mine, ...understood.map(([, said]) => said)], nodeBreakers)
-    return { nodes, silent: [...silent, ...deaf] }
+    return { nodes, silent: [...silent, ...gone, ...deaf] }
   }
 
   function ownInfo(): NodeInfo {

@@ -18,11 +18,20 @@ export interface SurveyTimings {
   readonly helloEveryMs: number
   /** A node that was not heard of for so long is gone. */
   readonly forgetAfterMs: number
+  /** One that went without a goodbye may be cut off and alive: so long it is named as missing. */
+  readonly missAfterMs: number
   /** How long an answer is waited for; asked again after half of it, because control messages may be lost. */
   readonly answerWithinMs: number
 }
 
-const defaults: SurveyTimings = { helloEveryMs: 3_000, forgetAfterMs: 10_000, answerWithinMs: 1_000 }
+const defaults: SurveyTimings = {
+  helloEveryMs: 3_000,
+  forgetAfterMs: 10_000,
+  missAfterMs: 300_000,
+  answerWithinMs: 1_000,
+}
+/** In a place where nodes die one after the other, the latest are told of. */
+const mostGone = 100
 
 export interface SurveyOptions {
   /** Unique among all nodes and all their lives. */
@@ -39,6 +48,8 @@ export interface SurveyResult {
   readonly answers: ReadonlyMap<string, unknown>
   /** Nodes that were there lately and did not answer in time. */
   readonly silent: readonly string[]
+  /** Nodes that were not heard of lately and said no goodbye; nobody waited for them. */
+  readonly gone: readonly string[]
 }
 
 interface Pending {
@@ -55,6 +66,8 @@ export class Survey {
   readonly #options: SurveyOptions
   readonly #timings: SurveyTimings
   readonly #heardAt = new Map<string, number>()
+  /** By node, when it was last heard; the oldest first. */
+  readonly #gone = new Map<string, number>()
   readonly #pending = new Map<string, Pending>()
   readonly #stop: () => void
 
@@ -65,6 +78,7 @@ export class Survey {
     const timer = setInterval(() => {
       // Forgets those that died without a word, although nobody asks for them.
       this.others()
+      this.#missed()
       this.#send({ kind: 'hello' })
     }, this.#timings.helloEveryMs)
     timer.unref()
@@ -78,8 +92,19 @@ export class Survey {
   /** The other nodes that were heard of lately. */
   others(): string[] {
     const oldest = performance.now() - this.#timings.forgetAfterMs
-    for (const [node, at] of this.#heardAt) if (at < oldest) this.#heardAt.delete(node)
+    for (const [node, at] of this.#heardAt) {
+      if (at >= oldest) continue
+      this.#heardAt.delete(node)
+      this.#gone.set(node, at)
+    }
     return [...this.#heardAt.keys()]
+  }
+
+  #missed(): string[] {
+    const oldest = performance.now() - this.#timings.missAfterMs
+    for (const [node, at] of this.#gone)
+      if (at < oldest || this.#gone.size > mostGone) this.#gone.delete(node)
+    return [...this.#gone.keys()]
   }
 
   async ask(question: unknown): Promise<SurveyResult> {
@@ -89,7 +114,7 @@ export class Survey {
     const gathered = this.#gather(id, { answers, missing }, question)
     answers.set(this.#options.node, await this.#options.answer(question))
     await gathered
-    return { answers, silent: [...missing] }
+    return { answers, silent: [...missing], gone: this.#missed().filter(node => !answers.has(node)) }
   }
 
   close(): void {
@@ -130,10 +155,12 @@ export class Survey {
   #take(data: z.output<typeof message>): void {
     if (data.kind === 'bye') {
       this.#heardAt.delete(data.node)
+      this.#gone.delete(data.node)
       for (const pending of this.#pending.values()) this.#settle(pending, data.node)
       return
     }
     const known = this.#heardAt.has(data.node)
+    this.#gone.delete(data.node)
     this.#heardAt.set(data.node, performance.now())
     if (data.kind === 'hello' && !known) this.#send({ kind: 'hello' })
     if (data.kind === 'ask') void this.#reply(data.id, data.question)
