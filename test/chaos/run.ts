@@ -108,6 +108,8 @@ async function main({ faults, systems, seed, seconds, record }: Options): Promis
         step()
         const line = lineOf(row, system.name, seed, seconds)
         if (line) lines.push(line)
+        // Row by row, so that one that is interrupted has kept what it has.
+        if (line && record) await keep([line])
         // A way that Holdfast is compared with is measured, not judged.
         if (!(await told(row, system, line, seed, seconds)) && system === holdfast) failed++
       }
@@ -115,7 +117,6 @@ async function main({ faults, systems, seed, seconds, record }: Options): Promis
     for (const signal of signals) process.removeListener(signal, stop)
   }
   console.log(`\n${textTable(lines)}\n`)
-  if (record) await keep(lines)
   if (failed > 0) console.error(`${failed} of ${faults.length + 1} broke a promise or came to no end`)
   return failed === 0 ? 0 : 1
 }

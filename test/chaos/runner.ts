@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { seeded } from '../support/seeded.ts'
 import { type Run, type RunOptions, runFault } from './run-fault.ts'
 import { type OwnStage, openStage } from './stage.ts'
@@ -15,6 +16,9 @@ export interface ChaosOptions {
   /** What a fault is doing right now. */
   readonly phase?: (fault: string, phase: string) => void
 }
+
+/** Several times what the longest takes on a slow machine. */
+const mostMs = 240_000
 
 /** What came of one fault. */
 export type Row = { readonly fault: Fault | undefined; readonly ms: number } & (
@@ -64,7 +68,7 @@ export class Chaos implements AsyncDisposable {
     const ms = () => performance.now() - start
     try {
       const { stage, running } = await this.#open()
-      const run = await runFault({
+      const run = await withinLimit({
         stage,
         system,
         running,
@@ -107,5 +111,19 @@ export class Chaos implements AsyncDisposable {
     this.#stage = undefined
     this.#running = undefined
     await stage?.[Symbol.asyncDispose]()
+  }
+}
+
+/** What hangs is reported, and ends with its stage. */
+async function withinLimit(options: RunOptions): Promise<Run> {
+  const over = new AbortController()
+  const limit = delay(mostMs, undefined, { signal: over.signal }).then(() => {
+    throw new Error(`the run had not ended after ${mostMs / 1_000} s`)
+  })
+  limit.catch(() => undefined)
+  try {
+    return await Promise.race([runFault(options), limit])
+  } finally {
+    over.abort()
   }
 }
