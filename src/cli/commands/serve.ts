@@ -4,6 +4,9 @@ import type { ConfigInput } from '../../platform/index.ts'
 import { loadConfigFile, required } from '../config-file.ts'
 import { examples } from '../examples.ts'
 
+/** A supervisor that signals the whole group and hands its own signal on says the same thing twice. */
+const sameSignalMs = 1_000
+
 export function serveCommand(): Command {
   return new Command('serve')
     .description('run one node until SIGTERM or SIGINT')
@@ -74,10 +77,13 @@ async function listen(hf: Holdfast, setup: ((hf: Holdfast) => unknown) | undefin
 
 /** A signal closes the node within its drain time; a second one, or a close that hangs, ends it at once. */
 function stopOnSignals(hf: Holdfast): void {
-  let stopping = false
+  let stoppingSince: number | undefined
   const stop = async () => {
-    if (stopping) process.exit(1)
-    stopping = true
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince > sameSignalMs) process.exit(1)
+      return
+    }
+    stoppingSince = performance.now()
     const { drainDelayMs, drainTimeoutMs } = hf.config.limits
     setTimeout(() => process.exit(1), drainDelayMs + drainTimeoutMs + 3_000).unref()
     await hf.close()

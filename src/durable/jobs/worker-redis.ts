@@ -15,12 +15,14 @@ export class WorkerRedis {
     this.#connection = openRedis(target, 'worker', name, logger)
     this.redis = this.#connection.client
     // Each is given up with its worker: a restart must not find the old listeners at the limit.
-    this.redis.setMaxListeners(0)
+    // (Not 0: BullMQ adds to the limit, and would make three of it.)
+    this.redis.setMaxListeners(Number.POSITIVE_INFINITY)
     const client = this.redis as { duplicate(...override: unknown[]): Client }
     const duplicate = client.duplicate.bind(client)
     client.duplicate = (...override) => {
       const copy = duplicate(...override)
       this.#blocking.add(copy)
+      copy.setMaxListeners(Number.POSITIVE_INFINITY)
       copy.on('error', () => undefined)
       copy.on('end', () => copy.status === 'end' && this.#blocking.delete(copy))
       return copy

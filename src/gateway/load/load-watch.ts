@@ -13,8 +13,13 @@ export type LoadReason = (typeof loadReasons)[number]
 const lookMs = 500
 /** The lag has to fall to this share of the bound. */
 const calmLag = 0.5
-/** And the memory in use by so much of all. */
-const calmMemory = 0.05
+/** And the memory in use to this share. */
+const calmMemory = 0.95
+/**
+ * A process that rests does not collect its garbage, and gives little back to the system: after so long beyond the bound,
+ * one connection in a while is let in, so that it does not refuse all for ever without having anything to do.
+ */
+const trickle = { afterMs: 30_000, everyMs: 500 }
 /** Those who are turned away are told to come back after so many seconds, each after others. */
 const retryAfter = { least: 2, most: 10 }
 
@@ -33,6 +38,8 @@ export class LoadWatch {
   readonly #timer: NodeJS.Timeout
   #lagMs = 0
   #memory = 0
+  /** When the next connection may come in although memory is short. */
+  #nextTrickle = 0
 
   constructor(limits: Pick<Config['limits'], 'shedLagMs' | 'shedMemoryShare'>, logger: Logger) {
     this.#logger = logger
@@ -40,7 +47,7 @@ export class LoadWatch {
     this.#shedLagMs = shedLagMs
     this.#water = {
       event_loop: new HighWater({ high: shedLagMs, low: shedLagMs * calmLag }),
-      memory: new HighWater({ high: shedMemoryShare, low: shedMemoryShare - calmMemory }),
+      memory: new HighWater({ high: shedMemoryShare, low: shedMemoryShare * calmMemory }),
     }
     this.#timer = setInterval(() => this.#look(), lookMs)
     this.#timer.unref()
@@ -74,7 +81,7 @@ export class LoadWatch {
   /** Whether a new connection may come in. */
   readonly check: AdmissionCheck = () => {
     const [limit] = this.busy
-    if (!limit) return undefined
+    if (!limit || (limit === 'memory' && this.#trickles())) return undefined
     this.#shed[limit]++
     const { least, most } = retryAfter
     return { status: 503, limit, retryAfterSeconds: least + Math.floor(Math.random() * (most - least + 1)) }
@@ -95,6 +102,13 @@ export class LoadWatch {
     this.#lag.close()
   }
 
+  #trickles(): boolean {
+    const now = performance.now()
+    if (now < this.#nextTrickle) return false
+    this.#nextTrickle = now + trickle.everyMs
+    return true
+  }
+
   #look(): void {
     this.#lagMs = this.#lag.read()
     this.#memory = memoryUse(this.#limits)
@@ -104,6 +118,7 @@ export class LoadWatch {
 
   #tell(reason: LoadReason): void {
     const state = { reason, lagMs: Math.round(this.#lagMs), memory: Math.round(this.#memory * 100) / 100 }
+    if (reason === 'memory') this.#nextTrickle = performance.now() + trickle.afterMs
     if (this.#water[reason].over)
       this.#logger.warn(state, 'the node is overloaded: new connections are refused')
     else this.#logger.info(state, 'the load has gone down: new connections are taken')
