@@ -74,7 +74,7 @@ export class CheckedServer {
 export function pastEpoch(epoch: string): HoldfastError {
   return new HoldfastError(
     'DEPENDENCY_FAILED',
-    `Postgres has answered for ${epoch}, a past epoch of the ledger`,
+    `Postgres has answered for ${epoch}, a past epoch of the ledger; restart the nodes if this is the right server`,
   )
 }
 
