@@ -26,8 +26,20 @@ export interface MirrorReport {
   readonly ahead: number
   /** Nodes have written down that the ledger has lost events; the mirror may have been wiped since. */
   readonly lossFound: boolean
+  /** The first partitions whose mirror is behind or ahead, or of which nodes knew more, by number. */
+  readonly uneven: readonly UnevenPartition[]
 }
 
+export interface UnevenPartition {
+  readonly partition: number
+  readonly mirror: number | null
+  /** The highest position that nodes knew of when they found a loss. */
+  readonly known: number | null
+  /** In the ledger. */
+  readonly head: number
+}
+
+const mostUneven = 20
 const connectWithinMs = 3_000
 
 /** Reads what `holdfast ledger status` shows; costs an index look-up per partition and per channel. */
@@ -84,6 +96,8 @@ interface MirrorPlaces {
   /** The last position that each partition's mirror has; null where there is no mirror. */
   readonly lasts: readonly (number | null)[]
   readonly lossFound: boolean
+  /** By partition, what nodes have written down with a loss. */
+  readonly known: ReadonlyMap<number, number>
 }
 
 async function mirrorPlaces(
@@ -99,8 +113,13 @@ async function mirrorPlaces(
         redis.client.hget(`{${epoch}.${partition}}:meta`, 'last'),
       ),
     )
-    const lossFound = (await redis.client.exists(`{${epoch}}:lost`)) > 0
-    return { lasts: lasts.map(last => (last === null ? null : Number(last))), lossFound }
+    const loss = Object.entries(await redis.client.hgetall(`{${epoch}}:lost`))
+    const known = loss.filter(([field]) => /^\d+$/.test(field))
+    return {
+      lasts: lasts.map(last => (last === null ? null : Number(last))),
+      lossFound: loss.length > 0,
+      known: new Map(known.map(([partition, position]) => [Number(partition), Number(position)])),
+    }
   } catch (error) {
     return { unreachable: error instanceof Error ? error.message : String(error) }
   } finally {
@@ -123,10 +142,19 @@ function connected(redis: RedisConnection): Promise<void> {
 }
 
 function mirrorReport(
-  { lasts: places, lossFound }: MirrorPlaces,
+  { lasts: places, lossFound, known }: MirrorPlaces,
   heads: ReadonlyMap<number, number>,
 ): MirrorReport {
   const lags = places.flatMap((last, partition) => (last === null ? [] : (heads.get(partition) ?? 0) - last))
+  const compared = [...heads].map(([partition, head]) => ({
+    partition,
+    mirror: places[partition] ?? null,
+    known: known.get(partition) ?? null,
+    head,
+  }))
+  const uneven = compared.filter(
+    ({ mirror, known, head }) => (mirror ?? head) !== head || (known ?? 0) > head,
+  )
   const used = [...heads].filter(([, head]) => head > 0)
   return {
     mirrored: lags.length,
@@ -134,5 +162,6 @@ function mirrorReport(
     lag: lags.reduce((sum, lag) => sum + Math.max(0, lag), 0),
     ahead: lags.filter(lag => lag < 0).length,
     lossFound,
+    uneven: uneven.slice(0, mostUneven),
   }
 }

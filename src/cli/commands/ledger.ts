@@ -5,7 +5,7 @@ import { parseRedis, redisTarget } from '../../platform/index.ts'
 import { CliError } from '../cli-error.ts'
 import { loadConfig } from '../config-file.ts'
 import { examples } from '../examples.ts'
-import { type LedgerReport, ledgerReport } from '../ledger-report.ts'
+import { type LedgerReport, ledgerReport, type UnevenPartition } from '../ledger-report.ts'
 import { onDatabase } from '../on-database.ts'
 import { currentActor } from '../output.ts'
 import { wholeNumber } from '../whole-number.ts'
@@ -108,9 +108,15 @@ function readable(report: LedgerReport): string {
     `partitions  ${report.partitions}`,
     `events      ${report.events.toLocaleString('en')} recorded, ${mib} MiB with indexes`,
     `mirror      ${mirror ? mirrorLine(mirror) : 'not asked: no Redis is configured (REDIS_URL, or redis in HOLDFAST_CONFIG)'}`,
+    ...(mirror && 'uneven' in mirror ? mirror.uneven.map(unevenLine) : []),
     `channels    ${report.channels.length === 0 ? 'none' : 'longest first'}`,
     ...report.channels.map(({ channel, head }) => `  ${String(head).padStart(10)}  ${channel}`),
   ].join('\n')
+}
+
+function unevenLine({ partition, mirror, known, head }: UnevenPartition): string {
+  const recorded = known === null ? '' : `, known to nodes up to ${known}`
+  return `  partition ${partition}: ${mirror === null ? 'no mirror' : `mirrored up to ${mirror}`}${recorded}, recorded up to ${head}`
 }
 
 function mirrorLine(mirror: NonNullable<LedgerReport['mirror']>): string {
