@@ -10,7 +10,10 @@ export interface PartitionKeys {
   readonly news: string
 }
 
-/** The epoch is part of every name, so two ledgers on one Redis can never mix. */
+/**
+ * The epoch is part of every name, so two ledgers on one Redis do not mix. A copy of a database has the epoch of the original
+ * until it begins another one.
+ */
 export function partitionKeys(epoch: string, partition: number): PartitionKeys {
   const tag = `{${epoch}.${partition}}`
   return {
