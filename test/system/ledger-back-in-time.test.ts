@@ -153,8 +153,9 @@ describe('a Postgres that goes back in time under running nodes', () => {
     expect(heard.offsets.slice(heard.offsets.lastIndexOf(1))).toEqual(dense(22))
     await until('the SDK was told', () => toldSdk.at(-1)?.epoch === answer.epoch)
     expect(toldSdk.at(-1)).toEqual({ recovered: false, epoch: answer.epoch })
-    const cursors = await sql<{ offset: number; epoch: string }[]>`
+    const cursors = () => sql<{ offset: number; epoch: string }[]>`
       select "offset"::int as "offset", epoch from holdfast.cursors where channel = ${channel} and name = 'inbox'`
-    expect(cursors.every(({ epoch, offset }) => epoch !== answer.epoch || offset <= 22)).toBe(true)
+    await until('it has acknowledged all of the new epoch', async () => (await cursors())[0]?.offset === 22)
+    expect(await cursors()).toEqual([{ offset: 22, epoch: answer.epoch }])
   }, 60_000)
 })
