@@ -2,6 +2,7 @@ import type { Position } from '../domain/index.ts'
 import { pushPublication } from '../protocol/index.ts'
 import type { History } from './history.ts'
 import type { LiveChannel } from './live-channel.ts'
+import type { NumberedLine } from './recovery.ts'
 
 /** The bus is given this long to bring what another node has published before. */
 const patienceMs = 50
@@ -15,24 +16,27 @@ const maxCharacters = 256 * 1_024
  */
 export class GapFill {
   readonly #history: History
-  readonly #unnumbered: () => number
-  readonly #wanted = new Map<LiveChannel, Position>()
+  readonly #numbers: (channel: string) => boolean
+  readonly #waiting = new Map<LiveChannel, (NumberedLine & { line: string })[]>()
 
-  /** `unnumbered`: counts what this node has published without a number. */
-  constructor(history: History, unnumbered: () => number) {
+  /** `numbers`: whether places in a channel can be relied on. */
+  constructor(history: History, numbers: (channel: string) => boolean) {
     this.#history = history
-    this.#unnumbered = unnumbered
+    this.#numbers = numbers
   }
 
   /** There is a line at `place`, by an answer to this node, that the channel could not take yet. */
-  wait(channel: LiveChannel, place: Position): void {
-    const waiting = this.#wanted.has(channel)
-    this.#wanted.set(channel, place)
-    if (waiting) return
+  wait(channel: LiveChannel, place: Position, line: string): void {
+    const waiting = this.#waiting.get(channel)
+    if (waiting) {
+      waiting.push({ place, line })
+      return
+    }
+    const lines = [{ place, line }]
+    this.#waiting.set(channel, lines)
     setTimeout(() => {
-      const wanted = this.#wanted.get(channel)
-      this.#wanted.delete(channel)
-      if (wanted) void this.bring(channel, wanted)
+      this.#waiting.delete(channel)
+      void this.#settle(channel, lines)
     }, patienceMs).unref()
   }
 
@@ -42,7 +46,7 @@ export class GapFill {
     if (!from || from.epoch !== to.epoch || from.offset >= to.offset) return
     const count = to.offset - from.offset
     if (count > maxLines) return channel.loseWay()
-    const unnumbered = this.#unnumbered()
+    const { unnumbered } = channel
     try {
       const { head, entries } = await this.#history.read(channel.name, channel.historyTtlSeconds, {
         since: from.offset,
@@ -50,7 +54,7 @@ export class GapFill {
         reverse: false,
       })
       // What was in doubt meanwhile has perhaps been delivered here without a number. The hole is still to come.
-      if (unnumbered !== this.#unnumbered()) return
+      if (unnumbered !== channel.unnumbered || !this.#numbers(channel.name)) return
       const dense = entries.every(({ offset }, i) => offset === from.offset + 1 + i)
       const characters = entries.reduce((sum, { publication }) => sum + publication.length, 0)
       const whole = dense && entries.length === count && head.epoch === to.epoch
@@ -60,5 +64,16 @@ export class GapFill {
     } catch {
       // Redis is away: when it is back, all places are compared.
     }
+  }
+
+  async #settle(channel: LiveChannel, lines: readonly (NumberedLine & { line: string })[]): Promise<void> {
+    const [first] = lines
+    const last = lines.at(-1)
+    if (!first || !last) return
+    // No place, and the bus has brought none: without this the line would be shown to nobody here.
+    if (!channel.place) channel.begin(first.place, first.line)
+    await this.bring(channel, last.place)
+    // Who relies on no place needs no line before it, and must not lose what this node has in its hands.
+    for (const { place, line } of lines) if (!channel.watched) channel.begin(place, line)
   }
 }

@@ -1,8 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
+import { until } from '../../test/support/until.ts'
 import type { Position } from '../domain/index.ts'
 import { encodePublication, pushPublication } from '../protocol/index.ts'
+import { GapFill } from './gap-fill.ts'
+import type { History } from './history.ts'
 import { LiveChannel } from './live-channel.ts'
 import { judgeRecovery } from './recovery.ts'
 
@@ -229,6 +232,43 @@ describe('a channel with a place', () => {
     bus(fourth)
     await new Promise(resolve => setImmediate(resolve))
     expect(outlet.offsets()).toEqual([1, 2, 3, 4])
+    expect(outlet.ended).toEqual([])
+  })
+
+  it('shows own lines once to sessions without a place, over a bus that is deaf, late or whole', async () => {
+    const channel = new LiveChannel('x', 60, () => undefined)
+    const outlet = new RecordingOutlet()
+    const redis = new FakeRedis()
+    const history = { read: async (_: string, __: number, part: { since: number }) => redis.read(part.since) }
+    const gapFill = new GapFill(history as unknown as History, () => true)
+    channel.expect(outlet)
+    channel.join(outlet, { kind: 'plain' })
+    const bus = ({ place, line }: Published) =>
+      channel.receive({ kind: 'numbered', mark: undefined, place, line })
+    const answer = ({ place, line }: Published) => {
+      if (!channel.takeNext(place, line.toString())) gapFill.wait(channel, place, line.toString())
+    }
+    const others = redis.publish()
+    const first = redis.publish()
+    answer(first)
+    const between = redis.publish()
+    const second = redis.publish()
+    answer(second)
+    await until('the bus is given up', () => outlet.offsets().length === 3)
+    // Now it brings all of it: only the first has not been shown.
+    for (const line of [others, first, between, second]) bus(line)
+    await until('the late one is here', () => outlet.offsets().length === 4)
+    redis.skip()
+    const behindHole = redis.publish()
+    answer(behindHole)
+    await until('it is shown behind the hole', () => outlet.offsets().includes(6))
+    channel.loseWay()
+    answer(behindHole)
+    const whole = redis.publish()
+    answer(whole)
+    bus(whole)
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(outlet.offsets()).toEqual([2, 3, 4, 1, 6, 7])
     expect(outlet.ended).toEqual([])
   })
 

@@ -33,6 +33,11 @@ export class LiveChannel {
   #place: Position | undefined
   /** The last offset that the bus has brought, where `place` was moved by an answer or a read since. */
   #broughtTo = 0
+  /** The place that was given up last, up to which lines have been shown here. */
+  #lost: Position | undefined
+  /** The place began between these offsets without the bus, which may still bring what lies there. */
+  #begun = { after: 0, at: 0 }
+  #unnumbered = 0
   #movedAt = 0
   #recent: NumberedLine[] = []
   #recentBytes = 0
@@ -55,6 +60,11 @@ export class LiveChannel {
   /** When `place` last moved, by `performance.now()`. */
   get movedAt(): number {
     return this.#movedAt
+  }
+
+  /** Counts what was published here without a number although the channel keeps a history. */
+  get unnumbered(): number {
+    return this.#unnumbered
   }
 
   /** Whether sessions here rely on `place`, or wait for one. */
@@ -114,6 +124,12 @@ export class LiveChannel {
     this.#fan.publish(line, 1, exclude)
   }
 
+  /** A line that is in no history. */
+  publishUnnumbered(line: string): void {
+    this.#unnumbered++
+    this.publish(line)
+  }
+
   /** A line for some subscribers; whether the client, where it is for one, is on this node. */
   publishTo(whom: Whom, line: string | Buffer, count = 1): boolean {
     if (whom.client !== undefined) return this.#fan.publishToClient(line, whom.client)
@@ -132,18 +148,28 @@ export class LiveChannel {
 
   /**
    * Takes a numbered line otherwise than from the bus, which may be late or deaf, if it is the next one. False where
-   * lines before it are missing.
+   * lines before it are missing, or where that is not known for want of a place.
    */
   takeNext(place: Position, line: string): boolean {
     const last = this.#place
-    // Without a place nobody here waits for the next line; the bus brings it in its order.
-    if (!last || (last.epoch === place.epoch && place.offset <= last.offset)) return true
+    if (!last) return this.#fan.size === 0 || this.#wasTaken(place)
+    if (last.epoch === place.epoch && place.offset <= last.offset) return true
     if (last.epoch !== place.epoch) {
       this.#losePlaces()
       this.#broughtTo = 0
     } else if (place.offset !== last.offset + 1) return false
     this.#take(place, line)
     return true
+  }
+
+  /** Takes a line as the first one after a time without a place, because the bus has not brought any. */
+  begin(place: Position, line: string): void {
+    if (this.takeNext(place, line)) return
+    if (this.#place) this.#losePlaces()
+    const sameLife = this.#lost?.epoch === place.epoch
+    if (!sameLife) this.#broughtTo = 0
+    this.#begun = { after: sameLife ? (this.#lost?.offset ?? 0) : 0, at: place.offset }
+    this.#take(place, line)
   }
 
   /** Something between the place and the head can't be had any more: who has a place is told. */
@@ -172,6 +198,7 @@ export class LiveChannel {
     // Ahead of the head without a line since: the head went back (an old replica was promoted).
     const regressed = place !== undefined && place.offset > head.offset && place === before
     if (behind || regressed) this.#losePlaces()
+    if (regressed) this.#lost = undefined
   }
 
   /** Redis is back: sessions that could not get a place are sent to ask again. */
@@ -187,7 +214,12 @@ export class LiveChannel {
     const before = sameLife ? this.#broughtTo : 0
     this.#broughtTo = place.offset
     // The bus follows with what was taken faster.
-    if (sameLife && place.offset <= last.offset && place.offset > before) return
+    if (sameLife && place.offset <= last.offset && place.offset > before) {
+      const { after, at } = this.#begun
+      const late = place.offset > after && place.offset < at && this.#placed.size === 0
+      if (late && !known) this.#fan.publish(line)
+      return
+    }
     if (last && (!sameLife || last.offset + 1 !== place.offset)) this.#losePlaces()
     this.#take(place, line, known)
   }
@@ -234,7 +266,13 @@ export class LiveChannel {
     this.#recentBytes = 0
   }
 
+  #wasTaken({ epoch, offset }: Position): boolean {
+    return this.#lost?.epoch === epoch && offset <= Math.max(this.#lost.offset, this.#broughtTo)
+  }
+
   #losePlaces(): void {
+    this.#lost = this.#place ?? this.#lost
+    this.#begun = { after: 0, at: 0 }
     this.#place = undefined
     const placed = [...this.#placed]
     this.#placed.clear()

@@ -136,7 +136,7 @@ export class Numbering {
 
   #deliver(channel: string, place: Position, line: string): void {
     const live = this.#parts.channels.get(channel)
-    if (live && !live.takeNext(place, line)) this.#parts.gapFill.wait(live, place)
+    if (live && !live.takeNext(place, line)) this.#parts.gapFill.wait(live, place, line)
   }
 
   #publishWithout(publication: RealtimePublish, to: 'here' | 'everywhere'): undefined {
@@ -152,7 +152,7 @@ export class Numbering {
     if (idempotencyKey !== undefined) this.#parts.known.add(channel, idempotencyKey)
     this.#unnumbered.set(channel, options.history.ttlSeconds * 1_000 + metaBeyondHistoryMs)
     if (to === 'everywhere') this.#parts.bus.send(channel, 'all', line)
-    this.#parts.channels.get(channel)?.publish(line)
+    this.#parts.channels.get(channel)?.publishUnnumbered(line)
   }
 
   /** One channel may be refused for a reason of its own; a server that takes no writes refuses all. */

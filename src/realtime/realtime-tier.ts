@@ -128,7 +128,7 @@ class RedisRealtimeTier implements RealtimeTier {
     this.#channels = new LiveChannels(this.#bus, marks, channel => this.#watch?.suspect(channel))
     this.#history = new History(link, keys)
     const common = { channels: this.#channels, bus: this.#bus, marks, known, keys }
-    const gapFill = new GapFill(this.#history, () => this.#numbering?.published ?? 0)
+    const gapFill = new GapFill(this.#history, channel => this.#numbering?.numbers(channel) ?? false)
     this.#numbering = link && new Numbering({ ...common, link, gapFill, node, logger })
     this.#subscriber = new Subscriber(this.#channels, this.#history, link, this.#numbering)
     this.#publisher = new Publisher({ ...common, link, numbering: this.#numbering })
