@@ -9,7 +9,7 @@ import { History } from './feed/history.ts'
 import { Pages } from './feed/pages.ts'
 import { Subscribing } from './feed/subscribe.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import { lossAdvice } from './ledger/loss-watch.ts'
+import { lossAdvice } from './ledger/loss-evidence.ts'
 import type { OpenTier } from './log-access.ts'
 import { within } from './mirror/deadline.ts'
 import { entryOf } from './mirror/entry.ts'
@@ -73,6 +73,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   const stopEpoch = ledger.onEpoch(epoch => {
     logger.warn({ epoch }, 'the ledger has a new epoch: durable subscriptions start anew')
     sweeper.reset()
+    parts?.mirror.reset()
     pages.clear()
     feeds.endAll()
   })
@@ -107,7 +108,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
             : 'ready',
         mirror: !mirrors?.reachable ? 'unreachable' : sweeper.healing ? 'healing' : 'ready',
         epoch: ledger.epoch,
-        ...(ledger.losses.lostOn !== undefined && { advice: lossAdvice }),
+        ...(ledger.losses.advice !== undefined && { advice: ledger.losses.advice }),
       }
     },
     channels() {

@@ -6,7 +6,7 @@ import { LossWatch } from '../../src/durable/ledger/loss-watch.ts'
 export class MemoryLedger implements Ledger {
   epoch = 'memory'
   readonly server = 'memory'
-  readonly losses = new LossWatch(undefined)
+  readonly losses = new LossWatch('memory', 'memory')
   readonly partitions = 1
   readonly events: StoredEvent[] = []
   readonly floors = new Map<string, number>()

@@ -148,16 +148,18 @@ export class Feeds {
    * it may have asked for it before what this comparison is about.
    */
   async compare(feeds: Iterable<Feed>): Promise<void> {
-    const asked = [...feeds].filter(feed => !feed.ended)
-    const positions = new Map(asked.map(feed => [feed, feed.position]))
+    const { epoch } = this.#ledger
+    const asked = [...feeds].filter(feed => !feed.ended && feed.epoch === epoch)
+    const offsets = new Map(asked.map(feed => [feed.channel, feed.position ?? 0]))
     if (asked.length === 0) return
     try {
-      for await (const heads of this.#heads.readMany(asked.map(feed => feed.channel))) {
+      for await (const heads of this.#heads.readMany([...offsets.keys()], { epoch, offsets })) {
         const there = new Map<Feed, ChannelHead>()
         for (const [channel, at] of heads) {
           const feed = this.#feeds.get(channel)
-          if (feed && at.head < (positions.get(feed) ?? 0)) this.#noticeLoss(feed, at.head)
-          else if (feed) there.set(feed, at)
+          // Where the ledger lacks what was delivered, subscribers keep their places: the right server may come back, and
+          // in a new epoch they are told.
+          if (feed?.epoch === epoch && at.head >= (offsets.get(channel) ?? 0)) there.set(feed, at)
         }
         await bringUp(this.#ledger, there)
       }
@@ -166,15 +168,6 @@ export class Feeds {
       for (const feed of asked) feed.assuredOn = undefined
       throw error
     }
-  }
-
-  /**
-   * The ledger lacks what was delivered. Its subscribers keep their places: the right server may come back, and in a new
-   * epoch they are told.
-   */
-  #noticeLoss({ channel, position }: Feed, head: number): void {
-    const { server, losses } = this.#ledger
-    if (server !== '') losses.condemn(server, { channel, head, position })
   }
 
   /** Whether the ledger has lost events: nobody can say for good then that a place does not exist. */

@@ -1,4 +1,4 @@
-import type { ChannelHead, Ledger } from '../ledger/ledger.ts'
+import type { ChannelHead, Delivered, Ledger } from '../ledger/ledger.ts'
 import { within } from '../mirror/deadline.ts'
 
 /** Well below the five seconds after which an SDK gives a subscribe command up. */
@@ -30,9 +30,12 @@ export class Heads {
   }
 
   /** Many at a time, one statement after the other: a reconnect must not fill the pool of connections. */
-  async *readMany(channels: readonly string[]): AsyncGenerator<ReadonlyMap<string, ChannelHead>> {
+  async *readMany(
+    channels: readonly string[],
+    delivered: Delivered,
+  ): AsyncGenerator<ReadonlyMap<string, ChannelHead>> {
     for (let i = 0; i < channels.length; i += batchSize)
-      yield await this.#query(channels.slice(i, i + batchSize))
+      yield await this.#query(channels.slice(i, i + batchSize), delivered)
   }
 
   #send(): void {
@@ -50,7 +53,7 @@ export class Heads {
     }
   }
 
-  #query(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {
-    return within(this.#ledger.channelHeads(channels), deadlineMs, 'reading heads')
+  #query(channels: readonly string[], delivered?: Delivered): Promise<ReadonlyMap<string, ChannelHead>> {
+    return within(this.#ledger.channelHeads(channels, delivered), deadlineMs, 'reading heads')
   }
 }

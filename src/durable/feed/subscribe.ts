@@ -1,7 +1,7 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { RecoverRequest, Subscription } from '../../hub/index.ts'
 import { publicationOf } from '../../protocol/index.ts'
-import { lossAdvice } from '../ledger/loss-watch.ts'
+import { lossAdvice } from '../ledger/loss-evidence.ts'
 import { within } from '../mirror/deadline.ts'
 import type { DurableSubscribe } from '../tier.ts'
 import type { Feed } from './feed.ts'

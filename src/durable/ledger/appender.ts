@@ -3,7 +3,7 @@ import type { Logger, Sql } from '../../platform/index.ts'
 import type { Guard } from '../../resilience/index.ts'
 import type { AnsweringPool } from './answering-pool.ts'
 import { appendBatch, type EntryResult } from './append-batch.ts'
-import type { CheckedServer } from './checked-server.ts'
+import { type CheckedServer, pastEpoch } from './checked-server.ts'
 import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Lane, type LaneLimits } from './lane.ts'
@@ -38,6 +38,11 @@ const defaultLimits: AppenderLimits = {
   batchBytes: 1_048_576,
   deadlineMs: 4_000,
   waitingBytes: 33_554_432,
+}
+
+interface Recorded {
+  readonly results: EntryResult[]
+  readonly epoch: string
 }
 
 /** Spreads appends over lanes, each with one batch in flight, and makes known what was stored. */
@@ -103,7 +108,10 @@ export class Appender {
   }
 
   async #send(sql: Sql, entries: readonly Entry[], repeated: boolean): Promise<Outcome[]> {
-    const results = await this.#record(sql, entries)
+    const { epoch } = this.#options
+    const { results, epoch: recordedIn } = await this.#record(sql, entries)
+    // Its numbers mean nothing any more. Sent again it is found, or recorded anew.
+    if (recordedIn !== epoch()) throw pastEpoch(recordedIn)
     const outcomes = results.map((result, i) => outcomeOf(entries[i] as Entry, result))
     const runs = repeated
       ? unheardRuns(entries, results, partition => this.#heads.position(partition))
@@ -117,12 +125,15 @@ export class Appender {
   }
 
   /** On a server that has been checked; one that has not is checked first. */
-  async #record(sql: Sql, entries: readonly Entry[]): Promise<EntryResult[]> {
+  async #record(sql: Sql, entries: readonly Entry[]): Promise<Recorded> {
     const { epoch, server, allowUnsafeFsync } = this.#options
-    const record = () =>
-      appendBatch(sql, { epoch: epoch(), server: server.name, allowUnsafeFsync }, entries, this.#heads)
-    const results = await record()
-    if (results) return results
+    const record = async (): Promise<Recorded | undefined> => {
+      const place = { epoch: epoch(), server: server.name, allowUnsafeFsync }
+      const results = await appendBatch(sql, place, entries, this.#heads)
+      return results && { results, epoch: place.epoch }
+    }
+    const first = await record()
+    if (first) return first
     await server.check(sql)
     const again = await record()
     if (again) return again

@@ -1,13 +1,16 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Logger, Sql } from '../../platform/index.ts'
 import { intArray } from './array-literal.ts'
-import { type LossWatch, lossAdvice, type OwnPosition, type PartitionEnd } from './loss-watch.ts'
-import { readFacts, whyUnfit } from './start-check.ts'
+import { lossAdvice, type OwnPosition } from './loss-evidence.ts'
+import type { LossWatch, PartitionEnd } from './loss-watch.ts'
+import { readFacts, serverName, whyUnfit } from './start-check.ts'
+
+/** A verdict may stand on an answer that was false: its server is looked at again now and then. */
+const reviewMs = 10_000
 
 export interface CheckedServerParts {
   readonly watch: LossWatch
   readonly allowUnsafeFsync: boolean
-  readonly epoch: () => string
   /** Returns whether it is the present epoch, which it may have become by this. */
   readonly onEpochFound: (epoch: string) => boolean
   readonly logger: Logger | undefined
@@ -21,13 +24,11 @@ export interface CheckedServerParts {
 export class CheckedServer {
   readonly #parts: CheckedServerParts
   #name: string
-  /** The last one that was looked at, whatever came out. */
-  #met: string
+  #reviewAt = 0
   #told = ''
 
   constructor(first: string, parts: CheckedServerParts) {
     this.#name = first
-    this.#met = first
     this.#parts = parts
   }
 
@@ -36,9 +37,10 @@ export class CheckedServer {
     return this.#parts.watch.lostOn === undefined ? this.#name : ''
   }
 
-  /** Whether nothing is known yet of the server that has answered. */
-  isNew(server: string): boolean {
-    return server !== this.#met
+  /** Whether the server that has answered is to be looked at: nothing is known of it yet, or it was found wanting a while ago. */
+  isDue(server: string): boolean {
+    const { watch } = this.#parts
+    return watch.isNew(server) || (watch.lostOn !== undefined && performance.now() >= this.#reviewAt)
   }
 
   /**
@@ -46,17 +48,17 @@ export class CheckedServer {
    * @throws HoldfastError LEDGER_BEHIND, or DEPENDENCY_FAILED where it is not fit
    */
   async check(sql: Sql): Promise<void> {
-    const { watch, allowUnsafeFsync, epoch, onEpochFound } = this.#parts
+    const { watch, allowUnsafeFsync, onEpochFound } = this.#parts
+    this.#reviewAt = performance.now() + reviewMs
     const facts = await readFacts(sql)
     const reason = whyUnfit(facts, allowUnsafeFsync)
     if (reason !== undefined) throw this.#unfit(reason)
     const known = watch.known()
-    const present = epoch()
     const found = await readEnds(sql, known.own)
+    // A pool may open another connection between two statements, and an address lead to another server by then.
+    if (found.server !== facts.server) throw anotherServer()
     if (!onEpochFound(found.epoch)) throw pastEpoch(found.epoch)
-    this.#met = facts.server
-    // What was known belongs to the epoch in which it was asked about.
-    if (found.epoch === present) watch.meet(known, found.ends, facts.server)
+    watch.meet(known, found.ends, facts.server)
     if (watch.lostOn !== undefined) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
     this.#name = facts.server
     this.#told = ''
@@ -78,14 +80,19 @@ export function pastEpoch(epoch: string): HoldfastError {
   )
 }
 
+/** What it says may be true, but nobody has looked yet whether it has what is recorded. */
+export function anotherServer(): HoldfastError {
+  return new HoldfastError('DEPENDENCY_FAILED', 'another Postgres has answered than the one that was checked')
+}
+
 /** The ends of all partitions, with the events at one's own last positions. */
 async function readEnds(
   sql: Sql,
   own: ReadonlyMap<number, OwnPosition>,
-): Promise<{ readonly epoch: string; readonly ends: readonly PartitionEnd[] }> {
+): Promise<{ readonly epoch: string; readonly server: string; readonly ends: readonly PartitionEnd[] }> {
   const asked = [...own]
-  const rows = await sql<(PartitionEnd & { epoch: string })[]>`
-    select l.epoch, p.partition, holdfast.partition_head(p.partition) as head,
+  const rows = await sql<(PartitionEnd & { epoch: string; server: string })[]>`
+    select l.epoch, ${serverName(sql)} as server, p.partition, holdfast.partition_head(p.partition) as head,
            (select e.id from holdfast.events as e
             where e.partition = p.partition and e.position = asked.position) as id
     from holdfast.ledger as l
@@ -95,5 +102,5 @@ async function readEnds(
       on asked.partition = p.partition`
   const [first] = rows
   if (!first) throw new HoldfastError('DEPENDENCY_FAILED', 'this Postgres has no ledger')
-  return { epoch: first.epoch, ends: rows }
+  return { epoch: first.epoch, server: first.server, ends: rows }
 }

@@ -36,6 +36,12 @@ export interface PartitionRange {
   readonly through: number
 }
 
+/** How far subscribers have been given channels, in one epoch. */
+export interface Delivered {
+  readonly epoch: string
+  readonly offsets: ReadonlyMap<string, number>
+}
+
 /** A place in a channel: everything up to and including `since` is known. */
 export interface ChannelPlace {
   readonly channel: string
@@ -99,7 +105,8 @@ export interface Ledger {
     places: readonly ChannelPlace[],
     bounds: { readonly perChannel: number; readonly maxBytes: number },
   ): Promise<readonly StoredEvent[]>
-  channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>>
+  /** A head below what was delivered before is a loss, and judged as one. */
+  channelHeads(channels: readonly string[], delivered?: Delivered): Promise<ReadonlyMap<string, ChannelHead>>
   /** The last position of each asked partition (0: empty). */
   partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>>
   /** Resolves when Postgres answers. */

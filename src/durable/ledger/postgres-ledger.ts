@@ -4,13 +4,14 @@ import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
 import { Breakers } from '../../resilience/index.ts'
 import { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
-import { CheckedServer, pastEpoch } from './checked-server.ts'
+import { anotherServer, CheckedServer, pastEpoch } from './checked-server.ts'
 import { entryOf } from './entry.ts'
 import type {
   ChannelHead,
   ChannelPage,
   ChannelPlace,
   ChannelRequest,
+  Delivered,
   Ledger,
   Outcome,
   PartitionPage,
@@ -115,11 +116,10 @@ class PostgresLedger implements Ledger {
     this.partitions = identity.partitions
     this.#ways = ways
     this.#logger = logger
-    this.losses = new LossWatch(logger)
+    this.losses = new LossWatch(identity.epoch, identity.server, logger)
     this.#server = new CheckedServer(identity.server, {
       watch: this.losses,
       allowUnsafeFsync,
-      epoch: () => this.#epoch,
       onEpochFound: epoch => this.#foundEpoch(epoch),
       logger,
     })
@@ -172,8 +172,10 @@ class PostgresLedger implements Ledger {
     return this.#read(sql => readChannel(sql, this.partitionOf(channel), channel, request))
   }
 
-  readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
-    return this.#read(sql => readPartition(sql, partition, from, limit))
+  async readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
+    const { epoch, server, answer } = await this.#read(sql => readPartition(sql, partition, from, limit))
+    await this.#know(epoch, server)
+    return answer
   }
 
   async movedChannels(ranges: readonly PartitionRange[]): Promise<ReadonlyMap<string, number>> {
@@ -189,24 +191,27 @@ class PostgresLedger implements Ledger {
     return this.#read(sql => readAfter(sql, placed, bounds))
   }
 
-  async channelHeads(channels: readonly string[]): Promise<ReadonlyMap<string, ChannelHead>> {
+  async channelHeads(
+    channels: readonly string[],
+    delivered?: Delivered,
+  ): Promise<ReadonlyMap<string, ChannelHead>> {
     if (channels.length === 0) return new Map()
     const partitions = channels.map(channel => this.partitionOf(channel))
     const { epoch, heads, server } = await this.#read(sql => channelHeads(sql, channels, partitions))
     await this.#know(epoch, server)
+    if (delivered) this.#noticeLoss(delivered, heads, server)
     return heads
   }
 
   async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     if (partitions.length === 0) return new Map()
     const before = this.losses.known()
-    const present = this.#epoch
     const answer = await this.#read(sql => partitionHeads(sql, partitions))
-    const { epoch, heads, server = '', standby } = answer
+    const { epoch, heads, ids, server = '', standby } = answer
     // A node on which nobody appends would not notice.
     if (standby) this.#ways.guard.guard.trip('it is a standby')
     await this.#know(epoch, server)
-    if (this.#epoch === present) this.losses.compare(before, heads, server)
+    this.losses.compare(before, { server, heads, ids })
     return heads
   }
 
@@ -232,17 +237,32 @@ class PostgresLedger implements Ledger {
    */
   async #know(epoch: string | undefined, server: string | undefined): Promise<void> {
     if (epoch !== undefined && !this.#foundEpoch(epoch)) throw pastEpoch(epoch)
-    if (server === undefined || !this.#server.isNew(server)) return
+    if (server === undefined || !this.#server.isDue(server)) return
     try {
       await this.#read(sql => this.#server.check(sql))
     } catch (error) {
       // A ledger that has lost events answers truly what is there.
       if (!(error instanceof HoldfastError && error.code === 'LEDGER_BEHIND')) throw error
     }
+    if (this.losses.isNew(server)) throw anotherServer()
+  }
+
+  /** What subscribers have been given must be there. */
+  #noticeLoss(
+    { epoch, offsets }: Delivered,
+    heads: ReadonlyMap<string, ChannelHead>,
+    server: string | undefined,
+  ): void {
+    for (const [channel, { head }] of heads) {
+      const known = offsets.get(channel) ?? 0
+      if (head >= known || server === undefined) continue
+      const partition = this.partitionOf(channel)
+      this.losses.condemn(epoch, server, { found: 'a subscriber’s place', channel, partition, head, known })
+    }
   }
 
   #stored(events: readonly StoredEvent[]): void {
-    for (const { partition, position, id } of events) this.losses.stored(partition, position, id)
+    for (const { partition, position, id } of events) this.losses.stored(this.#epoch, partition, position, id)
     this.#tell(this.#storedListeners, events)
   }
 
@@ -254,7 +274,7 @@ class PostgresLedger implements Ledger {
     this.#pastEpochs.add(this.#epoch)
     this.#epoch = epoch
     this.#appender.forgetHeads()
-    this.losses.forget()
+    this.losses.begin(epoch)
     this.#tell(this.#epochListeners, epoch)
     return true
   }

@@ -11,6 +11,12 @@ export interface Heads<K, V> {
   readonly heads: ReadonlyMap<K, V>
 }
 
+export interface Answered<T> {
+  readonly epoch: string | undefined
+  readonly server: string | undefined
+  readonly answer: T
+}
+
 type SqlFragment = Parameters<Sql>[1]
 
 type ChannelRow = Omit<StoredEvent, 'channel' | 'partition' | 'offset'> &
@@ -74,17 +80,20 @@ export async function readPartition(
   partition: number,
   from: number,
   limit: number,
-): Promise<PartitionPage> {
+): Promise<Answered<PartitionPage>> {
   const wanted = sql`
     select * from holdfast.events
     where partition = ${partition} and position >= ${from} order by position limit ${limit}`
-  const rows = await sql<(StoredEvent & { head: number; position: number | null })[]>`
-    select b.head, e.position, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
+  const rows = await sql<
+    (StoredEvent & { head: number; position: number | null; epoch: string; server: string })[]
+  >`
+    select b.head, b.epoch, b.server, e.position, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
     from (
       select greatest(
                (select l.position from holdfast.events as l
                 where l.partition = ${partition} order by l.position desc limit 1),
-               (select f.head from holdfast.partition_floor as f where f.partition = ${partition}), 0) as head
+               (select f.head from holdfast.partition_floor as f where f.partition = ${partition}), 0) as head,
+             (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server
     ) as b
     left join (${firstBytes(sql, wanted, sql`w.position`, partitionPageBytes)}) as e on true
     order by e.position`
@@ -93,7 +102,7 @@ export async function readPartition(
   )
   // Above the last one of a page there may be more, or a hole: the next page tells.
   const through = events.at(-1)?.position ?? Math.max(rows[0]?.head ?? 0, from - 1)
-  return { events, from, through }
+  return { epoch: rows[0]?.epoch, server: rows[0]?.server, answer: { events, from, through } }
 }
 
 export async function channelHeads(
@@ -121,22 +130,25 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number> & { readonly standby: boolean }> {
+): Promise<Heads<number, number> & { readonly standby: boolean; readonly ids: ReadonlyMap<number, string> }> {
   const rows = await sql<
-    { partition: number; head: number; epoch: string; server: string; standby: boolean }[]
+    { partition: number; head: number; id: string | null; epoch: string; server: string; standby: boolean }[]
   >`
     select t.partition,
-           greatest(
-             (select l.position from holdfast.events as l
-              where l.partition = t.partition order by l.position desc limit 1),
-             (select f.head from holdfast.partition_floor as f where f.partition = t.partition), 0) as head,
+           greatest(last.position, f.head, 0) as head,
+           case when last.position >= coalesce(f.head, 0) then last.id end as id,
            (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server,
            pg_is_in_recovery() as standby
-    from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)`
+    from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)
+    left join lateral (
+      select l.position, l.id from holdfast.events as l
+      where l.partition = t.partition order by l.position desc limit 1) as last on true
+    left join holdfast.partition_floor as f on f.partition = t.partition`
   return {
     epoch: rows[0]?.epoch,
     server: rows[0]?.server,
     standby: rows[0]?.standby ?? false,
     heads: new Map(rows.map(({ partition, head }) => [partition, head])),
+    ids: new Map(rows.flatMap(({ partition, id }) => (id === null ? [] : [[partition, id]]))),
   }
 }

@@ -35,9 +35,12 @@ export class Mirror {
   readonly #unhealed = new Set<number>()
   #idle: (() => void)[] = []
   #busy = 0
+  /** Those of the epoch in which entries are taken: names must not change under a range. */
+  #present: PartitionMirrors
 
   constructor(mirrors: PartitionMirrors, fill: PartitionFill, logger: Logger) {
     this.#mirrors = mirrors
+    this.#present = mirrors.at(mirrors.epoch)
     this.#fill = fill
     this.#logger = logger
   }
@@ -69,6 +72,16 @@ export class Mirror {
     }
   }
 
+  /** Drops what waits: the ledger has another epoch, where its positions mean nothing. */
+  reset(): void {
+    for (const lane of this.#lanes.values()) {
+      lane.waiting = []
+      lane.bytes = 0
+    }
+    this.#unhealed.clear()
+    this.#present = this.#mirrors.at(this.#mirrors.epoch)
+  }
+
   /** Resolves when nothing waits and no call is in flight. */
   async drained(): Promise<void> {
     if (this.#busy > 0) await new Promise<void>(resolve => this.#idle.push(resolve))
@@ -89,12 +102,14 @@ export class Mirror {
     this.#busy++
     while (lane.waiting.length > 0) {
       const entries = lane.waiting
+      const mirrors = this.#present
       lane.waiting = []
       lane.bytes = 0
       try {
-        await this.#mirror(lane, entries)
-        this.#unhealed.delete(partition)
+        await this.#mirror(lane, entries, mirrors)
+        if (mirrors === this.#present) this.#unhealed.delete(partition)
       } catch (error) {
+        if (mirrors !== this.#present) continue
         if (!this.#unhealed.has(partition)) {
           const reason = error instanceof HoldfastError ? error.message : error
           this.#logger.debug({ partition, err: reason }, 'could not mirror; the sweeper will')
@@ -110,39 +125,40 @@ export class Mirror {
   }
 
   /** One range after the other: behind a refused one all are refused, and would have been sent in vain. */
-  async #mirror(lane: Lane, entries: readonly Entry[]): Promise<void> {
+  async #mirror(lane: Lane, entries: readonly Entry[], mirrors: PartitionMirrors): Promise<void> {
     for (const range of contiguousRanges(entries)) {
-      if (this.#isThere(lane, range)) continue
-      const code = await this.#apply(lane, range)
+      if (this.#isThere(lane, range, mirrors)) continue
+      const code = await this.#apply(lane, range, mirrors)
       if (code === 'applied') continue
       if (code === 'refused') {
         await delay(earlierCommitMs)
-        if ((await this.#apply(lane, range)) === 'applied') continue
+        if ((await this.#apply(lane, range, mirrors)) === 'applied') continue
       }
       // The first fill may be one that was running already, and has looked at the ledger before this commit.
-      if (await this.#fillAndApply(lane, range)) continue
-      if (await this.#fillAndApply(lane, range)) continue
+      if (await this.#fillAndApply(lane, range, mirrors)) continue
+      if (await this.#fillAndApply(lane, range, mirrors)) continue
       throw new HoldfastError('DEPENDENCY_REJECTED', 'the mirror still lacks earlier positions')
     }
   }
 
   /** What the fill has brought is not sent once more: after a wipe that would be everything. */
-  async #fillAndApply(lane: Lane, range: Range): Promise<boolean> {
-    const { epoch } = this.#mirrors
+  async #fillAndApply(lane: Lane, range: Range, mirrors: PartitionMirrors): Promise<boolean> {
+    // A fill is of the present epoch, and says nothing about a past one.
+    if (mirrors !== this.#present) return false
     const last = await this.#fill.run(lane.partition)
-    if (last !== undefined) lane.told = { epoch, last }
-    return this.#isThere(lane, range) || (await this.#apply(lane, range)) === 'applied'
+    if (mirrors !== this.#present) return false
+    if (last !== undefined) lane.told = { epoch: mirrors.epoch, last }
+    return this.#isThere(lane, range, mirrors) || (await this.#apply(lane, range, mirrors)) === 'applied'
   }
 
-  async #apply(lane: Lane, range: Range): Promise<Applied['code']> {
-    const { epoch } = this.#mirrors
-    const { code, last } = await this.#mirrors.apply(lane.partition, range, 'lines')
-    lane.told = { epoch, last }
+  async #apply(lane: Lane, range: Range, mirrors: PartitionMirrors): Promise<Applied['code']> {
+    const { code, last } = await mirrors.apply(lane.partition, range, 'lines')
+    lane.told = { epoch: mirrors.epoch, last }
     return code
   }
 
   /** Another epoch has another mirror, and its positions may be lower. */
-  #isThere({ told }: Lane, range: Range): boolean {
-    return told.epoch === this.#mirrors.epoch && range.to <= told.last
+  #isThere({ told }: Lane, range: Range, { epoch }: PartitionMirrors): boolean {
+    return told.epoch === epoch && range.to <= told.last
   }
 }

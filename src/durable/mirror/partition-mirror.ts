@@ -44,10 +44,15 @@ export class PartitionMirrors {
   readonly #scripts: MirrorScripts
   readonly #epoch: () => string
   readonly #options: MirrorOptions
-  /** Whether the memory budget allows histories at this moment. */
-  historiesAllowed = true
+  readonly #budget: { histories: boolean }
 
-  constructor(redis: LogRedis, epoch: () => string, options: MirrorOptions) {
+  constructor(
+    redis: LogRedis,
+    epoch: () => string,
+    options: MirrorOptions,
+    budget: { histories: boolean } = { histories: true },
+  ) {
+    this.#budget = budget
     this.#redis = redis
     this.#scripts = new MirrorScripts(redis.sharded ? 'sharded' : 'plain')
     this.#epoch = epoch
@@ -61,6 +66,20 @@ export class PartitionMirrors {
   /** The ledger's epoch, which the names of all keys begin with. */
   get epoch(): string {
     return this.#epoch()
+  }
+
+  /** The mirrors of one epoch, for work of several steps: whose names must not change in between. */
+  at(epoch: string): PartitionMirrors {
+    return new PartitionMirrors(this.#redis, () => epoch, this.#options, this.#budget)
+  }
+
+  /** Whether the memory budget allows histories at this moment. */
+  get historiesAllowed(): boolean {
+    return this.#budget.histories
+  }
+
+  set historiesAllowed(allowed: boolean) {
+    this.#budget.histories = allowed
   }
 
   get logSize(): number {

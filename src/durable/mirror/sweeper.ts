@@ -1,7 +1,7 @@
 import type { Logger } from '../../platform/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { PartitionFill } from './fill.ts'
-import type { LossRecord } from './loss-record.ts'
+import type { LossRecord, WrittenLoss } from './loss-record.ts'
 import type { Mirror } from './mirror.ts'
 import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 
@@ -52,6 +52,8 @@ export class Sweeper {
   #due: number[] = []
   readonly #filling = new Set<number>()
   #ledgerReachable = true
+  /** The verdict that was written down by this node, with everything that it knew. */
+  #written: string | undefined
 
   constructor(ledger: Ledger, parts: MirrorParts | undefined, logger: Logger) {
     this.#ledger = ledger
@@ -112,8 +114,11 @@ export class Sweeper {
     const { epoch, losses } = this.#ledger
     const all = Array.from({ length: this.#ledger.partitions }, (_, partition) => partition)
     // The mirrors first: a head that is read later can only be lower if the ledger has lost something.
-    const states = await this.#parts?.mirrors.states(all).catch(() => undefined)
-    const told = states && (await this.#hearOfLoss(all, states))
+    const states = await this.#parts?.mirrors
+      .at(epoch)
+      .states(all)
+      .catch(() => undefined)
+    const told = states && (await this.#hearOfLoss(epoch, all, states))
     let heads: ReadonlyMap<number, number>
     try {
       heads = await this.#ledger.partitionHeads(all)
@@ -123,7 +128,7 @@ export class Sweeper {
       return
     }
     if (!this.#parts || !states || epoch !== this.#ledger.epoch) return
-    await this.#tellOfLoss(this.#parts, told)
+    await this.#tellOfLoss(this.#parts, epoch, told)
     if (this.#ticks++ % budgetEvery === 0) await this.#parts.mirrors.checkBudget().catch(() => undefined)
     this.#judge(all, heads, states)
     // What a ledger has that has lost something must not take the place of what is known.
@@ -131,29 +136,40 @@ export class Sweeper {
     else this.#due = []
   }
 
-  /** Learns what the mirrors and other nodes know. Returns the server on which others have found a loss. */
+  /** Learns what the mirrors and other nodes know of an epoch. Returns what others have written of a loss. */
   async #hearOfLoss(
+    epoch: string,
     partitions: readonly number[],
     states: readonly (MirrorState | undefined)[],
-  ): Promise<string | undefined> {
-    const { epoch, losses, server } = this.#ledger
-    const told = await this.#parts?.lossRecord.read(epoch, losses).catch(() => undefined)
-    if (epoch !== this.#ledger.epoch) return undefined
+  ): Promise<WrittenLoss | undefined> {
+    const { losses } = this.#ledger
+    const told = await this.#parts?.lossRecord.read(epoch).catch(() => undefined)
     partitions.forEach((partition, i) => {
-      losses.learn(partition, states[i]?.last ?? 0)
+      losses.learn(epoch, partition, states[i]?.last ?? 0)
     })
-    if (told !== undefined && told === server) losses.condemn(server, { found: 'by another node' })
+    for (const [partition, position] of told?.heads ?? []) losses.learn(epoch, partition, position)
+    // What others say of another server concerns this one too: it may be the same one, started again.
+    if (told) losses.hear(epoch, told.server, told.missed)
     return told
   }
 
-  async #tellOfLoss({ lossRecord }: MirrorParts, told: string | undefined): Promise<void> {
-    const { epoch, losses } = this.#ledger
+  /** Each node adds once what it knows: what the first one knew may be less. */
+  async #tellOfLoss(
+    { lossRecord }: MirrorParts,
+    epoch: string,
+    told: WrittenLoss | undefined,
+  ): Promise<void> {
+    const { losses } = this.#ledger
     const { lostOn } = losses
-    if (lostOn === told) return
-    const writing = lostOn === undefined ? lossRecord.remove(epoch) : lossRecord.write(epoch, lostOn, losses)
-    await writing.catch(error =>
-      this.#logger.warn({ err: error }, 'other nodes cannot be told of a loss now'),
-    )
+    const verdict = lostOn && `${epoch} ${lostOn} ${losses.witnesses}`
+    if (lostOn === told?.server && verdict === this.#written) return
+    try {
+      if (lostOn !== undefined) await lossRecord.write(epoch, lostOn, losses)
+      else if (told) await lossRecord.remove(epoch, told.server)
+      this.#written = verdict
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'other nodes cannot be told of a loss now')
+    }
   }
 
   #judge(
