@@ -59,7 +59,10 @@ export function followFailovers(redis: Redis, config: SentinelConfig, retryStrat
   })
   // A sentinel that has not heard yet may have sent it to the former master once more.
   redis.on('ready', look)
-  redis.on('end', () => {
-    for (const watch of watches) watch.disconnect()
-  })
+  const disconnect = redis.disconnect.bind(redis)
+  // There is no event for it where the connection was down at that moment.
+  redis.disconnect = (again = false) => {
+    if (!again) for (const watch of watches) watch.disconnect()
+    disconnect(again)
+  }
 }

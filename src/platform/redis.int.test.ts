@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type TcpProxy, tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
+import { followFailovers } from './failover-watch.ts'
 import { connectRedis, type Redis } from './redis.ts'
 
 let proxy: TcpProxy
@@ -46,5 +47,53 @@ describe('a command connection', () => {
     await expect(redis.ping()).rejects.toThrow()
     await until('there is a new connection', () => redis.status === 'ready' && proxy.accepted > before)
     expect(await redis.ping()).toBe('PONG')
+  })
+})
+
+describe('a connection to a master that sentinels watch', () => {
+  const name = `watched-${process.pid}`
+  let news: Redis
+
+  beforeEach(async () => {
+    // What a sentinel publishes about a failover, any Redis can.
+    const { host } = new URL(inject('redisUrl'))
+    news = connectRedis(inject('redisUrl'), 'command', 'news')
+    await until('it can be asked', () => news.status === 'ready')
+    const config = { master: name, nodes: [host], db: 0, tls: false, sentinelTls: false }
+    followFailovers(redis, config, () => 20)
+    await until('it listens', async () => (await news.pubsub('NUMSUB', '+switch-master'))[1] !== 0)
+  })
+  afterEach(() => news.disconnect())
+
+  const tell = (master: string, port: number) =>
+    news.publish('+switch-master', `${master} 127.0.0.1 1 127.0.0.1 ${port}`)
+
+  it('is made anew until it leads to the new master, where the former goes on to answer', async () => {
+    const before = proxy.accepted
+    await tell('another', 1)
+    await tell(name, proxy.port)
+    expect(await redis.ping()).toBe('PONG')
+    expect(proxy.accepted).toBe(before)
+    await tell(name, 1)
+    await until('it is made anew, and again', () => proxy.accepted > before + 1)
+    await tell(name, proxy.port)
+    await until('it stays', () => redis.status === 'ready')
+    expect(await redis.ping()).toBe('PONG')
+  })
+
+  it('is made at once when the news comes while it waits for its next try', async () => {
+    redis.options.retryStrategy = () => 60_000
+    proxy.cut()
+    await until('it waits', () => redis.status === 'reconnecting')
+    await tell(name, proxy.port)
+    await until('it is there', () => redis.status === 'ready')
+  })
+
+  it('ends, and its listening with it, also while there is no connection', async () => {
+    proxy.refuse()
+    proxy.cut()
+    await until('it is away', () => redis.status === 'reconnecting')
+    redis.disconnect()
+    await until('nobody listens', async () => (await news.pubsub('NUMSUB', '+switch-master'))[1] === 0)
   })
 })
