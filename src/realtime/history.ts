@@ -39,12 +39,18 @@ export class History {
     part: { since?: number; limit: number; reverse: boolean },
   ): Promise<HistorySlice> {
     const [slice] = await this.#read([{ channel, ttlSeconds, ...part }])
-    if (!slice) throw new HoldfastError('INTERNAL', 'a history read without a result')
+    if (!slice || slice instanceof Error)
+      throw new HoldfastError('INTERNAL', 'a history read without a result')
     return slice
   }
 
-  /** The heads of several channels, in their order, in one write to Redis. @throws HoldfastError DEPENDENCY_* */
-  async heads(channels: readonly { name: string; historyTtlSeconds: number }[]): Promise<Position[]> {
+  /**
+   * The heads of several channels, in their order, in one write to Redis; undefined for one that Redis refuses to read.
+   * @throws HoldfastError DEPENDENCY_* where it refuses all of them, or does not answer
+   */
+  async heads(
+    channels: readonly { name: string; historyTtlSeconds: number }[],
+  ): Promise<(Position | undefined)[]> {
     const slices = await this.#read(
       channels.map(({ name, historyTtlSeconds }) => ({
         channel: name,
@@ -53,7 +59,7 @@ export class History {
         reverse: false,
       })),
     )
-    return slices.map(slice => slice.head)
+    return slices.map(slice => (slice instanceof Error ? undefined : slice.head))
   }
 
   #read(
@@ -64,7 +70,7 @@ export class History {
       limit: number
       reverse: boolean
     }[],
-  ): Promise<HistorySlice[]> {
+  ): Promise<(HistorySlice | Error)[]> {
     if (!this.#link)
       throw new HoldfastError('DEPENDENCY_REJECTED', 'history needs redis, and none is configured')
     const { run } = this.#link

@@ -1,3 +1,4 @@
+import { isRefusal } from './fate.ts'
 import type { GapFill } from './gap-fill.ts'
 import type { History } from './history.ts'
 import type { LiveChannel } from './live-channel.ts'
@@ -112,9 +113,9 @@ export class PositionWatch {
           return undefined
         })
         await Promise.all(gaps)
-      } catch {
-        // Redis is away again; when it is back all are compared.
-        return
+      } catch (error) {
+        // Redis is away again; when it is back all are compared. What it refuses to read keeps no others from it.
+        if (!isRefusal(error)) return
       }
     }
   }

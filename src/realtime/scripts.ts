@@ -125,8 +125,8 @@ export class Scripts {
     })
   }
 
-  /** @throws the first error among them */
-  async readHistories(reads: readonly HistoryRead[]): Promise<HistorySlice[]> {
+  /** Each has its own outcome. @throws the first error where none could be read */
+  async readHistories(reads: readonly HistoryRead[]): Promise<(HistorySlice | Error)[]> {
     const replies = await this.#callAll(
       'read-history-2',
       reads.map(({ keys, newEpoch, metaTtlMs, reverse, since, limit, run }) => [
@@ -140,8 +140,10 @@ export class Scripts {
         run,
       ]),
     )
+    const refusal = replies.find(reply => reply instanceof Error)
+    if (refusal && replies.every(reply => reply instanceof Error)) throw refusal
     return replies.map(reply => {
-      if (reply instanceof Error) throw reply
+      if (reply instanceof Error) return reply
       const [epoch, offset, entries] = reply as [string, number, [string, [string, string]][]]
       return {
         head: { epoch, offset },
