@@ -39,6 +39,11 @@ export class Marks {
     return true
   }
 
+  /** The bus will not bring it after all, or to nobody here. */
+  forget(mark: string): void {
+    this.#delivered.delete(mark)
+  }
+
   /** The bus brings it; whether its subscribers here have it already. */
   brought(mark: string): boolean {
     return !this.#pending.delete(mark) && this.#delivered.delete(mark)

@@ -90,7 +90,9 @@ export class Publisher {
     const mark = this.#marks.next()
     this.#marks.giveUp(mark)
     const fate = await publishOnce(this.#link, this.#keys, { channel, line, idempotencyKey, mark })
-    if (fate === 'published' || fate === 'doubtful') this.#channels.get(channel)?.publish(line)
+    const live = this.#channels.get(channel)
+    if (!live || fate === 'known' || fate === 'unsent') this.#marks.forget(mark)
+    if (fate === 'published' || fate === 'doubtful') live?.publish(line)
     if (fate === 'unsent') this.#toAll(channel, line)
     if (fate === 'unsent' || fate === 'doubtful') this.#known.add(channel, idempotencyKey)
   }
