@@ -11,8 +11,11 @@ const smallFill = 1_000
 const pageSize = 500
 const leaseMs = 2_000
 const lookAgainMs = 50
-/** Whoever holds the lease may stand still; a small fill, which does no harm twice, waits no longer for it. */
-const smallFillWaitsMs = 100
+/**
+ * Whoever holds the lease may stand still. A mirror that has not moved for so long and lacks no more than this is filled all the
+ * same: little is written twice then. One that moves is being filled, and after a wipe all nodes would fill it together.
+ */
+const unleased = { stillMs: 150, events: 100 }
 /** How often the ground may be taken away under a fill (a wipe, a race) before the sweeper has to try again. */
 const maxSetbacks = 5
 
@@ -22,8 +25,8 @@ export class PartitionFill {
   readonly #mirrors: PartitionMirrors
   readonly #node: string
   readonly #running = new Map<number, Promise<number | undefined>>()
-  /** By partition, since when another node has been holding the lease. */
-  readonly #refusedSince = new Map<number, number>()
+  /** By partition, since when its mirror stands there under another node's lease. */
+  readonly #still = new Map<number, { readonly last: number; readonly since: number }>()
 
   constructor(ledger: Ledger, mirrors: PartitionMirrors, node: string) {
     this.#ledger = ledger
@@ -60,15 +63,15 @@ export class PartitionFill {
 
   async #fill(partition: number): Promise<number | undefined> {
     const leased = await this.#mirrors.lease(partition, this.#node, leaseMs)
-    if (leased) this.#refusedSince.delete(partition)
-    else if (!this.#waitedEnough(partition)) return undefined
+    if (leased) this.#still.delete(partition)
     try {
       // Not before: whoever had the lease until now may have done it.
       const state = await this.#mirrors.state(partition)
+      if (!leased && !this.#standsStill(partition, state)) return undefined
       const head = (await this.#ledger.partitionHeads([partition])).get(partition) ?? 0
       const distance = head - (state?.last ?? this.#seedFloor(head) - 1)
       if (head === 0 || distance <= 0) return state?.last ?? 0
-      if (!leased && (state === undefined || distance > smallFill)) return undefined
+      if (!leased && distance > unleased.events) return undefined
       const announced = distance <= Math.min(smallFill, this.#mirrors.logSize)
       return await this.#write(partition, state, head, announced ? 'lines' : 'notice')
     } finally {
@@ -76,12 +79,14 @@ export class PartitionFill {
     }
   }
 
-  #waitedEnough(partition: number): boolean {
+  #standsStill(partition: number, state: MirrorState | undefined): boolean {
+    if (state === undefined) return false
     const now = performance.now()
-    const since = this.#refusedSince.get(partition)
-    // What was refused long ago was refused by another fill.
-    if (since === undefined || now - since > leaseMs) this.#refusedSince.set(partition, now)
-    return since !== undefined && now - since >= smallFillWaitsMs && now - since <= leaseMs
+    const seen = this.#still.get(partition)
+    // What was seen long ago was seen under another lease.
+    if (seen?.last === state.last && now - seen.since <= leaseMs) return now - seen.since >= unleased.stillMs
+    this.#still.set(partition, { last: state.last, since: now })
+    return false
   }
 
   /** An empty mirror covers at most what the log may keep. */
