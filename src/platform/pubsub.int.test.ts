@@ -58,6 +58,34 @@ describe('Pub/Sub', () => {
     }
   })
 
+  it('keeps its connection and all other channels where Redis denies one', async () => {
+    const url = new URL(inject('redisUrl'))
+    await direct.acl('SETUSER', name, 'on', '>secret', '+@all', '~*', 'resetchannels', `&${name}:*`)
+    url.username = name
+    url.password = 'secret'
+    const bus = new PubSub(url.href, name)
+    pubsub = bus
+    try {
+      await until('it is ready', () => bus.ready)
+      const { connection } = bus
+      let heard = 0
+      const [denied, allowed] = await Promise.allSettled([
+        bus.subscribe(`other-${name}`, () => undefined),
+        bus.subscribe(`${name}:1`, () => heard++),
+      ])
+      expect(denied).toMatchObject({ status: 'rejected', reason: { code: 'DEPENDENCY_FAILED' } })
+      expect(allowed.status).toBe('fulfilled')
+      expect([bus.ready, bus.connection]).toEqual([true, connection])
+      bus.renew('to see it subscribe again')
+      await until('it is ready again', () => bus.ready)
+      await direct.publish(`${name}:1`, 'x')
+      await until('the allowed one is heard', () => heard === 1)
+      expect(bus.connection).toBe(connection + 2)
+    } finally {
+      await direct.acl('DELUSER', name)
+    }
+  })
+
   it('confirms thousands of channels asked for in one turn', async () => {
     const bus = await connected()
     const names = Array.from({ length: 3_000 }, (_, i) => `${name}:${i}`)

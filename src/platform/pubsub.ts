@@ -1,6 +1,6 @@
 import { HoldfastError } from '../domain/index.ts'
 import type { Logger } from './logger.ts'
-import { type PubSubVerbs, plainVerbs } from './pubsub-verbs.ts'
+import { isDenied, type PubSubVerbs, plainVerbs } from './pubsub-verbs.ts'
 import { connectRedis, type Redis } from './redis.ts'
 import type { RedisTarget } from './redis-target.ts'
 
@@ -58,6 +58,7 @@ export class PubSub {
   #batch: { names: string[]; done: Promise<void> } | undefined
   #barrier: Promise<void> | undefined
   #ready = false
+  #toldDenied = false
   #closed = false
 
   /** @param source where Redis is, or a connection with the settings of a subscriber */
@@ -130,7 +131,10 @@ export class PubSub {
     if (channel.confirmed) return Promise.resolve()
     if (this.#redis.status !== 'ready') return Promise.reject(notConnected())
     channel.asking ??= this.#askSoon(name)
-    return channel.asking
+    const { asking } = channel
+    return asking.then(() => {
+      if (!channel.confirmed) throw new HoldfastError('DEPENDENCY_FAILED', 'redis denies the channel')
+    })
   }
 
   /** Gives a channel up; Redis hears of it a little later, if nobody has come back by then. */
@@ -222,22 +226,29 @@ export class PubSub {
   async #ask(names: readonly string[]): Promise<void> {
     const connection = this.#connection
     const channels = names.map(name => this.#wanted.get(name))
-    let refused: readonly string[]
+    let refused: ReadonlyMap<string, Error>
     try {
       refused = await this.#verbs.ask(this.#redis, names)
     } catch (cause) {
       throw this.#failed('redis did not confirm a subscription', connection, cause)
     }
     if (connection !== this.#connection) throw notConnected()
-    const elsewhere = refused.length === 0 ? undefined : new Set(refused)
     for (const [i, channel] of channels.entries()) {
       if (!channel) continue
-      channel.confirmed = !elsewhere?.has(names[i] ?? '')
+      channel.confirmed = !refused.has(names[i] ?? '')
       channel.asking = undefined
     }
-    if (!elsewhere) return
+    const denied = [...refused].find(([, error]) => isDenied(error))
+    if (denied) this.#tellDenied(...denied)
+    if ([...refused.values()].every(isDenied)) return
     this.#lose()
     throw new HoldfastError('DEPENDENCY_FAILED', 'another redis serves the channel, or none does')
+  }
+
+  /** Asking again would be answered in the same way, and all others would go without meanwhile. */
+  #tellDenied(name: string, err: Error): void {
+    if (!this.#toldDenied) this.#logger?.warn({ err, channel: name }, 'redis denies a pub/sub channel (ACL)')
+    this.#toldDenied = true
   }
 
   async #resubscribe(): Promise<void> {

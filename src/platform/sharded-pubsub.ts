@@ -134,6 +134,12 @@ export class ShardedPubSub implements Subscriptions {
       if (masters.has(key)) continue
       this.#shards.delete(key)
       void shard.close()
+      // Should it come back under the same address, its connection is a new one that knows of no channel.
+      for (const wanted of this.#wanted.values()) {
+        if (wanted.at !== key) continue
+        this.#lose()
+        wanted.at = undefined
+      }
     }
     void this.#settle()
   }
@@ -164,6 +170,9 @@ export class ShardedPubSub implements Subscriptions {
       })
     })
     this.#shards.set(key, shard)
+    // Asked for while there was no connection yet.
+    for (const [name, wanted] of this.#wanted)
+      if (wanted.at === key) shard.subscribe(name, wanted.handler).catch(() => undefined)
     shard.onLost(() => this.#lostShard(key, shard))
     shard.onReconnect(() => void this.#settle())
   }
