@@ -61,22 +61,29 @@ export class PartitionFill {
     return running
   }
 
+  /** All of it within one epoch: positions and events of another one have no place in its mirrors. */
   async #fill(partition: number): Promise<number | undefined> {
-    const leased = await this.#mirrors.lease(partition, this.#node, leaseMs)
+    const mirrors = this.#mirrors.at(this.#ledger.epoch)
+    const leased = await mirrors.lease(partition, this.#node, leaseMs)
     if (leased) this.#still.delete(partition)
     try {
       // Not before: whoever had the lease until now may have done it.
-      const state = await this.#mirrors.state(partition)
+      const state = await mirrors.state(partition)
       if (!leased && !this.#standsStill(partition, state)) return undefined
       const head = (await this.#ledger.partitionHeads([partition])).get(partition) ?? 0
+      if (this.#isPast(mirrors)) return undefined
       const distance = head - (state?.last ?? this.#seedFloor(head) - 1)
       if (head === 0 || distance <= 0) return state?.last ?? 0
       if (!leased && distance > unleased.events) return undefined
       const announced = distance <= Math.min(smallFill, this.#mirrors.logSize)
-      return await this.#write(partition, state, head, announced ? 'lines' : 'notice')
+      return await this.#write(mirrors, partition, state, head, announced ? 'lines' : 'notice')
     } finally {
-      if (leased) await this.#mirrors.release(partition, this.#node).catch(() => undefined)
+      if (leased) await mirrors.release(partition, this.#node).catch(() => undefined)
     }
+  }
+
+  #isPast({ epoch }: PartitionMirrors): boolean {
+    return epoch !== this.#ledger.epoch
   }
 
   #standsStill(partition: number, state: MirrorState | undefined): boolean {
@@ -95,37 +102,40 @@ export class PartitionFill {
   }
 
   async #write(
+    mirrors: PartitionMirrors,
     partition: number,
     state: MirrorState | undefined,
     head: number,
     announce: Announce,
-  ): Promise<number> {
+  ): Promise<number | undefined> {
     // What lies below the floor would be written only to be trimmed.
     const usable = state !== undefined && state.last >= this.#seedFloor(head) - 1
-    let last = usable ? state.last : await this.#seed(partition, state?.gen ?? '', head)
+    let last = usable ? state.last : await this.#seed(mirrors, partition, state?.gen ?? '', head)
     for (let setbacks = 0; last < head && setbacks < maxSetbacks; ) {
       const page = await this.#ledger.readPartition(partition, last + 1, pageSize)
+      if (this.#isPast(mirrors)) return undefined
       if (page.through <= last) return last
       const parts = cutRange({ from: page.from, to: page.through, entries: page.events.map(entryOf) })
       for (const part of parts) {
         const done = announce === 'notice' && part.to < head ? 'none' : announce
-        const { code, last: reached, gen } = await this.#mirrors.apply(partition, part, done)
+        const { code, last: reached, gen } = await mirrors.apply(partition, part, done)
         last = reached
+        if (this.#isPast(mirrors)) return undefined
         if (code === 'applied') continue
-        if (code !== 'refused') last = await this.#seed(partition, gen, head)
+        if (code !== 'refused') last = await this.#seed(mirrors, partition, gen, head)
         setbacks++
         break
       }
-      await this.#mirrors.renew(partition, this.#node, leaseMs)
+      await mirrors.renew(partition, this.#node, leaseMs)
     }
     return last
   }
 
   /** Returns the last position that the mirror then has, whoever seeded it. */
-  async #seed(partition: number, expected: string, head: number): Promise<number> {
+  async #seed(mirrors: PartitionMirrors, partition: number, expected: string, head: number): Promise<number> {
     const floor = this.#seedFloor(head)
     const gen = randomBytes(6).toString('base64url')
-    if (await this.#mirrors.seed(partition, expected, gen, floor)) return floor - 1
-    return (await this.#mirrors.state(partition))?.last ?? floor - 1
+    if (await mirrors.seed(partition, expected, gen, floor)) return floor - 1
+    return (await mirrors.state(partition))?.last ?? floor - 1
   }
 }
