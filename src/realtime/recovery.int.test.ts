@@ -137,6 +137,15 @@ describe('recovery from the short history', () => {
     expect(outlet.ended).toEqual([])
   })
 
+  it('finds a lost message although Redis refuses to read the history of another channel', async () => {
+    const broken = 'r:refused'
+    await enter(b, broken, undefined, { options })
+    const { outlet } = await enter(b, 'r:behind-refused', undefined, { options })
+    await direct.set(`${prefix}:{${broken}}:meta`, 'of another type')
+    await loseNext('r:behind-refused')
+    await until('it is brought', () => outlet.offsets().length === 1)
+  })
+
   it('leaves quiet channels in peace where nothing was lost', async () => {
     const { outlet } = await enter(b, 'r:7', undefined, { options })
     const witness = await enter(b, 'r:8', undefined, { options })
