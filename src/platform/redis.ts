@@ -132,11 +132,14 @@ export function logTroubles(
 ): void {
   let told = ''
   redis.on('error', (error: Error) => {
+    // Of a Cluster the message says nothing, and what its last node said everything.
+    const { lastNodeError } = error as { lastNodeError?: Error }
+    const reason = lastNodeError ? `${error.message} ${lastNodeError.message}` : error.message
     // Sentinels are tried again after a time of chance, which the message names.
-    const trouble = error.message.replace(/\d+(\.\d+)?ms/, 'a while')
+    const trouble = reason.replace(/\d+(\.\d+)?ms/, 'a while')
     if (told.includes(trouble)) return
     told += trouble
-    logger?.warn({ role, err: error.message }, 'redis connection failed; trying again')
+    logger?.warn({ role, err: reason }, 'redis connection failed; trying again')
   })
   redis.on('ready', () => {
     if (told) logger?.info({ role }, 'redis connection is back')
