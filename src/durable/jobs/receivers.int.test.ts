@@ -236,7 +236,7 @@ describe('a worker', () => {
     await settled('killed', 'done')
     expect(await stage.sql`select from killed`).toHaveLength(0)
     await node.close()
-  })
+  }, 120_000)
 })
 
 /** A process that has begun with a job of the rule, and never ends it. */

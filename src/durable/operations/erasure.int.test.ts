@@ -46,8 +46,8 @@ function forgetting(tier: OpenTier): void {
 
 /** Makes as if the erasures had been made an hour ago: nothing that was read before them can come any more. */
 const longAgo = () => nodes.database.sql`update holdfast.erasures set time = time - 3600000`
-const allForgotten = () =>
-  until('nothing is left to be forgotten', async () => (await operations.erasure.pending()) === 0)
+const allForgotten = (limitMs?: number) =>
+  until('nothing is left to be forgotten', async () => (await operations.erasure.pending()) === 0, limitMs)
 
 async function mirrored(): Promise<void> {
   const partition = nodes.bare.partitionOf(channel)
@@ -331,8 +331,8 @@ describe('the copies of an erased event', () => {
     await insert(2_501, 2_501)
     await until('another one was', () => jobs.has(2_501))
     await longAgo()
-    await allForgotten()
-  })
+    await allForgotten(60_000)
+  }, 120_000)
 
   it('are not handed on from a node’s memory', async () => {
     await speak()
