@@ -41,6 +41,7 @@ const freshMs = 700
 /** Ends of what is under way when the writers stop; longer than our client's patience with an append. */
 const answersWithinMs = 25_000
 const usualDrainMs = 20_000
+const keptNowhereDrainMs = 3_000
 
 /** Steady traffic → inject → hold → heal → drain → check. */
 export async function runFault(options: RunOptions): Promise<Run> {
@@ -65,8 +66,13 @@ export async function runFault(options: RunOptions): Promise<Run> {
       : await holdStill(holdMs, steadyAt)
     say('draining')
     await workload.stop(answersWithinMs)
-    await workload.joinLate()
-    const { stored, effects } = await drain(options, workload)
+    // Where nothing is kept nobody can come late, and what has not come by now never will.
+    const keeps = system.parts.includes('postgres')
+    if (keeps) await workload.joinLate()
+    const { stored, effects } = await drain(
+      { drainMs: keeps ? usualDrainMs : keptNowhereDrainMs, ...options },
+      workload,
+    )
     const recorded = workload.recorder.record({
       phases: { ...phases, drainedAt: performance.now() },
       stored,
@@ -116,7 +122,7 @@ async function strike(
 }
 
 /** Waits until every subscriber has everything that it should, and every effect is there; or for the deadline. */
-async function drain({ running, drainMs = usualDrainMs }: RunOptions, { recorder }: Workload) {
+async function drain({ running, drainMs }: RunOptions & { drainMs: number }, { recorder }: Workload) {
   const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
   if (channels.length === 0) return { stored: [], effects: [] }
   // As long as something goes on, however slowly, nothing stands still.

@@ -1,4 +1,4 @@
-import type { Channel, Stored } from '../types.ts'
+import type { Attempt, Channel, Stored } from '../types.ts'
 import type { Findings } from './findings.ts'
 import type { History, Subscription } from './history.ts'
 import { missingOf, noSets, repeated, type Sets, sum, total } from './sets.ts'
@@ -27,7 +27,7 @@ function checkChannel(channel: Channel, history: History, findings: Findings): S
 
   const expected = store
     ? [...store.values.map(({ value }) => value), ...lostFromStore.map(({ value }) => value)]
-    : acknowledged.map(({ value }) => value)
+    : orderOf(subscriptions, acknowledged)
   const offsets = store ? checkStore(channel, store, history, findings) : 0
   const each = subscriptions.map(one => checkSubscription(one, expected, store, history, findings))
   const came = new Set(subscriptions.flatMap(({ deliveries }) => deliveries.map(({ value }) => value)))
@@ -52,6 +52,17 @@ function checkChannel(channel: Channel, history: History, findings: Findings): S
     wrongEffects: 0,
     told: each.reduce((count, one) => count + one.told, 0),
   }
+}
+
+/** Where nothing is stored, the order is that of the subscriber who has most; what did not reach it comes after. */
+function orderOf(
+  subscriptions: readonly Subscription[],
+  acknowledged: readonly Attempt[],
+): readonly string[] {
+  const wanted = new Set(acknowledged.map(({ value }) => value))
+  const most = subscriptions.toSorted((a, b) => b.deliveries.length - a.deliveries.length)[0]
+  const came = most?.deliveries.map(({ value }) => value).filter(value => wanted.has(value)) ?? []
+  return [...new Set([...came, ...wanted])]
 }
 
 /** The store alone: dense offsets, each value once, where its writer was told that it is. */
