@@ -7,6 +7,7 @@ import type { Invariant } from './types.ts'
 const seed = 1 + Math.floor(Math.random() * 1e6)
 const quiet = {
   silenceMs: 0,
+  silenceBeforeMs: 0,
   recoveryMs: undefined,
   memoryPeakBytes: 0,
   memoryEndBytes: 0,
@@ -322,6 +323,11 @@ describe(`the checker, seed ${seed}`, () => {
     }
     expect(found(stand, { baseline: quiet })).toEqual(['no silence'])
     expect(found(stand, { baseline: { ...quiet, silenceMs: 1_300 } })).toEqual([])
+    const before = (draft: Draft) => {
+      for (const each of draft.deliveries)
+        if (inRoom(each) && each.at > 2_000 && each.at < 3_500) each.at = 3_500
+    }
+    expect(found(before, { baseline: quiet })).toEqual([])
   })
 
   it('says where a subscriber has holes: at the beginning, between, or at the end', () => {

@@ -5,8 +5,9 @@ import { isPlain } from './realtime.ts'
 
 /** What is measured in a run, to be compared with the same run without the fault. */
 export interface Measures {
-  /** The longest time for which something was sent and nothing came, on one node. */
+  /** The longest time for which something was sent and nothing came, on one node: since the fault began, and before. */
   readonly silenceMs: number
+  readonly silenceBeforeMs: number
   /** From the end of the fault to the end of the last trouble; undefined where there was no fault. */
   readonly recoveryMs: number | undefined
   /** The most that one process had above what it had before the fault, at any time and in the end. */
@@ -29,11 +30,15 @@ export interface Bounds {
 
 export function measure(history: History, strikes: readonly number[]): Measures {
   const { recorded } = history
-  const silences = history.subscriptions
-    .filter(({ channel, subscriber }) => isPlain(channel) && !strikes.includes(subscriber.node))
-    .map(one => silence(one, history))
+  const plain = history.subscriptions.filter(
+    ({ channel, subscriber }) => isPlain(channel) && !strikes.includes(subscriber.node),
+  )
+  const begin = recorded.phases.injectedAt ?? recorded.phases.steadyAt
+  const longest = (from: number, to: number) =>
+    Math.max(0, ...plain.map(one => silence(one, history, from, to)))
   return {
-    silenceMs: Math.max(0, ...silences),
+    silenceMs: longest(begin, Infinity),
+    silenceBeforeMs: longest(0, begin),
     recoveryMs: recoveryMs(history),
     ...memory(recorded),
     eventLagMs: eventLagMs(history, strikes),
@@ -51,11 +56,11 @@ export function checkBounds(
   if (baseline) {
     // What the runner itself missed it can't tell from silence.
     const stalled = Math.max(0, measures.stallMs - baseline.stallMs)
-    const most = baseline.silenceMs + bounds.silenceMs + stalled
-    if (measures.silenceMs > most)
+    const without = Math.max(baseline.silenceMs, measures.silenceBeforeMs)
+    if (measures.silenceMs > without + bounds.silenceMs + stalled)
       findings.add(
         'no silence',
-        `local deliveries paused for ${ms(measures.silenceMs)}; without the fault for ${ms(baseline.silenceMs)}`,
+        `local deliveries paused for ${ms(measures.silenceMs)}; without the fault for ${ms(without)}`,
       )
   }
   if (measures.recoveryMs !== undefined && measures.recoveryMs > bounds.recoveryMs)
@@ -79,10 +84,15 @@ export function checkQuiet({ attempts, channels, phases }: Recorded, findings: F
 }
 
 /**
- * The longest wait for local signals. A wait begins when something is sent after the last that came, so that a writer
+ * The longest wait for local signals that ended between `from` and `to`. A wait begins when something is sent after the last that came, so that a writer
  * who sends nothing makes no silence.
  */
-function silence({ subscriber, channel, deliveries }: Subscription, history: History): number {
+function silence(
+  { subscriber, channel, deliveries }: Subscription,
+  history: History,
+  from: number,
+  to: number,
+): number {
   const local = (value: string) => {
     const attempt = history.attempt(value)
     return attempt !== undefined && history.nodeOf(attempt) === subscriber.node
@@ -98,7 +108,7 @@ function silence({ subscriber, channel, deliveries }: Subscription, history: His
   for (const at of came) {
     while (next < sent.length && (sent[next] ?? 0) < last) next++
     const since = sent[next]
-    if (since !== undefined && since < at) longest = Math.max(longest, at - since)
+    if (since !== undefined && since < at && at >= from && at < to) longest = Math.max(longest, at - since)
     last = at
   }
   return longest
