@@ -18,16 +18,17 @@ const maxCharactersAtOnce = 512 * 1_024
 
 /**
  * `placed`: numbered, kept and published. `known`: its idempotency key was, with that place. `refused`: Redis lives
- * and has changed nothing. `unsent`: nobody has got it. `doubtful`: no answer in time; Redis may have published it, and
- * will not do so later.
+ * and has changed nothing. `overtaken`: the same, and a later one of the channel was placed. `unsent`: nobody has got it.
+ * `doubtful`: no answer in time; Redis may have published it, and will not do so later.
  */
 export type Fate =
   | { readonly kind: 'placed'; readonly place: Position; readonly line: string }
   | { readonly kind: 'known'; readonly place: Position }
-  | { readonly kind: 'refused'; readonly error: unknown }
+  | { readonly kind: 'refused' | 'overtaken'; readonly error: unknown }
   | { readonly kind: 'unsent' | 'doubtful' }
 
 interface Waiting {
+  readonly channel: string
   readonly append: Omit<Append, 'notAfter' | 'run'>
   readonly settle: (fate: Fate) => void
 }
@@ -37,7 +38,8 @@ const unsent: Fate = { kind: 'unsent' }
 /**
  * Publications on their way to being numbered. Those of one turn of the event loop go out together, and while they are
  * under way the next ones collect. None waits longer than a prompt answer takes: where one is late, all that wait are
- * let go in their order.
+ * let go in their order. Fates are told at once and one after the other, so that whoever goes without a number by its
+ * own is still ahead of all that come after it.
  */
 export class AppendQueue {
   readonly #link: RedisLink
@@ -45,6 +47,7 @@ export class AppendQueue {
   readonly #node: string
   #waiting: Waiting[] = []
   #underWay: readonly Waiting[] = []
+  #untold: (readonly [Waiting, Fate])[] | undefined
   #held: Promise<unknown> | undefined
   #scheduled = false
   #sending = false
@@ -61,16 +64,15 @@ export class AppendQueue {
     return this.#waiting.length
   }
 
-  /** `mark` travels with it to whoever takes it over the bus. */
-  append(publication: RealtimePublish, mark: string): Promise<Fate> {
-    return new Promise(settle => {
-      this.#waiting.push({ append: this.#encode(publication, mark), settle })
-      if (this.#scheduled || this.#sending) return
-      this.#scheduled = true
-      setImmediate(() => {
-        this.#scheduled = false
-        void this.#send()
-      })
+  /** `mark` travels with it to whoever takes it over the bus. `settle` must not throw. */
+  append(publication: RealtimePublish, mark: string, settle: (fate: Fate) => void): void {
+    const { channel } = publication
+    this.#waiting.push({ channel, append: this.#encode(publication, mark), settle })
+    if (this.#scheduled || this.#sending) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      void this.#send()
     })
   }
 
@@ -87,8 +89,18 @@ export class AppendQueue {
     this.#waiting = []
     this.#releases++
     this.#sending = false
-    for (const { settle } of underWay) settle({ kind: 'doubtful' })
-    for (const { settle } of waiting) settle(unsent)
+    this.#tell([
+      ...underWay.map(each => [each, { kind: 'doubtful' }] as const),
+      ...waiting.map(each => [each, unsent] as const),
+    ])
+  }
+
+  /** Lets go those of one channel that wait: one before them has got no number. */
+  releaseChannel(channel: string): void {
+    const released = this.#waiting.filter(each => each.channel === channel)
+    if (released.length === 0) return
+    this.#waiting = this.#waiting.filter(each => each.channel !== channel)
+    this.#tell(released.map(each => [each, unsent] as const))
   }
 
   async #send(): Promise<void> {
@@ -105,12 +117,24 @@ export class AppendQueue {
       }
       const batch = this.#take()
       this.#underWay = batch
-      const settle = await this.#sendBatch(batch)
+      const fatesOf = await this.#sendBatch(batch)
       if (releases !== this.#releases) return
       this.#underWay = []
-      settle()
+      this.#tell(fatesOf())
+      if (releases !== this.#releases) return
     }
     this.#sending = false
+  }
+
+  /** Who is told may release others: they come behind those who are still to be told. */
+  #tell(fates: readonly (readonly [Waiting, Fate])[]): void {
+    if (this.#untold) {
+      for (const each of fates) this.#untold.push(each)
+      return
+    }
+    this.#untold = [...fates]
+    for (const [{ settle }, fate] of this.#untold) settle(fate)
+    this.#untold = undefined
   }
 
   #take(): Waiting[] {
@@ -124,12 +148,10 @@ export class AppendQueue {
     return this.#waiting.splice(0, count)
   }
 
-  /** Resolves to what tells everybody. */
-  async #sendBatch(batch: readonly Waiting[]): Promise<() => void> {
+  /** Resolves to what says everybody's fate, to be asked only where the answer still counts. */
+  async #sendBatch(batch: readonly Waiting[]): Promise<() => (readonly [Waiting, Fate])[]> {
     const link = this.#link
-    const same = (fate: Fate) => () => {
-      for (const { settle } of batch) settle(fate)
-    }
+    const same = (fate: Fate) => () => batch.map(each => [each, fate] as const)
     if (!link.prompt) return same(unsent)
     const { run } = link
     const notAfter = link.notAfter(link.promptMs)
@@ -137,7 +159,8 @@ export class AppendQueue {
     try {
       const outcomes = await link.ask(scripts => scripts.appendAll(appends))
       return () => {
-        for (const [i, { append, settle }] of batch.entries()) settle(this.#fate(append, outcomes[i]))
+        const fates = batch.map((each, i) => [each, this.#fate(each.append, outcomes[i])] as const)
+        return outcomes.some(outcome => outcome instanceof Error) ? fates.map(markOvertaken) : fates
       }
     } catch (error) {
       return same(isRefusal(error) ? { kind: 'refused', error } : { kind: fateOf(error) })
@@ -179,6 +202,19 @@ export class AppendQueue {
       publication: { head: `${head.slice(0, -1)},"offset":`, tail: tail.slice('{"data":'.length) },
     }
   }
+}
+
+/** Redis took the batch in its order: what it refused must not come to anybody behind what it took afterwards. */
+function markOvertaken(
+  [waiting, fate]: readonly [Waiting, Fate],
+  at: number,
+  all: readonly (readonly [Waiting, Fate])[],
+): readonly [Waiting, Fate] {
+  const { channel } = waiting
+  const overtaken =
+    fate.kind === 'refused' &&
+    all.some(([later, { kind }], i) => i > at && kind === 'placed' && later.channel === channel)
+  return [waiting, overtaken ? { ...fate, kind: 'overtaken' } : fate]
 }
 
 /** The name of a numbering's life, should this call begin one. */

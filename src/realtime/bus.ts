@@ -71,6 +71,11 @@ export class Bus {
     this.#add(this.#keys.bus(channel), address, line)
   }
 
+  /** A message was not sent, because a later one of the same publisher has already gone another way. */
+  noteLate(): void {
+    this.#dropped.late++
+  }
+
   /** A control message of another node that nobody here knows. */
   noteForeignControl(): void {
     this.#foreign.note('control', this.#keys.control())

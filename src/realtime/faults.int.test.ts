@@ -79,6 +79,12 @@ const faults: readonly Fault[] = [
     inject: async rig => rig.proxy.slow({ delayMs: 10, jitterMs: 40 }),
     heal,
   },
+  {
+    name: 'at the end of a narrow line',
+    inject: async rig => rig.proxy.slow({ bytesPerSecond: 20_000 }),
+    heal,
+    told: true,
+  },
   { name: 'out of memory', inject: config('maxmemory', '1'), heal: config('maxmemory', '0'), told: true },
   {
     name: 'read only, as a replica',

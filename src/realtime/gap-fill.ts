@@ -10,6 +10,8 @@ const patienceMs = 50
 const maxLines = 1_000
 const maxCharacters = 256 * 1_024
 
+type OwnLine = NumberedLine & { readonly line: string }
+
 /**
  * Brings a channel on where the bus was slow or deaf: lines that it should have brought are read from the history once
  * for all sessions of this node, which go on in order. All of them or none.
@@ -17,7 +19,7 @@ const maxCharacters = 256 * 1_024
 export class GapFill {
   readonly #history: History
   readonly #numbers: (channel: string) => boolean
-  readonly #waiting = new Map<LiveChannel, (NumberedLine & { line: string })[]>()
+  readonly #waiting = new Map<LiveChannel, OwnLine[]>()
 
   /** `numbers`: whether places in a channel can be relied on. */
   constructor(history: History, numbers: (channel: string) => boolean) {
@@ -34,10 +36,17 @@ export class GapFill {
     }
     const lines = [{ place, line }]
     this.#waiting.set(channel, lines)
-    setTimeout(() => {
-      this.#waiting.delete(channel)
-      void this.#settle(channel, lines)
-    }, patienceMs).unref()
+    setTimeout(() => void this.#settle(channel, lines), patienceMs).unref()
+  }
+
+  /**
+   * A line without a number is about to be shown, and those that wait were published before it: they are shown now. Who
+   * relies on a place comes back for what is missing before them.
+   */
+  release(channel: LiveChannel): void {
+    const lines = this.#waiting.get(channel)
+    this.#waiting.delete(channel)
+    for (const { place, line } of lines ?? []) channel.begin(place, line)
   }
 
   /** Takes everything up to `to` where that can be had; where it can't, who relies on a place is sent to ask. */
@@ -45,7 +54,7 @@ export class GapFill {
     const from = channel.place
     if (!from || from.epoch !== to.epoch || from.offset >= to.offset) return
     const count = to.offset - from.offset
-    if (count > maxLines) return channel.loseWay()
+    if (count > maxLines) return channel.losePlaces()
     const { unnumbered } = channel
     try {
       const { head, entries } = await this.#history.read(channel.name, channel.historyTtlSeconds, {
@@ -58,7 +67,7 @@ export class GapFill {
       const dense = entries.every(({ offset }, i) => offset === from.offset + 1 + i)
       const characters = entries.reduce((sum, { publication }) => sum + publication.length, 0)
       const whole = dense && entries.length === count && head.epoch === to.epoch
-      if (!whole || characters > maxCharacters) return channel.loseWay()
+      if (!whole || characters > maxCharacters) return channel.losePlaces()
       for (const { offset, publication } of entries)
         channel.takeNext({ epoch: to.epoch, offset }, pushPublication(channel.name, publication))
     } catch {
@@ -66,14 +75,21 @@ export class GapFill {
     }
   }
 
-  async #settle(channel: LiveChannel, lines: readonly (NumberedLine & { line: string })[]): Promise<void> {
+  async #settle(channel: LiveChannel, lines: readonly OwnLine[]): Promise<void> {
+    const released = () => this.#waiting.get(channel) !== lines
     const [first] = lines
     const last = lines.at(-1)
-    if (!first || !last) return
+    const count = lines.length
+    if (!first || !last || released()) return
     // No place, and the bus has brought none: without this the line would be shown to nobody here.
     if (!channel.place) channel.begin(first.place, first.line)
     await this.bring(channel, last.place)
-    // Who relies on no place needs no line before it, and must not lose what this node has in its hands.
-    for (const { place, line } of lines) if (!channel.watched) channel.begin(place, line)
+    if (released()) return
+    this.#waiting.delete(channel)
+    for (const [i, { place, line }] of lines.entries()) {
+      // Who relies on no place needs no line before it, and must not lose what this node has in its hands.
+      if (i < count && !channel.watched) channel.begin(place, line)
+      else if (i >= count && !channel.takeNext(place, line)) this.wait(channel, place, line)
+    }
   }
 }

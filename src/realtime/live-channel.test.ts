@@ -166,7 +166,7 @@ describe('a channel with a place', () => {
             .entries.every(({ offset, publication }) =>
               channel.takeNext({ epoch: place.epoch, offset }, pushPublication('x', publication)),
             )
-          if (!whole) channel.loseWay()
+          if (!whole) channel.losePlaces()
         }
         for (const { act, who } of sequence) {
           if (act === 'publish') redis.publish()
@@ -262,7 +262,7 @@ describe('a channel with a place', () => {
     const behindHole = redis.publish()
     answer(behindHole)
     await until('it is shown behind the hole', () => outlet.offsets().includes(6))
-    channel.loseWay()
+    channel.losePlaces()
     answer(behindHole)
     const whole = redis.publish()
     answer(whole)
@@ -270,6 +270,63 @@ describe('a channel with a place', () => {
     await new Promise(resolve => setTimeout(resolve, 100))
     expect(outlet.offsets()).toEqual([2, 3, 4, 1, 6, 7])
     expect(outlet.ended).toEqual([])
+  })
+
+  it('shows own lines that wait for the bus before anything that is published later without a number', async () => {
+    const channel = new LiveChannel('x', 60, () => undefined)
+    const [plain, placed] = [new RecordingOutlet(), new RecordingOutlet()]
+    const redis = new FakeRedis()
+    const reading = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    const history = {
+      read: async (_: string, __: number, part: { since: number }) => {
+        asked.resolve()
+        await reading.promise
+        return redis.read(part.since)
+      },
+    }
+    const gapFill = new GapFill(history as unknown as History, () => true)
+    const answer = ({ place, line }: Published) => {
+      if (!channel.takeNext(place, line.toString())) gapFill.wait(channel, place, line.toString())
+    }
+    const without = (n: number) => {
+      gapFill.release(channel)
+      channel.publishUnnumbered(`{"push":{"pub":{"offset":${n}}}}`)
+    }
+    channel.expect(plain)
+    channel.join(plain, { kind: 'plain' })
+    channel.expect(placed)
+    channel.join(placed, { kind: 'placed', from: redis.head })
+    redis.publish()
+    answer(redis.publish())
+    without(101)
+    redis.publish()
+    answer(redis.publish())
+    await asked.promise
+    without(102)
+    reading.resolve()
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(plain.offsets()).toEqual([2, 101, 4, 102])
+    // Who has a place comes back for the first line.
+    expect(placed.offsets()).toEqual([])
+    expect(placed.ended).toHaveLength(1)
+  })
+
+  it('shows nothing twice where the bus brings a hole later than what lies behind it', async () => {
+    const channel = new LiveChannel('x', 60, () => undefined)
+    const outlet = new RecordingOutlet()
+    channel.expect(outlet)
+    channel.join(outlet, { kind: 'plain' })
+    const redis = new FakeRedis()
+    const before = redis.publish()
+    channel.receive({ ...before, kind: 'numbered', mark: undefined })
+    redis.skip()
+    const behind = redis.publish()
+    channel.begin(behind.place, behind.line.toString())
+    channel.receive({ kind: 'skipped', place: { ...behind.place, offset: behind.place.offset - 1 } })
+    channel.receive({ ...behind, kind: 'numbered', mark: undefined })
+    await new Promise(resolve => setImmediate(resolve))
+    expect(outlet.offsets()).toEqual([1, 3])
   })
 
   it('ends sessions with a place, and those that wait for one, at a place that stays empty', async () => {

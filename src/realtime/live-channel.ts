@@ -155,7 +155,7 @@ export class LiveChannel {
     if (!last) return this.#fan.size === 0 || this.#wasTaken(place)
     if (last.epoch === place.epoch && place.offset <= last.offset) return true
     if (last.epoch !== place.epoch) {
-      this.#losePlaces()
+      this.losePlaces()
       this.#broughtTo = 0
     } else if (place.offset !== last.offset + 1) return false
     this.#take(place, line)
@@ -165,16 +165,21 @@ export class LiveChannel {
   /** Takes a line as the first one after a time without a place, because the bus has not brought any. */
   begin(place: Position, line: string): void {
     if (this.takeNext(place, line)) return
-    if (this.#place) this.#losePlaces()
+    if (this.#place) this.losePlaces()
     const sameLife = this.#lost?.epoch === place.epoch
     if (!sameLife) this.#broughtTo = 0
     this.#begun = { after: sameLife ? (this.#lost?.offset ?? 0) : 0, at: place.offset }
     this.#take(place, line)
   }
 
-  /** Something between the place and the head can't be had any more: who has a place is told. */
-  loseWay(): void {
-    this.#losePlaces()
+  /** Something between the place and the head can't be had any more, or the head is not known: who has a place is told. */
+  losePlaces(): void {
+    this.#lost = this.#place ?? this.#lost
+    this.#begun = { after: 0, at: 0 }
+    this.#place = undefined
+    const placed = [...this.#placed]
+    this.#placed.clear()
+    this.#endAll(placed)
   }
 
   isHere(client: string): boolean {
@@ -197,7 +202,7 @@ export class LiveChannel {
     const behind = !place || place.epoch !== head.epoch || place.offset < head.offset
     // Ahead of the head without a line since: the head went back (an old replica was promoted).
     const regressed = place !== undefined && place.offset > head.offset && place === before
-    if (behind || regressed) this.#losePlaces()
+    if (behind || regressed) this.losePlaces()
     if (regressed) this.#lost = undefined
   }
 
@@ -220,7 +225,7 @@ export class LiveChannel {
       if (late && !known) this.#fan.publish(line)
       return
     }
-    if (last && (!sameLife || last.offset + 1 !== place.offset)) this.#losePlaces()
+    if (last && (!sameLife || last.offset + 1 !== place.offset)) this.losePlaces()
     this.#take(place, line, known)
   }
 
@@ -235,7 +240,9 @@ export class LiveChannel {
 
   /** What was published without a number is missing in the history: nobody may recover over this place. */
   #skip(place: Position): void {
-    this.#losePlaces()
+    // Lines behind it have come by an answer already.
+    if (this.#place?.epoch === place.epoch && this.#place.offset >= place.offset) return
+    this.losePlaces()
     this.settleOwed()
     this.#forget()
     this.#place = place
@@ -249,7 +256,7 @@ export class LiveChannel {
       return linesBetween(from, place, this.#recent)
     // The session has read what the bus will never bring: what lies between is lost for the others. Where instead
     // the bus was faster (it has brought a newer epoch already), the next line or comparison finds that.
-    this.#losePlaces()
+    this.losePlaces()
     if (place?.epoch !== from.epoch) this.#broughtTo = 0
     this.#place = from
     return []
@@ -268,15 +275,6 @@ export class LiveChannel {
 
   #wasTaken({ epoch, offset }: Position): boolean {
     return this.#lost?.epoch === epoch && offset <= Math.max(this.#lost.offset, this.#broughtTo)
-  }
-
-  #losePlaces(): void {
-    this.#lost = this.#place ?? this.#lost
-    this.#begun = { after: 0, at: 0 }
-    this.#place = undefined
-    const placed = [...this.#placed]
-    this.#placed.clear()
-    this.#endAll(placed)
   }
 
   #endAll(clients: readonly string[]): void {

@@ -1,7 +1,7 @@
 import { HoldfastError, type Position } from '../domain/index.ts'
 import type { Logger } from '../platform/index.ts'
 import { encodePublication, pushPublication } from '../protocol/index.ts'
-import { AppendQueue, metaBeyondHistoryMs } from './append-queue.ts'
+import { AppendQueue, type Fate, metaBeyondHistoryMs } from './append-queue.ts'
 import type { Bus } from './bus.ts'
 import { placedHead } from './envelope.ts'
 import { isRefusal, refusesAllWrites } from './fate.ts'
@@ -102,27 +102,16 @@ export class Numbering {
     if (this.#queue.length >= maxWaiting) {
       throw new HoldfastError('OVERLOADED', 'too many publications wait for redis')
     }
-    const { marks } = this.#parts
-    const mark = marks.next()
-    const fate = await this.#queue.append(publication, mark)
-    if (fate.kind !== 'doubtful') marks.settle(mark)
-    switch (fate.kind) {
-      case 'placed':
-        this.#deliver(channel, fate.place, fate.line)
-        return fate.place
-      case 'known':
-        return fate.place
-      case 'doubtful':
-        this.#suspend('redis has not answered in time')
-        // Longer than it may still be carried out, so that the hole comes behind it on whatever connection.
-        this.#restUntil = Math.max(this.#restUntil, performance.now() + 2 * this.#parts.link.promptMs)
-        return marks.giveUp(mark) ? this.#publishWithout(publication, 'here') : undefined
-      case 'refused':
-        this.#refused(fate.error)
-        return this.#publishWithout(publication, 'everywhere')
-      case 'unsent':
-        return this.#publishWithout(publication, 'everywhere')
-    }
+    const mark = this.#parts.marks.next()
+    return new Promise((resolve, reject) => {
+      this.#queue.append(publication, mark, fate => {
+        try {
+          resolve(this.#settle(publication, mark, fate))
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
   }
 
   /** Leaves the holes that are due, if Redis takes them now. */
@@ -132,6 +121,32 @@ export class Numbering {
     this.#restUntil = 0
     this.#resume()
     await this.#resuming
+  }
+
+  #settle(publication: RealtimePublish, mark: string, fate: Fate): Position | undefined {
+    const { marks, bus, link } = this.#parts
+    if (fate.kind !== 'doubtful') marks.settle(mark)
+    switch (fate.kind) {
+      case 'placed':
+        this.#deliver(publication.channel, fate.place, fate.line)
+        return fate.place
+      case 'known':
+        return fate.place
+      case 'doubtful':
+        this.#suspend('redis has not answered in time')
+        // Longer than it may still be carried out, so that the hole comes behind it on whatever connection.
+        this.#restUntil = Math.max(this.#restUntil, performance.now() + 2 * link.promptMs)
+        return marks.giveUp(mark) ? this.#publishWithout(publication, 'here') : undefined
+      case 'overtaken':
+        bus.noteLate()
+        this.#refused(fate.error)
+        return this.#publishWithout(publication, 'here')
+      case 'refused':
+        this.#refused(fate.error)
+        return this.#publishWithout(publication, 'everywhere')
+      case 'unsent':
+        return this.#publishWithout(publication, 'everywhere')
+    }
   }
 
   #deliver(channel: string, place: Position, line: string): void {
@@ -150,9 +165,18 @@ export class Numbering {
     const line = pushPublication(channel, encoded)
     this.#published++
     if (idempotencyKey !== undefined) this.#parts.known.add(channel, idempotencyKey)
-    this.#unnumbered.set(channel, options.history.ttlSeconds * 1_000 + metaBeyondHistoryMs)
     if (to === 'everywhere') this.#parts.bus.send(channel, 'all', line)
-    this.#parts.channels.get(channel)?.publishUnnumbered(line)
+    const live = this.#parts.channels.get(channel)
+    if (live) this.#parts.gapFill.release(live)
+    live?.publishUnnumbered(line)
+    this.#goWithout(channel, options.history.ttlSeconds * 1_000 + metaBeyondHistoryMs)
+  }
+
+  /** From here on, until the channel has its hole; also those that wait already. */
+  #goWithout(channel: string, metaTtlMs: number): void {
+    const known = this.#unnumbered.has(channel)
+    this.#unnumbered.set(channel, metaTtlMs)
+    if (!known) this.#queue.releaseChannel(channel)
   }
 
   /** One channel may be refused for a reason of its own; a server that takes no writes refuses all. */
@@ -209,9 +233,9 @@ export class Numbering {
     const left = await link.whilePrompt(this.#leave(part), link.promptMs)
     const failed = part.filter((_, i) => left?.[i] !== 'done')
     if (left && failed.length === 0) return true
-    for (const [channel, metaTtlMs] of failed) this.#unnumbered.set(channel, metaTtlMs)
     this.#rest()
     if (!left || left.some(refusesAllWrites)) this.#suspend('holes can’t be left')
+    for (const [channel, metaTtlMs] of failed) this.#goWithout(channel, metaTtlMs)
     return false
   }
 

@@ -102,12 +102,14 @@ export class Subscriber {
       const part = { ...since, limit, reverse: false }
       const slice = await link.whilePrompt(this.#history.read(channel, ttlSeconds, part))
       if (!slice) return undefined
-      // Whatever was published before the read has come over the bus by now, or never will; where the bus is away or
-      // deaf, the place is compared when it is back.
-      await link.whilePrompt(
-        link.pubsub.barrier().catch(() => undefined),
-        barrierMs,
+      // Whatever was published before the read has come over the bus by now, or never will; where the bus is away, the
+      // place is compared when it is back. One with so much under way that it can't say so would bring what is older
+      // than the place.
+      const ended = link.pubsub.barrier().then(
+        () => true,
+        () => true,
       )
+      if (!(await link.whilePrompt(ended, barrierMs))) return undefined
       const outcome = recovering && recover ? judgeRecovery(recover, slice, maxRecoveredCharacters) : lost
       return { head: slice.head, ...outcome }
     } catch (error) {
