@@ -1,7 +1,12 @@
 import type { DurableStatus, OpenTier } from '../durable/index.ts'
 import { type Metrics, metrics } from '../telemetry/index.ts'
 
-const ledgerStates: readonly DurableStatus['ledger'][] = ['ready', 'unreachable', 'behind_mirror']
+const ledgerStates: readonly DurableStatus['ledger'][] = [
+  'ready',
+  'unreachable',
+  'read_only',
+  'behind_mirror',
+]
 const mirrorStates: readonly DurableStatus['mirror'][] = ['ready', 'healing', 'unreachable']
 
 /** How ledger and mirror are, as the readiness says it. */

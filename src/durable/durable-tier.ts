@@ -105,7 +105,9 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
           ? 'unreachable'
           : ledger.losses.lostOn !== undefined
             ? 'behind_mirror'
-            : 'ready',
+            : ledger.readOnly
+              ? 'read_only'
+              : 'ready',
         mirror: !mirrors?.reachable ? 'unreachable' : sweeper.healing ? 'healing' : 'ready',
         epoch: ledger.epoch,
         ...(ledger.losses.advice !== undefined && { advice: ledger.losses.advice }),

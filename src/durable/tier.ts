@@ -9,8 +9,8 @@ export interface DurableSubscribe {
 }
 
 export interface DurableStatus {
-  /** `behind_mirror`: it has lost events that were recorded, as the mirror or nodes know. */
-  readonly ledger: 'ready' | 'unreachable' | 'behind_mirror'
+  /** `read_only`: it answers, and takes no writes. `behind_mirror`: it has lost events that were recorded, as the mirror or nodes know. */
+  readonly ledger: 'ready' | 'unreachable' | 'read_only' | 'behind_mirror'
   readonly mirror: 'ready' | 'healing' | 'unreachable'
   readonly epoch: string
   /** What an operator has to do, where nothing else helps. */

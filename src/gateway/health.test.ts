@@ -31,6 +31,7 @@ describe('health', () => {
     ['degraded while all of Redis is away', { bus: 'unreachable', mirror: 'unreachable' }, 'degraded'],
     ['unavailable while Postgres is away', { ledger: 'unreachable' }, 'unavailable'],
     ['unavailable while the ledger is behind its mirror', { ledger: 'behind_mirror' }, 'unavailable'],
+    ['unavailable while the ledger takes no writes', { ledger: 'read_only' }, 'unavailable'],
   ] as const)('is %s', (_, state, expected) => {
     const health = statusOf(state)
     expect(health.status).toBe(expected)

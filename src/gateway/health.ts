@@ -36,8 +36,8 @@ export interface HealthOptions {
 }
 
 /**
- * The rule: a node is unavailable while it drains, and while appends cannot be accepted (ledger unreachable, or
- * behind its mirror) if any namespace is durable. A lost Redis only degrades it: local delivery and the durable
+ * The rule: a node is unavailable while it drains, and while appends cannot be accepted (ledger unreachable, read
+ * only, or behind its mirror) if any namespace is durable. A lost Redis only degrades it: local delivery and the durable
  * tier go on, and taking every node out of the balancer would turn a loss of speed into a loss of service. For the same
  * reason an overloaded node stays in: it refuses new connections by itself, where a balancer would send its load to
  * nodes which have the same, until none is left. And to a process that is late everybody else seems not to answer: as

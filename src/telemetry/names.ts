@@ -199,7 +199,7 @@ export const metrics = {
     name: 'holdfast.ledger.state',
     unit: '1',
     description:
-      'Whether the ledger is in `state` as this node sees it (`ready`, `unreachable`, `behind_mirror`: it has lost events that a mirror, another node or this one knows of): 1 for one of them.',
+      'Whether the ledger is in `state` as this node sees it (`ready`, `unreachable`, `read_only`: it answers and takes no writes, `behind_mirror`: it has lost events that a mirror, another node or this one knows of): 1 for one of them.',
   },
   mirrorState: {
     name: 'holdfast.mirror.state',

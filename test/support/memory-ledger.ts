@@ -6,6 +6,7 @@ import { LossWatch } from '../../src/durable/ledger/loss-watch.ts'
 export class MemoryLedger implements Ledger {
   epoch = 'memory'
   readonly server = 'memory'
+  readonly readOnly = false
   readonly losses = new LossWatch('memory', 'memory')
   readonly partitions = 1
   readonly events: StoredEvent[] = []

@@ -2,6 +2,7 @@ import { HoldfastError } from '../../domain/index.ts'
 import type { Logger, Sql } from '../../platform/index.ts'
 import type { Breakers, Guard } from '../../resilience/index.ts'
 import { blamesPostgres, isFull, isReadOnly } from './postgres-error.ts'
+import { type ServerKind, serverKind } from './server-kind.ts'
 
 /**
  * A commit may take its time behind a checkpoint or somebody's lock, and a page of large events, too. So a statement
@@ -18,6 +19,10 @@ const silentMs = 2_000
 
 export interface LedgerGuard {
   readonly guard: Guard
+  /** Whether the primary was last seen to take no writes. */
+  readonly readOnly: boolean
+  /** An answer has told what kind of server it came from: a node on which nobody appends would not notice otherwise. */
+  learn(kind: ServerKind): void
   close(): Promise<void>
 }
 
@@ -46,6 +51,13 @@ export function createLedgerGuard(parts: LedgerGuardParts): LedgerGuard {
   })
   return {
     guard,
+    get readOnly() {
+      return life.readOnlyPrimary
+    },
+    learn(kind) {
+      if (kind === 'standby') guard.trip('it is a standby')
+      else life.learn(kind)
+    },
     async close() {
       guard.close()
       await life.close()
@@ -69,7 +81,6 @@ class SignOfLife {
     this.#sql = parts.open()
   }
 
-  /** Whether the primary was last seen to refuse writes by its settings, as providers do with a full disk. */
   get readOnlyPrimary(): boolean {
     return this.#readOnlyPrimary
   }
@@ -102,7 +113,7 @@ class SignOfLife {
     }
     if (kind !== 'standby') {
       if (sql === this.#sql) this.#question = undefined
-      return this.#judge(kind)
+      return this.learn(kind)
     }
     if (sql === this.#sql) this.#renew()
     this.#parts.onStandby()
@@ -113,12 +124,13 @@ class SignOfLife {
     )
   }
 
-  #judge(kind: 'primary' | 'read-only primary'): void {
+  learn(kind: 'primary' | 'read-only primary'): void {
     const readOnly = kind === 'read-only primary'
     if (readOnly && !this.#readOnlyPrimary)
       this.#parts.logger?.error(
         'this Postgres is the primary, but takes no writes (default_transaction_read_only is on; is its disk full?): durable appends fail until it does',
       )
+    if (!readOnly && this.#readOnlyPrimary) this.#parts.logger?.info('this Postgres takes writes again')
     this.#readOnlyPrimary = readOnly
   }
 
@@ -138,11 +150,7 @@ class SignOfLife {
   }
 }
 
-type ServerKind = 'primary' | 'read-only primary' | 'standby'
-
 async function kindOf(sql: Sql): Promise<ServerKind> {
-  const [server] = await sql<{ standby: boolean; refuses: boolean }[]>`
-    select pg_is_in_recovery() as standby, current_setting('transaction_read_only') = 'on' as refuses`
-  if (server?.standby) return 'standby'
-  return server?.refuses ? 'read-only primary' : 'primary'
+  const [server] = await sql<{ kind: ServerKind }[]>`select ${serverKind(sql)} as kind`
+  return server?.kind ?? 'primary'
 }

@@ -74,6 +74,8 @@ export interface Ledger {
    * known to have lost some.
    */
   readonly server: string
+  /** Whether the primary was last seen to take no writes: it answers reads, and appends fail. */
+  readonly readOnly: boolean
   /** What is known to have been recorded, and whether the ledger has lost some of it: appends fail with LEDGER_BEHIND then. */
   readonly losses: LossWatch
   readonly partitions: number

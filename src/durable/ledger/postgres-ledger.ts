@@ -144,6 +144,10 @@ class PostgresLedger implements Ledger {
     return this.#server.name
   }
 
+  get readOnly(): boolean {
+    return this.#ways.guard.readOnly
+  }
+
   partitionOf(channel: string): number {
     return partitionOf(channel, this.partitions)
   }
@@ -207,9 +211,8 @@ class PostgresLedger implements Ledger {
     if (partitions.length === 0) return new Map()
     const before = this.losses.known()
     const answer = await this.#read(sql => partitionHeads(sql, partitions))
-    const { epoch, heads, ids, server = '', standby } = answer
-    // A node on which nobody appends would not notice.
-    if (standby) this.#ways.guard.guard.trip('it is a standby')
+    const { epoch, heads, ids, server = '', kind } = answer
+    this.#ways.guard.learn(kind)
     await this.#know(epoch, server)
     this.losses.compare(before, { server, heads, ids })
     return heads

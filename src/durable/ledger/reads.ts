@@ -2,6 +2,7 @@ import type { StoredEvent } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { intArray, textArray } from './array-literal.ts'
 import type { ChannelHead, ChannelPage, ChannelRequest, PartitionPage } from './ledger.ts'
+import { type ServerKind, serverKind } from './server-kind.ts'
 import { serverName } from './start-check.ts'
 
 /** An answer together with the epoch it belongs to, and the start of the server that has given it. */
@@ -130,15 +131,15 @@ export async function channelHeads(
 export async function partitionHeads(
   sql: Sql,
   partitions: readonly number[],
-): Promise<Heads<number, number> & { readonly standby: boolean; readonly ids: ReadonlyMap<number, string> }> {
+): Promise<Heads<number, number> & { readonly kind: ServerKind; readonly ids: ReadonlyMap<number, string> }> {
   const rows = await sql<
-    { partition: number; head: number; id: string | null; epoch: string; server: string; standby: boolean }[]
+    { partition: number; head: number; id: string | null; epoch: string; server: string; kind: ServerKind }[]
   >`
     select t.partition,
            greatest(last.position, f.head, 0) as head,
            case when last.position >= coalesce(f.head, 0) then last.id end as id,
            (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server,
-           pg_is_in_recovery() as standby
+           ${serverKind(sql)} as kind
     from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)
     left join lateral (
       select l.position, l.id from holdfast.events as l
@@ -147,7 +148,7 @@ export async function partitionHeads(
   return {
     epoch: rows[0]?.epoch,
     server: rows[0]?.server,
-    standby: rows[0]?.standby ?? false,
+    kind: rows[0]?.kind ?? 'primary',
     heads: new Map(rows.map(({ partition, head }) => [partition, head])),
     ids: new Map(rows.flatMap(({ partition, id }) => (id === null ? [] : [[partition, id]]))),
   }
