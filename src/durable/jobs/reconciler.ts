@@ -52,8 +52,8 @@ export class Reconciler {
       // A failed job stays in the queue of an application; with its id none could be added.
       if (rule.queue) await enqueuer.remove(rule.name, rule, found)
       await this.#add(rule, found)
-      await rows.run(sql => markEnqueued(sql, rule.name, found))
       counts.count(rule.name, 'requeued', found.length)
+      await rows.run(sql => markEnqueued(sql, rule.name, found))
       if (found.length < step) return
     }
   }
