@@ -100,7 +100,15 @@ test('an answer of a past epoch is no answer', async () => {
     await sql`select set_config('holdfast.acting', 'new_epoch', true)`
     await sql`update holdfast.ledger set epoch = ${past}`
   })
-  await expect(ledger.partitionHeads([0])).rejects.toMatchObject({ remedy: 'retry_later' })
-  await expect(ledger.channelHeads(['order:1'])).rejects.toMatchObject({ remedy: 'retry_later' })
+  const stretch = { partition: 0, after: 0, through: 9 }
+  for (const read of [
+    () => ledger.partitionHeads([0]),
+    () => ledger.channelHeads(['order:1']),
+    () => ledger.readChannel('order:1', { since: 0, limit: 9 }),
+    () => ledger.readPartition(0, 1, 9),
+    () => ledger.movedChannels([stretch]),
+    () => ledger.readAfter([{ channel: 'order:1', since: 0 }], { perChannel: 9, maxBytes: 999 }),
+  ])
+    await expect(read(), String(read)).rejects.toMatchObject({ remedy: 'retry_later' })
   expect(ledger.epoch).toBe(epoch)
 })

@@ -21,7 +21,7 @@ import { createLedgerGuard, type LedgerGuard } from './ledger-guard.ts'
 import { LossWatch } from './loss-watch.ts'
 import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
-import { channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
+import { type Answered, channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
 import { checkServer, type LedgerIdentity } from './start-check.ts'
 
 export interface PostgresLedgerOptions {
@@ -173,17 +173,15 @@ class PostgresLedger implements Ledger {
   }
 
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage> {
-    return this.#read(sql => readChannel(sql, this.partitionOf(channel), channel, request))
+    return this.#readKnown(sql => readChannel(sql, this.partitionOf(channel), channel, request))
   }
 
-  async readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
-    const { epoch, server, answer } = await this.#read(sql => readPartition(sql, partition, from, limit))
-    await this.#know(epoch, server)
-    return answer
+  readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {
+    return this.#readKnown(sql => readPartition(sql, partition, from, limit))
   }
 
   async movedChannels(ranges: readonly PartitionRange[]): Promise<ReadonlyMap<string, number>> {
-    return ranges.length === 0 ? new Map() : this.#read(sql => movedChannels(sql, ranges))
+    return ranges.length === 0 ? new Map() : this.#readKnown(sql => movedChannels(sql, ranges))
   }
 
   async readAfter(
@@ -192,7 +190,7 @@ class PostgresLedger implements Ledger {
   ): Promise<readonly StoredEvent[]> {
     if (places.length === 0) return []
     const placed = places.map(place => ({ ...place, partition: this.partitionOf(place.channel) }))
-    return this.#read(sql => readAfter(sql, placed, bounds))
+    return this.#readKnown(sql => readAfter(sql, placed, bounds))
   }
 
   async channelHeads(
@@ -232,6 +230,13 @@ class PostgresLedger implements Ledger {
   #read<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
     const { guard, reads } = this.#ways
     return guard.guard.run(() => reads.run(work))
+  }
+
+  /** A read of which it counts who has answered. */
+  async #readKnown<T>(work: (sql: Sql) => Promise<Answered<T>>): Promise<T> {
+    const { epoch, server, answer } = await this.#read(work)
+    await this.#know(epoch, server)
+    return answer
   }
 
   /**

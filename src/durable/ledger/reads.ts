@@ -29,7 +29,7 @@ export async function readChannel(
   partition: number,
   channel: string,
   request: ChannelRequest,
-): Promise<ChannelPage> {
+): Promise<Answered<ChannelPage>> {
   const order = request.reverse ? sql`desc` : sql``
   const rowsWanted = request.reverse
     ? sql`select * from holdfast.events
@@ -43,8 +43,8 @@ export async function readChannel(
     request.maxBytes === undefined
       ? rowsWanted
       : firstBytes(sql, rowsWanted, sql`w."offset" ${order}`, request.maxBytes)
-  const rows = await sql<ChannelRow[]>`
-    select b.head, b.floor, e.position, e."offset", e.id, e.type, e.data, e.meta, e.time
+  const rows = await sql<(ChannelRow & { epoch: string; server: string })[]>`
+    select b.head, b.floor, b.epoch, b.server, e.position, e."offset", e.id, e.type, e.data, e.meta, e.time
     from (
       select greatest(
                (select l."offset" from holdfast.events as l
@@ -52,7 +52,8 @@ export async function readChannel(
                (select f.head from holdfast.channel_floor as f
                 where f.partition = ${partition} and f.channel = ${channel}), 0) as head,
              coalesce((select f.floor from holdfast.channel_floor as f
-                where f.partition = ${partition} and f.channel = ${channel}), 0) as floor
+                where f.partition = ${partition} and f.channel = ${channel}), 0) as floor,
+             (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server
     ) as b
     left join (${page}) as e on true
     order by e."offset" ${order}`
@@ -60,7 +61,7 @@ export async function readChannel(
   const events = rows.flatMap(({ offset, position, id, type, data, meta, time }) =>
     offset === null ? [] : [{ channel, offset, position, partition, id, type, data, meta, time }],
   )
-  return { head, floor, events }
+  return { epoch: rows[0]?.epoch, server: rows[0]?.server, answer: { head, floor, events } }
 }
 
 /** The rows of a query up to the first of those that fill so many bytes of data. */
