@@ -10,6 +10,7 @@ import type { LimitName } from './limit-counts.ts'
 import { addressKey, type ClientAddress, clientAddress } from './limits/client-address.ts'
 import { connectionChecks } from './limits/connection-checks.ts'
 import { ConnectionCounts } from './limits/connection-counts.ts'
+import { ProxyWarning } from './limits/proxy-warning.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { Room } from './limits/room.ts'
 import { LoadWatch } from './load/load-watch.ts'
@@ -87,6 +88,7 @@ class SessionServer implements SocketServer {
   readonly loadWatch: LoadWatch
   readonly #addresses: ConnectionCounts
   readonly #addressOf: ClientAddress
+  readonly #proxyWarning: ProxyWarning
   readonly #admission: Admission
   readonly #ticker: NodeJS.Timeout
   readonly #gone = new Set<() => void>()
@@ -107,6 +109,7 @@ class SessionServer implements SocketServer {
       load: this.loadWatch,
     }
     this.#addressOf = clientAddress(http.trustedProxies)
+    this.#proxyWarning = new ProxyWarning(options.logger)
     this.#addresses = new ConnectionCounts(limits.maxConnectionsPerAddress)
     const connections = { limits, openSockets: () => this.#open.size, addresses: this.#addresses }
     this.#admission = new Admission([this.loadWatch.check, ...connectionChecks(connections)], limited)
@@ -143,6 +146,7 @@ class SessionServer implements SocketServer {
       const address = this.#addressOf(request)
       const turnedAway = this.#admission.ask({ address })
       if (turnedAway) {
+        this.#proxyWarning.turnedAway(request, address, turnedAway.limit)
         turnAway(socket, turnedAway)
         return true
       }
