@@ -35,6 +35,8 @@ export async function herd(stage: Stage, { nodes: [node] }: Running): Promise<()
   // The groups have passed by what was just written.
   await delay(2_000)
   const earlier = await counts(stage)
+  // Sessions report once a second: over a shorter time what is usual would be left to chance.
+  await delay(3_000)
   const before = await counts(stage)
   const beforeS = (before.at - earlier.at) / 1_000
   const usual = {
