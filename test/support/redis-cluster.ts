@@ -1,27 +1,15 @@
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Redis } from 'ioredis'
 import { freePort } from '../../src/cli/services/free-port.ts'
-import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
 import { slotCount } from '../../src/platform/slots.ts'
+import { type KillableRedis, killableRedis } from './killable-redis.ts'
 import { until } from './until.ts'
 
-/** One server of a Redis Cluster, at an address that stays. */
-export interface ClusterServer {
-  readonly port: number
+/** One server of a Redis Cluster; started again after a kill it has the same id. */
+export interface ClusterServer extends KillableRedis {
   readonly id: string
-  /** A connection of the test's own, to this server alone. */
-  readonly redis: Redis
-  readonly running: boolean
-  /** SIGKILL, and waits for its end. */
-  kill(): Promise<void>
-  /** After `kill`: empty, under the same id. */
-  startAgain(): Promise<void>
-  /** SIGSTOP: connections stand, and nothing answers. */
-  hang(): void
-  goOn(): void
 }
 
 export interface RedisClusterServers {
@@ -115,7 +103,6 @@ export async function startRedisCluster(
 interface Made extends ClusterServer {
   id: string
   readonly busPort: number
-  stop(): Promise<void>
 }
 
 const running = (servers: readonly Made[]) => servers.filter(each => each.running)
@@ -126,33 +113,8 @@ async function startServer(server: string, directory: string): Promise<Made> {
   flags.push('--cluster-port', `${busPort}`, '--cluster-node-timeout', `${nodeTimeoutMs}`)
   // A replica that has not heard of its master for a while may take over all the same: it is all there is.
   flags.push('--cluster-replica-validity-factor', '0', '--repl-diskless-sync-delay', '0')
-  const start = () => startLocalRedis({ server, port, flags })
-  let local: LocalRedis | undefined = await start()
-  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 40 })
-  redis.on('error', () => undefined)
-  return {
-    port,
-    busPort,
-    id: `${await redis.cluster('MYID')}`,
-    redis,
-    get running() {
-      return local !== undefined
-    },
-    async kill() {
-      const ended = local && once(local.process, 'exit')
-      local?.process.kill('SIGKILL')
-      await ended
-      local = undefined
-    },
-    async startAgain() {
-      local = await start()
-    },
-    hang: () => void local?.process.kill('SIGSTOP'),
-    goOn: () => void local?.process.kill('SIGCONT'),
-    async stop() {
-      await local?.stop()
-    },
-  }
+  const made = await killableRedis(port, () => startLocalRedis({ server, port, flags }))
+  return Object.assign(made, { busPort, id: `${await made.redis.cluster('MYID')}` })
 }
 
 async function meet(servers: readonly Made[], masters: number): Promise<void> {

@@ -1,29 +1,19 @@
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { startChildServer } from '../../src/cli/services/child-server.ts'
 import { freePort } from '../../src/cli/services/free-port.ts'
-import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { type KillableRedis, killableRedis } from './killable-redis.ts'
 import { until } from './until.ts'
 
 const masterName = 'holdfast-test'
 /** How long sentinels wait before a master counts as down. */
 const downAfterMs = 1_000
 
-/** A Redis that is the master or a replica, at an address that stays. */
-export interface WatchedServer {
-  readonly port: number
-  readonly redis: Redis
-  readonly running: boolean
-  /** SIGKILL, and waits for its end. */
-  kill(): Promise<void>
-  /** After `kill`: empty; the sentinels make it a replica of whoever is the master by then. */
-  startAgain(): Promise<void>
-  hang(): void
-  goOn(): void
-}
+/** The master or a replica. Started again after a kill the sentinels make it a replica of whoever is the master by then. */
+export type WatchedServer = KillableRedis
 
 export interface SentinelServers {
   /** For `redis.sentinel` of a configuration. */
@@ -41,7 +31,7 @@ export interface SentinelServers {
 /** A master, two replicas and three sentinels, in a folder and on ports of their own. */
 export async function startRedisSentinel(server: string): Promise<SentinelServers> {
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-redis-sentinel-'))
-  const servers: (WatchedServer & { stop(): Promise<void> })[] = []
+  const servers: WatchedServer[] = []
   const sentinels: { redis: Redis; port: number; stop(): Promise<void> }[] = []
   const close = async () => {
     for (const { redis } of [...sentinels, ...servers]) redis.disconnect()
@@ -107,39 +97,13 @@ export async function startRedisSentinel(server: string): Promise<SentinelServer
   }
 }
 
-async function startServer(
-  server: string,
-  masterPort: number | undefined,
-): Promise<WatchedServer & { stop(): Promise<void> }> {
+async function startServer(server: string, masterPort: number | undefined): Promise<KillableRedis> {
   const port = await freePort()
   const quick = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1']
-  const start = (...flags: string[]) => startLocalRedis({ server, port, flags: [...quick, ...flags] })
-  let local: LocalRedis | undefined = await (masterPort === undefined
-    ? start()
-    : start('--replicaof', `127.0.0.1 ${masterPort}`))
-  const redis = new Redis(port, '127.0.0.1', { retryStrategy: () => 50, maxRetriesPerRequest: 40 })
-  redis.on('error', () => undefined)
-  return {
-    port,
-    redis,
-    get running() {
-      return local !== undefined
-    },
-    async kill() {
-      const ended = local && once(local.process, 'exit')
-      local?.process.kill('SIGKILL')
-      await ended
-      local = undefined
-    },
-    async startAgain() {
-      local = await start()
-    },
-    hang: () => void local?.process.kill('SIGSTOP'),
-    goOn: () => void local?.process.kill('SIGCONT'),
-    async stop() {
-      await local?.stop()
-    },
-  }
+  const replica = masterPort === undefined ? [] : ['--replicaof', `127.0.0.1 ${masterPort}`]
+  return killableRedis(port, again =>
+    startLocalRedis({ server, port, flags: again ? quick : [...quick, ...replica] }),
+  )
 }
 
 async function startSentinel(server: string, directory: string, masterPort: number) {
