@@ -3,6 +3,7 @@ import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import { connectPostgres } from '../platform/index.ts'
+import * as projectionTables from '../projections/tables.ts'
 import * as cursorTables from './cursors/tables.ts'
 import * as groupTables from './groups/tables.ts'
 import * as jobTables from './jobs/tables.ts'
@@ -129,6 +130,7 @@ test('the migrations make what the tables declare', async () => {
     ...jobTables,
     ...operationTables,
     ...outboxTables,
+    ...projectionTables,
   }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])
