@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import * as commandTables from '../commands/tables.ts'
 import { connectPostgres } from '../platform/index.ts'
 import * as projectionTables from '../projections/tables.ts'
 import * as cursorTables from './cursors/tables.ts'
@@ -131,6 +132,7 @@ test('the migrations make what the tables declare', async () => {
     ...operationTables,
     ...outboxTables,
     ...projectionTables,
+    ...commandTables,
   }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])
