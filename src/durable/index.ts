@@ -8,6 +8,7 @@ export type { GroupDetail, GroupMember, GroupPartition, GroupSummary, Lag } from
 export { createGroups, type GroupsOptions, type SystemGroups } from './groups/groups.ts'
 export { done, type Outcome, park, retry } from './groups/outcome.ts'
 export type {
+  BatchHandler,
   Group,
   GroupOptions,
   GroupStatus,
