@@ -1,5 +1,5 @@
 import type { ChannelNameOf, Contract, EventDataOf, EventTypeOf, ParamsOf } from '../contract/index.ts'
-import type { Handler } from '../durable/index.ts'
+import type { BatchHandler, Handler } from '../durable/index.ts'
 
 /** Handlers of one consumer group, with the contract's types. */
 export interface ContractGroup<C extends Contract> {
@@ -13,5 +13,15 @@ export interface ContractGroup<C extends Contract> {
     pattern: Pattern,
     types: Type | readonly Type[] | '*',
     handler: Handler<EventDataOf<C, ChannelNameOf<Pattern>, Type>, Readonly<ParamsOf<Pattern>>>,
+  ): ContractGroup<C>
+  /**
+   * As `on`, with all events of a transaction that follow each other and match in one call; of several patterns where a list
+   * is given. Use it with a `batchSize`: by default a batch is one event.
+   * @throws HoldfastError CONFIG_INVALID for a bad pattern
+   */
+  onBatch<Pattern extends string, Type extends EventTypeOf<C, ChannelNameOf<Pattern>>>(
+    patterns: Pattern | readonly Pattern[],
+    types: Type | readonly Type[] | '*',
+    handler: BatchHandler<EventDataOf<C, ChannelNameOf<Pattern>, Type>, Readonly<ParamsOf<Pattern>>>,
   ): ContractGroup<C>
 }

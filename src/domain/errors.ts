@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'DUPLICATE_CONFLICT'
   | 'EPOCH_CHANGED'
   | 'LEDGER_BEHIND'
+  | 'PROJECTION_BEHIND'
+  | 'PROJECTION_PARKED'
   | 'DEPENDENCY_REJECTED'
   | 'DEPENDENCY_TIMEOUT'
   | 'DEPENDENCY_FAILED'
@@ -61,6 +63,8 @@ const remedies: Record<ErrorCode, Remedy> = {
   DUPLICATE_CONFLICT: 'fix_request',
   EPOCH_CHANGED: 'resync',
   LEDGER_BEHIND: 'retry_later',
+  PROJECTION_BEHIND: 'retry_later',
+  PROJECTION_PARKED: 'none',
   DEPENDENCY_REJECTED: 'retry_later',
   DEPENDENCY_TIMEOUT: 'retry_later',
   DEPENDENCY_FAILED: 'retry_later',

@@ -77,6 +77,10 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
     pages.clear()
     feeds.endAll()
   })
+  function checkTaking(): void {
+    if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
+    if (ledger.losses.lostOn !== undefined) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
+  }
   await redis?.connected(redisPatienceMs)
   await sweeper.start()
 
@@ -92,9 +96,12 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       foreign,
     },
     async append(event: NewEvent): Promise<Appended> {
-      if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
-      if (ledger.losses.lostOn !== undefined) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
+      checkTaking()
       return appendTo(ledger, event)
+    },
+    async appendTogether(events) {
+      checkTaking()
+      return ledger.appendTogether(events)
     },
     subscribe: request => subscribing.subscribe(request),
     unsubscribe: (channel, client) => feeds.get(channel)?.leave(client),

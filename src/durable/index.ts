@@ -3,11 +3,13 @@ export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-li
 export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.ts'
 export type { Ack, CursorKey, CursorPlace, CursorState, Cursors } from './cursors/types.ts'
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
+export { type CheckpointWatch, type Reached, watchCheckpoints } from './groups/checkpoint-watch.ts'
 export type { GroupActor, GroupOperations } from './groups/group-operations.ts'
 export type { GroupDetail, GroupMember, GroupPartition, GroupSummary, Lag } from './groups/group-report.ts'
 export { createGroups, type GroupsOptions, type SystemGroups } from './groups/groups.ts'
 export { done, type Outcome, park, retry } from './groups/outcome.ts'
 export type {
+  BatchHandler,
   Group,
   GroupOptions,
   GroupStatus,

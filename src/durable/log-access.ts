@@ -1,5 +1,6 @@
+import type { NewEvent } from '../domain/index.ts'
 import type { ForeignMessages, Logger, LoopBack, Subscriptions } from '../platform/index.ts'
-import type { Ledger } from './ledger/ledger.ts'
+import type { Ledger, TogetherOutcome } from './ledger/ledger.ts'
 import type { LogRedis } from './mirror/log-redis.ts'
 import type { PartitionMirrors } from './mirror/partition-mirror.ts'
 import type { DurableTier } from './tier.ts'
@@ -27,4 +28,9 @@ export interface LogAccess {
 /** The tier of a node that also works behind the log. */
 export interface OpenTier extends DurableTier {
   readonly log: LogAccess
+  /**
+   * Records events of one channel all or not at all, see `Ledger.appendTogether`.
+   * @throws HoldfastError SHUTTING_DOWN, LEDGER_BEHIND, EPOCH_CHANGED, DEPENDENCY_* (temporary: repeat with the same ids)
+   */
+  appendTogether(events: readonly (NewEvent & { readonly id: string })[]): Promise<TogetherOutcome>
 }

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
+import * as commandTables from '../commands/tables.ts'
 import { connectPostgres } from '../platform/index.ts'
+import * as projectionTables from '../projections/tables.ts'
 import * as cursorTables from './cursors/tables.ts'
 import * as groupTables from './groups/tables.ts'
 import * as jobTables from './jobs/tables.ts'
@@ -129,6 +131,8 @@ test('the migrations make what the tables declare', async () => {
     ...jobTables,
     ...operationTables,
     ...outboxTables,
+    ...projectionTables,
+    ...commandTables,
   }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])

@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import type { Logger } from './logger.ts'
+import { ormTypes } from './orm-types.ts'
 
 export type Sql = postgres.Sql
 /** A transaction under way: queries as with `Sql`. */
@@ -14,8 +15,15 @@ export interface PostgresOptions {
   readonly statementTimeoutMs?: number
   /** Further settings of each session, by their Postgres names. */
   readonly settings?: Readonly<Record<string, string>>
+  /**
+   * For drizzle (`ormOver`): values come as it wants them, which is text for JSON and times. The default is for hand-written
+   * statements.
+   */
+  readonly orm?: boolean
   readonly logger?: Logger
 }
+
+const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serialize: String } }
 
 /**
  * A pool of connections with hand-written SQL. drizzle changes the serializers of the client it is given, so it
@@ -32,7 +40,7 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
     fetch_types: false,
     backoff: attempt => Math.min(0.05 * 2 ** attempt, 1) * (0.5 + Math.random()),
     onnotice: notice => options.logger?.debug({ notice: notice['message'] }, 'postgres notice'),
-    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    types: options.orm ? ormTypes : handWrittenTypes,
     connection: {
       application_name: options.applicationName,
       synchronous_commit: 'on',

@@ -25,9 +25,12 @@ describe('wireError', () => {
     ['POSITION_LOST', 112],
     ['OFFSET_CONFLICT', 409],
     ['DUPLICATE_CONFLICT', 422],
-  ])('turns %s into %i, which is final', (code, wire) => {
+    ['PROJECTION_PARKED', 424],
+    ['PROJECTION_BEHIND', 425],
+  ])('turns %s into %i, which is final unless it passes by itself', (code, wire) => {
     expect(codeOf(code)).toBe(wire)
-    expect(wireError(new HoldfastError(code, 'why')).temporary).toBe(code === 'RATE_LIMITED')
+    const passing = code === 'RATE_LIMITED' || code === 'PROJECTION_BEHIND'
+    expect(wireError(new HoldfastError(code, 'why')).temporary).toBe(passing)
   })
 
   it.each<ErrorCode>([

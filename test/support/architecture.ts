@@ -11,10 +11,12 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   resilience: ['platform', 'protocol', 'telemetry', 'domain'],
   realtime: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   durable: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+  commands: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
+  projections: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
   gateway: ['realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-    'contract',
+    ...['contract', 'projections', 'commands'],
   ],
   cli: ['app', 'gateway', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.

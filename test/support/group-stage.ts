@@ -17,6 +17,7 @@ export interface WorkerOptions {
   readonly leaseMs?: number
   readonly poolSize?: number
   readonly url?: string
+  readonly orm?: boolean
 }
 
 export interface Effect {
@@ -47,6 +48,7 @@ export async function groupStage(mirror: Parameters<typeof durableNodes>[0] = {}
         url: options.url ?? url,
         leaseMs: options.leaseMs ?? 2_000,
         poolSize: options.poolSize ?? 4,
+        orm: options.orm ?? false,
         nodeName: `worker-${workers.length}`,
         logger: createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent'),
       })

@@ -27,6 +27,14 @@ export class MemoryLedger implements Ledger {
     return { kind: 'stored', event: stored }
   }
 
+  async appendTogether(): Promise<never> {
+    throw new Error('this ledger takes events one by one')
+  }
+
+  async query(): Promise<never> {
+    throw new Error('this ledger has no database')
+  }
+
   /** As another node would: nobody here is told. */
   store(channel: string, data: string, id = 'id'): StoredEvent {
     const offset = this.#head(channel) + 1

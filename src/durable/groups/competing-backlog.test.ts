@@ -17,7 +17,7 @@ const event = (position: number, data = '{}') => ({
 })
 const item = (position: number): TurnItem => ({
   event: event(position),
-  route: { handler: () => undefined, params: {} },
+  route: { handling: { kind: 'each', handler: () => undefined }, params: {} },
   attempt: 1,
 })
 const items = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => item(from + i))

@@ -43,10 +43,15 @@ export class Backlog {
     }
   }
 
-  /** The next events of the partition whose turn it is; they are held until they are released. */
-  next(most: number): Batch | undefined {
+  /**
+   * The next events of the partition whose turn it is; they are held until they are released. Fewer than `most` have to wait
+   * for more as long as `delayMs`.
+   */
+  next(most: number, delayMs = 0): Batch | undefined {
+    const now = performance.now()
     for (const [key, lane] of this.#lanes) {
-      if (lane.waiting.length === 0) continue
+      const { length } = lane.waiting
+      if (length === 0 || (length < most && lane.since + delayMs > now)) continue
       const items = lane.waiting.splice(0, most)
       this.#size -= items.length
       this.#lanes.delete(key)
@@ -54,6 +59,12 @@ export class Backlog {
       return { place: lane.place, items }
     }
     return undefined
+  }
+
+  /** Milliseconds until what waits has waited for so long somewhere; infinite where nothing waits. */
+  dueIn(delayMs: number): number {
+    const since = [...this.#lanes.values()].flatMap(lane => (lane.waiting.length > 0 ? [lane.since] : []))
+    return Math.max(0, Math.min(...since) + delayMs - performance.now())
   }
 
   release({ place, items }: Batch): void {

@@ -5,6 +5,7 @@ import type { TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
 import type { Turns } from './turn.ts'
+import { type Blame, halves } from './turn-sizes.ts'
 
 /** Postgres: a lock was not free in time. */
 const lockNotAvailable = '55P03'
@@ -44,7 +45,8 @@ export interface TurnsOfGroup {
 
 /**
  * Handles items, together while all goes well. Where one fails, everything is rolled back: those before it are done again
- * without it, and it is handled alone, so that nobody's failure counts as another's. Never rejects.
+ * without it, and it is handled alone, so that nobody's failure counts as another's. What has failed together is halved
+ * for that. Never rejects.
  */
 export async function handleItems(
   group: TurnsOfGroup,
@@ -90,9 +92,9 @@ async function handleSome(
       handled.suppressed += items.length - taken.length
       return []
     case 'failed': {
-      const { index, failure } = result
+      const { blame, failure } = result
       const [only, ...others] = items
-      if (others.length > 0) return index === undefined ? singly(items) : around(items, index)
+      if (others.length > 0) return around(items, blame)
       if (only) await oweOne(manner, only, failure, handled, logger)
       return []
     }
@@ -135,6 +137,8 @@ function singly(items: readonly TurnItem[]): (readonly TurnItem[])[] {
   return items.map(item => [item])
 }
 
-function around(items: readonly TurnItem[], index: number): (readonly TurnItem[])[] {
-  return [items.slice(0, index), items.slice(index, index + 1), items.slice(index + 1)]
+function around(items: readonly TurnItem[], { index, count }: Blame): (readonly TurnItem[])[] {
+  const [half = count] = halves(count)
+  const ends = [index, index + half, index + count]
+  return [0, ...ends].map((from, i) => items.slice(from, ends[i]))
 }

@@ -34,6 +34,7 @@ export class CompetingWork {
   #dueSince = 0
   #suppressed = 0
   #owedAt = Number.POSITIVE_INFINITY
+  #later: NodeJS.Timeout | undefined
 
   constructor(parts: RunnerParts, stream: GroupStream | undefined, hooks: WorkHooks) {
     this.#parts = parts
@@ -52,7 +53,10 @@ export class CompetingWork {
 
   /** Whether more has to be read for it. */
   get hungry(): boolean {
-    return this.free > 0 && this.#backlog.size === 0 && this.#due.length === 0
+    const { batchSize, batchDelayMs, concurrency } = this.#parts.settings
+    // What waits for more to come must not keep that away.
+    const enough = batchDelayMs > 0 ? batchSize * concurrency : 1
+    return this.free > 0 && this.#backlog.size < enough && this.#due.length === 0
   }
 
   /** Whether something that this process owes again is due by now. */
@@ -119,6 +123,7 @@ export class CompetingWork {
 
   /** Lets go of what is not being handled; it stays unsettled. */
   drop(): void {
+    clearTimeout(this.#later)
     this.#drop(Number.POSITIVE_INFINITY)
   }
 
@@ -135,14 +140,21 @@ export class CompetingWork {
   }
 
   #nextTurn(): Promise<void> | undefined {
-    const { batchSize } = this.#parts.settings
+    const { batchSize, batchDelayMs } = this.#parts.settings
     if (this.#due.length > 0) {
       const items = this.#due.slice(0, batchSize)
       this.#due = this.#due.slice(batchSize)
       return this.#handleDue(items)
     }
-    const batch = this.#backlog.next(batchSize)
-    return batch && this.#handleFresh(batch)
+    const batch = this.#backlog.next(batchSize, batchDelayMs)
+    if (batch) return this.#handleFresh(batch)
+    this.#startLater(this.#backlog.dueIn(batchDelayMs))
+    return undefined
+  }
+
+  #startLater(ms: number): void {
+    clearTimeout(this.#later)
+    if (ms < Number.POSITIVE_INFINITY) this.#later = setTimeout(() => this.#hooks.stirred(), Math.ceil(ms))
   }
 
   async #handleDue(items: readonly TurnItem[]): Promise<void> {

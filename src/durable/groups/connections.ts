@@ -23,7 +23,7 @@ export class Connections {
   readonly #waiting: ((sql: Sql) => void)[] = []
   #spare: number
 
-  constructor(url: string, count: number, logger: Logger) {
+  constructor(url: string, count: number, logger: Logger, orm: boolean) {
     this.#spare = count
     const { idle, statement } = timeoutSettings(usualTimeoutMs)
     this.#open = () => {
@@ -35,6 +35,7 @@ export class Connections {
           idle_in_transaction_session_timeout: idle,
           lock_timeout: `${lockTimeoutMs}`,
         },
+        orm,
         logger,
       })
       this.#all.add(sql)

@@ -34,7 +34,11 @@ export function outcomeOf(returned: unknown): Outcome | Error {
   return new Error('the handler returned something else than done(), retry(afterMs, reason) or park(reason)')
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(thrown: unknown): string {
+  let error = thrown
+  // What a query builder says around it is the statement, with the application's data.
+  while (error instanceof Error && error.cause instanceof Error && 'severity' in error.cause)
+    error = error.cause
   const message = error instanceof Error ? error.message || error.name : error
   return storable(message)
 }

@@ -17,6 +17,8 @@ export interface GroupSummary {
   readonly created: number
   /** Processes that work for it now. */
   readonly members: number
+  /** Positions of the ledger that it has passed when it is level; of these, `lag.events` are before it. */
+  readonly total: number
   readonly lag: Lag
   /** What did not go smoothly, and is beside the lag. */
   readonly open: { readonly parked: number; readonly retrying: number; readonly waiting: number }
@@ -59,7 +61,7 @@ interface PlaceRow extends Omit<GroupPartition, 'lag' | 'open'> {
   readonly seconds: number
 }
 
-type GroupRow = Omit<GroupSummary, 'lag' | 'members' | 'open' | 'namespaces'> & {
+type GroupRow = Omit<GroupSummary, 'lag' | 'members' | 'open' | 'namespaces' | 'total'> & {
   readonly namespaces: string | null
   readonly members: number
 }
@@ -79,6 +81,7 @@ export async function groupSummaries(sql: Sql, name?: string): Promise<readonly 
     return {
       ...group,
       namespaces: group.namespaces === null ? null : (JSON.parse(group.namespaces) as string[]),
+      total: own.reduce((sum, { head }) => sum + head, 0),
       lag: {
         events: own.reduce((sum, { events }) => sum + events, 0),
         seconds: Math.max(0, ...own.map(({ seconds }) => seconds)),

@@ -23,6 +23,8 @@ export interface GroupsOptions {
   readonly leaseMs: number
   /** Connections for handlers: so many turns are under way at a time in this process. */
   readonly poolSize: number
+  /** Whether handlers may use drizzle over their transactions (`ormOver`); JSON and times then come as text otherwise. */
+  readonly orm?: boolean
   /** For people. */
   readonly nodeName: string
   readonly logger: Logger
@@ -74,7 +76,7 @@ export function createGroups(options: GroupsOptions): SystemGroups {
         logger: options.logger,
       }),
     )
-    const turns = new Turns(url, poolSize, options.logger)
+    const turns = new Turns(url, poolSize, options.logger, options.orm)
     const news = new News(log)
     const reader = new LogReader(log, news)
     const parts = { log, store, turns, news, reader }

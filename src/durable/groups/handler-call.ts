@@ -27,22 +27,30 @@ export interface CallContext {
 export interface Fault {
   readonly kind: 'fault'
   readonly error: Error
-  /** It is a statement of the transaction that has failed, whether or not the handler minded. */
-  readonly inStatement: boolean
+  /** Why a statement of the transaction has failed, whether or not the handler minded, and whatever it threw then. */
+  readonly statement: unknown
   /** The handler may still send something, which the connection that it had cannot refuse. */
   readonly unfinished: boolean
 }
 
-/** Calls a handler, and resolves to how it has ended. */
+/** Where the call ends that begins with this item: one, or all that follow and have the same batch handler. */
+export function callEnd(items: readonly TurnItem[], from: number): number {
+  const handling = items[from]?.route.handling
+  let end = from + 1
+  if (handling?.kind === 'batch') while (items[end]?.route.handling === handling) end++
+  return end
+}
+
+/** Calls the handler of the items of one call (`callEnd`), and resolves to how it has ended. */
 export async function callHandler(
-  { event, route, attempt }: TurnItem,
+  items: readonly TurnItem[],
   { tx, turn, epoch, signal, heartbeat, afterCommit }: CallContext,
 ): Promise<Outcome | Fault> {
   const gate = new GatedTransaction(tx)
   const context: HandlerContext = {
     tx: gate.tx,
     turn,
-    attempt,
+    attempt: items.reduce((most, { attempt }) => Math.max(most, attempt), 1),
     signal,
     async heartbeat() {
       signal.throwIfAborted()
@@ -53,7 +61,7 @@ export async function callHandler(
     afterCommit,
   }
   try {
-    const outcome = outcomeOf(await route.handler(handlerEvent(event, route, epoch), context))
+    const outcome = outcomeOf(await call(items, epoch, context))
     if (gate.error !== undefined) return fault(gate.error, gate)
     if (gate.inSavepoint) return fault(new Error('the handler has returned before its savepoint'), gate)
     return outcome instanceof Error ? fault(outcome, gate) : outcome
@@ -62,6 +70,14 @@ export async function callHandler(
   } finally {
     gate.close()
   }
+}
+
+function call(items: readonly TurnItem[], epoch: string, context: HandlerContext): unknown {
+  const events = items.map(({ event, route }) => handlerEvent(event, route, epoch))
+  const handling = items[0]?.route.handling
+  const [event] = events
+  if (!handling || !event) return undefined
+  return handling.kind === 'batch' ? handling.handler(events, context) : handling.handler(event, context)
 }
 
 function handlerEvent(event: StoredEvent, { params }: Route, epoch: string): HandlerEvent {
@@ -85,7 +101,7 @@ function fault(error: unknown, gate: GatedTransaction): Fault {
   return {
     kind: 'fault',
     error: error instanceof Error ? error : new Error(String(error)),
-    inStatement: gate.error !== undefined,
+    statement: gate.error,
     unfinished: gate.inSavepoint,
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { StoredEvent } from '../../domain/index.ts'
 import { nextStep } from './log-step.ts'
-import { Routes } from './routes.ts'
+import { type Handling, Routes } from './routes.ts'
 import { TurnSizes } from './turn-sizes.ts'
 
 const event = (position: number, channel: string, type = 'T'): StoredEvent => ({
@@ -16,8 +16,9 @@ const event = (position: number, channel: string, type = 'T'): StoredEvent => ({
   time: 0,
 })
 const routes = new Routes()
-routes.add('a:{id}', 'T', () => undefined)
-routes.add('b:{id}', 'T', () => undefined)
+const each: Handling = { kind: 'each', handler: () => undefined }
+routes.add('a:{id}', 'T', each)
+routes.add('b:{id}', 'T', each)
 const blocked = new Set(['b:1'])
 const step = (events: readonly StoredEvent[], items = 2, waiting = 10) => {
   const next = nextStep(events, 100, routes, blocked, { items, waiting })
@@ -55,7 +56,7 @@ describe('routes', () => {
   it('say which namespaces they may match', () => {
     const of = (...patterns: string[]) => {
       const made = new Routes()
-      for (const pattern of patterns) made.add(pattern, '*', () => undefined)
+      for (const pattern of patterns) made.add(pattern, '*', each)
       return made.namespaces()
     }
     expect(of('order:{id}', 'chat:*', '$chat:{id}')).toEqual(['chat', 'order'])
@@ -65,40 +66,43 @@ describe('routes', () => {
 
   it('take the first that matches, by channel and type', () => {
     const made = new Routes()
-    const [first, second] = [() => undefined, () => undefined]
-    made.add('a:{x}', ['One', 'Two'], first)
-    made.add('a:{y}', '*', second)
-    expect(made.match('a:1', 'Two')).toEqual({ handler: first, params: { x: '1' } })
-    expect(made.match('a:1', 'Three')).toEqual({ handler: second, params: { y: '1' } })
+    const [first, second]: Handling[] = [each, { kind: 'batch', handler: () => undefined }]
+    made.add(['a:{x}', 'c:{x}'], ['One', 'Two'], first ?? each)
+    made.add('a:{y}', '*', second ?? each)
+    expect(made.match('a:1', 'Two')).toEqual({ handling: first, params: { x: '1' } })
+    expect(made.match('c:1', 'Two')?.handling).toBe(first)
+    expect(made.match('a:1', 'Three')).toEqual({ handling: second, params: { y: '1' } })
     expect(made.match('b:1', 'One')).toBeUndefined()
+    for (const none of [() => made.add([], '*', each), () => made.add('a:1', [], each)])
+      expect(none).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    expect(() => made.add(['d:1', 'd:{}'], '*', each)).toThrow()
+    expect(made.match('d:1', 'One')).toBeUndefined()
   })
 })
 
 describe('the sizes of turns', () => {
   it('handle those before the failed one again, then it alone, then whole batches', () => {
     const sizes = new TurnSizes(10)
-    sizes.failed(10, 4)
+    sizes.failed({ index: 4, count: 1 })
     const seen = []
     for (let i = 0; i < 3; i++) {
       seen.push(sizes.next)
       sizes.settled()
     }
     expect(seen).toEqual([4, 1, 10])
+    expect(sizes.planned).toBe(false)
   })
 
-  it('try each alone where nobody knows which it was', () => {
-    const sizes = new TurnSizes(3)
-    sizes.failed(3, undefined)
-    expect([sizes.next, sizes.settled(), sizes.next, sizes.settled(), sizes.next]).toEqual([
-      1,
-      undefined,
-      1,
-      undefined,
-      1,
-    ])
+  it('halve a stretch of which nobody knows who is to blame', () => {
+    const sizes = new TurnSizes(9)
+    sizes.failed({ index: 2, count: 5 })
+    const seen = []
+    for (; sizes.planned; sizes.settled()) seen.push(sizes.next)
+    expect(seen).toEqual([2, 3, 2])
   })
 
-  it('find every poison in a batch without handling more than one of them at a time in the end', () => {
+  // Whether handlers are called with one event or with all of a turn: then nobody knows more than that it has failed.
+  it.each([1, 5, 20])('find every poison among calls of %i, and handle it alone', together => {
     const poison = new Set([0, 3, 4, 9, 19])
     const sizes = new TurnSizes(20)
     const [done, set]: [number[], number[]] = [[], []]
@@ -106,14 +110,17 @@ describe('the sizes of turns', () => {
       expect(turns).toBeLessThan(60)
       const size = Math.min(sizes.next, 20 - at)
       const batch = Array.from({ length: size }, (_, i) => at + i)
-      const index = batch.findIndex(each => poison.has(each))
-      if (index > 0) sizes.failed(size, index)
-      else {
-        if (index === 0) set.push(at)
-        else done.push(...batch)
-        at += index === 0 ? 1 : size
-        sizes.settled()
+      const first = batch.findIndex(each => poison.has(each))
+      const index = first - (first % together)
+      const count = Math.min(together, size - index)
+      if (first >= 0 && (index > 0 || count > 1)) {
+        sizes.failed({ index, count })
+        continue
       }
+      if (first === 0) set.push(at)
+      else done.push(...batch)
+      at += first === 0 ? 1 : size
+      sizes.settled()
     }
     expect(set).toEqual([...poison])
     expect(done).toHaveLength(15)

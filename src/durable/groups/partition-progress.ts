@@ -36,7 +36,8 @@ const pageMs = 5_000
 export class PartitionProgress {
   readonly #place: Place
   readonly #parts: ProgressParts
-  readonly #sizes: TurnSizes
+  /** Of what is owed, and of the log. */
+  readonly #sizes: { readonly due: TurnSizes; readonly log: TurnSizes }
   #blocked: BlockedChannels | undefined
   #events: readonly StoredEvent[] = []
   #through: number
@@ -46,11 +47,14 @@ export class PartitionProgress {
   #position: number
   #written = performance.now()
   #full = false
+  /** Since when a turn that is not full waits for more. */
+  #heldSince: number | undefined
 
   constructor(place: Place, position: number, parts: ProgressParts) {
     this.#place = place
     this.#parts = parts
-    this.#sizes = new TurnSizes(parts.settings.batchSize)
+    const { batchSize } = parts.settings
+    this.#sizes = { due: new TurnSizes(batchSize), log: new TurnSizes(batchSize) }
     this.#checkpoint = position
     this.#position = position
     this.#through = position
@@ -58,7 +62,10 @@ export class PartitionProgress {
 
   /** Everything up to here has been looked at; above it is news, unless too much is owed. */
   get newsAbove(): number {
-    return this.#full ? Number.POSITIVE_INFINITY : this.#position
+    if (this.#full) return Number.POSITIVE_INFINITY
+    return this.#heldSince === undefined
+      ? this.#position
+      : this.#position + this.#parts.settings.batchSize - 1
   }
 
   /** Milliseconds since the checkpoint was written; undefined while there is nothing to write. */
@@ -66,9 +73,12 @@ export class PartitionProgress {
     return this.#position > this.#checkpoint ? performance.now() - this.#written : undefined
   }
 
-  /** Milliseconds until something that is owed is due by itself. */
+  /** Milliseconds until something is due by itself: what is owed, or a turn that has waited for more. */
   get dueInMs(): number {
-    return this.#blocked?.dueIn(performance.now()) ?? 0
+    const now = performance.now()
+    const owed = this.#blocked?.dueIn(now) ?? 0
+    if (this.#heldSince === undefined) return owed
+    return Math.min(owed, Math.max(0, this.#heldSince + this.#parts.settings.batchDelayMs - now))
   }
 
   /** Whether somebody has decided about its open deliveries; they are then read anew. */
@@ -93,7 +103,7 @@ export class PartitionProgress {
     const { partition } = this.#place
     this.#blocked ??= new BlockedChannels(await store.openRows(name, partition), performance.now())
     const blocked = this.#blocked
-    const rows = blocked.due(performance.now(), this.#sizes.next)
+    const rows = blocked.due(performance.now(), this.#sizes.due.next)
     if (rows.length === 0) return false
     const positions = rows.map(({ position }) => position)
     const events = new Map((await store.events(partition, positions)).map(each => [each.position, each]))
@@ -109,6 +119,7 @@ export class PartitionProgress {
       return true
     }
     const failed = await this.#turn(
+      this.#sizes.due,
       items,
       tx => endDeliveries(tx, this.#place, positions),
       () => blocked.end(rows),
@@ -124,8 +135,8 @@ export class PartitionProgress {
   /** Handles what comes next in the log. False: nothing does. @throws what keeps Postgres from it */
   async passLog(): Promise<boolean> {
     const blocked = this.#blocked
-    if (!blocked || this.#isFull(blocked) || !(await this.#read())) return false
-    const step = this.#step(blocked, this.#sizes.next, this.#events, this.#through)
+    if (!blocked || this.#isFull(blocked) || this.#holdsBack() || !(await this.#read())) return false
+    const step = this.#step(blocked, this.#sizes.log.next, this.#events, this.#through)
     const taken = this.#events.slice(0, step.used)
     const waiting = step.waiting.map(waitingRow)
     if (step.items.length === 0) {
@@ -134,6 +145,7 @@ export class PartitionProgress {
       return true
     }
     const failed = await this.#turn(
+      this.#sizes.log,
       step.items.map(item => ({ ...item, attempt: 1 })),
       tx => moveCheckpoint(tx, this.#place, this.#checkpoint, step.to, waiting),
       () => this.#settled(blocked, step, waiting),
@@ -146,6 +158,18 @@ export class PartitionProgress {
     const row = { event, ...failedRow(attempt, failed.failure) }
     await this.#write(blocked, alone, [...alone.waiting.map(waitingRow), row])
     return true
+  }
+
+  /** Whether the next turn would not be full, and may wait for more. Nothing is read for that: positions are dense. */
+  #holdsBack(): boolean {
+    const { settings, news } = this.#parts
+    const { batchSize, batchDelayMs } = settings
+    if (batchDelayMs === 0) return false
+    const now = performance.now()
+    const there = (news.head(this.#place.partition) ?? Number.POSITIVE_INFINITY) - this.#position
+    const full = there >= batchSize || this.#sizes.log.planned
+    this.#heldSince = full || there <= 0 ? undefined : (this.#heldSince ?? now)
+    return this.#heldSince !== undefined && now - this.#heldSince < batchDelayMs
   }
 
   /** Whether there are events in hand, or at least a stretch that was looked at. */
@@ -178,6 +202,7 @@ export class PartitionProgress {
    * if another one failed, the next turns are planned so that it becomes the first.
    */
   async #turn(
+    sizes: TurnSizes,
     items: readonly TurnItem[],
     settle: NonNullable<TurnWork['settle']>,
     onSettled: () => void,
@@ -188,15 +213,15 @@ export class PartitionProgress {
     const [first] = items
     switch (result.kind) {
       case 'settled':
-        this.#sizes.settled()
+        sizes.settled()
         onSettled()
         return
       case 'failed':
-        if (result.index !== 0 || !first) {
-          this.#sizes.failed(items.length, result.index)
+        if (result.blame.index !== 0 || result.blame.count !== 1 || !first) {
+          sizes.failed(result.blame)
           return
         }
-        this.#sizes.settled()
+        sizes.settled()
         return { item: first, failure: result.failure }
       case 'unavailable':
         throw result.error
@@ -226,6 +251,7 @@ export class PartitionProgress {
   #advance({ to, used }: LogStep): void {
     this.#events = this.#events.slice(used)
     this.#position = to
+    this.#heldSince = undefined
   }
 
   #isFull({ size }: BlockedChannels): boolean {

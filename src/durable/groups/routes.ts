@@ -1,9 +1,14 @@
 import { type ChannelPattern, channelPattern, HoldfastError } from '../../domain/index.ts'
-import type { Handler } from './types.ts'
+import type { BatchHandler, Handler } from './types.ts'
+
+/** Who is called: with one event, or with all that follow each other and have this same object. */
+export type Handling =
+  | { readonly kind: 'each'; readonly handler: Handler }
+  | { readonly kind: 'batch'; readonly handler: BatchHandler }
 
 /** What handles an event, and the values of its pattern's parameters. */
 export interface Route {
-  readonly handler: Handler
+  readonly handling: Handling
   readonly params: Readonly<Record<string, string>>
 }
 
@@ -11,7 +16,7 @@ interface Entry {
   readonly pattern: ChannelPattern
   /** Undefined: all. */
   readonly types: ReadonlySet<string> | undefined
-  readonly handler: Handler
+  readonly handling: Handling
 }
 
 /** The handlers of one group, in the order in which they were declared. */
@@ -22,28 +27,31 @@ export class Routes {
     return this.#entries.length
   }
 
-  /** @throws HoldfastError CONFIG_INVALID for a pattern or types that could never match */
-  add(pattern: string, types: string | readonly string[], handler: Handler): void {
+  /** @throws HoldfastError CONFIG_INVALID for patterns or types that could never match */
+  add(patterns: string | readonly string[], types: string | readonly string[], handling: Handling): void {
+    const channels = typeof patterns === 'string' ? [patterns] : patterns
     const list = typeof types === 'string' ? [types] : types
+    if (channels.length === 0) throw new HoldfastError('CONFIG_INVALID', 'expected a pattern of channels')
     if (list.length === 0 || list.some(type => typeof type !== 'string' || type === '')) {
-      throw new HoldfastError('CONFIG_INVALID', `${pattern}: expected types of events, or * for all`)
+      throw new HoldfastError('CONFIG_INVALID', `${channels}: expected types of events, or * for all`)
     }
-    if (typeof handler !== 'function') {
-      throw new HoldfastError('CONFIG_INVALID', `${pattern}: expected a function as handler`)
+    if (typeof handling.handler !== 'function') {
+      throw new HoldfastError('CONFIG_INVALID', `${channels}: expected a function as handler`)
     }
-    this.#entries.push({
+    const entries = channels.map(pattern => ({
       pattern: channelPattern(pattern),
       types: list.includes('*') ? undefined : new Set(list),
-      handler,
-    })
+      handling,
+    }))
+    this.#entries.push(...entries)
   }
 
   /** The first that matches counts. */
   match(channel: string, type: string): Route | undefined {
-    for (const { pattern, types, handler } of this.#entries) {
+    for (const { pattern, types, handling } of this.#entries) {
       if (types && !types.has(type)) continue
       const params = pattern.match(channel)
-      if (params) return { handler, params }
+      if (params) return { handling, params }
     }
     return undefined
   }

@@ -8,6 +8,7 @@ const defaults: GroupSettings = {
   mode: 'ordered',
   start: 'beginning',
   batchSize: 1,
+  batchDelayMs: 0,
   concurrency: 4,
   maxAttempts: 10,
   retryMs: { first: 1_000, most: 300_000 },
@@ -17,6 +18,8 @@ const defaults: GroupSettings = {
 /** What an operator could not have meant; far above what helps. */
 const bounds = {
   batchSize: [1, 1_000],
+  // Events that were read longer ago than about this are let go of, because an erasure counts on it.
+  batchDelayMs: [0, 4_000],
   concurrency: [1, 1_000],
   maxAttempts: [1, 1_000_000],
   handlerTimeoutMs: [1, 24 * 3_600_000],

@@ -1,6 +1,14 @@
+/** The stretch of a turn's items that a failure lies in. */
+export interface Blame {
+  readonly index: number
+  /** More than one where nobody knows for whose sake it was. */
+  readonly count: number
+}
+
 /**
- * How many events the next turns may take. After a turn of several has failed at one of them, those before it are handled
- * again without it, then it alone, so that it spoils nothing but itself; then whole batches again.
+ * How many events the next turns may take. After a turn of several has failed, those before the failure are handled again
+ * without it; a stretch of which nobody knows who is to blame is halved until one is alone, so that it spoils nothing
+ * but itself; then come whole turns again.
  */
 export class TurnSizes {
   readonly #whole: number
@@ -15,20 +23,24 @@ export class TurnSizes {
     return this.#planned[0] ?? this.#whole
   }
 
+  /** Whether a turn of the next size ends where something has failed, so that waiting for more would be in vain. */
+  get planned(): boolean {
+    return this.#planned.length > 0
+  }
+
   /** The turn has ended, and what it took is settled. */
   settled(): void {
     this.#planned.shift()
   }
 
-  /** A turn of `count` has failed at `index`, or for a reason that none of them can be blamed for. */
-  failed(count: number, index: number | undefined): void {
+  failed({ index, count }: Blame): void {
     this.#planned.shift()
-    if (index === undefined) this.#planned.unshift(...Array.from({ length: count }, () => 1))
-    else this.#planned.unshift(...(index > 0 ? [index, 1] : [1]))
+    this.#planned.unshift(...(index > 0 ? [index] : []), ...halves(count))
   }
+}
 
-  /** What was planned for does not come next any more. */
-  reset(): void {
-    this.#planned = []
-  }
+/** What is tried by itself next. */
+export function halves(count: number): number[] {
+  const first = Math.ceil(count / 2)
+  return count > 1 ? [first, count - first] : [count]
 }

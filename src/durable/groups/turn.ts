@@ -9,9 +9,10 @@ import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { FailureLog } from './failure-log.ts'
-import { callHandler, type Fault, type TurnItem } from './handler-call.ts'
+import { callEnd, callHandler, type Fault, type TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
+import type { Blame } from './turn-sizes.ts'
 
 /** Some events that share a transaction with their settlement. */
 export interface TurnWork {
@@ -31,8 +32,8 @@ export interface TurnWork {
 
 export type TurnResult =
   | { readonly kind: 'settled' }
-  /** All is rolled back. Without an index: the commit as such was refused, and nobody knows for whose sake. */
-  | { readonly kind: 'failed'; readonly index: number | undefined; readonly failure: Failure }
+  /** All is rolled back. The failure is that of the item to blame, where it is one. */
+  | { readonly kind: 'failed'; readonly blame: Blame; readonly failure: Failure }
   /** Rolled back: the place is another's by now. */
   | { readonly kind: 'lost' }
   /** Postgres could not: whether it is settled is not known. */
@@ -50,8 +51,9 @@ export class Turns {
   readonly #logger: Logger
   readonly #failures: FailureLog
 
-  constructor(url: string, poolSize: number, logger: Logger) {
-    this.#connections = new Connections(url, poolSize, logger)
+  /** @param orm whether handlers may use drizzle (`ormOver`) */
+  constructor(url: string, poolSize: number, logger: Logger, orm = false) {
+    this.#connections = new Connections(url, poolSize, logger, orm)
     this.#logger = logger
     this.#failures = new FailureLog(logger)
   }
@@ -88,9 +90,9 @@ class Turn {
   #settling: Promise<unknown> | undefined
   /** All handlers are done; what follows is the database's. */
   #handled = false
-  /** The item whose handler is at work, or was last. */
-  #at = 0
-  #failed: { readonly index: number; readonly failure: Failure } | undefined
+  /** The items whose handler is at work, or was last. */
+  #at: readonly TurnItem[] = []
+  #failed: { readonly blame: Blame; readonly failure: Failure } | undefined
   #again = false
   #abandoned = false
   /** The connection is not fit for another turn. */
@@ -139,16 +141,16 @@ class Turn {
       afterCommit: (act: () => void) => void this.#afterCommit.push(act),
     }
     if (handlerTimeoutMs !== usualTimeoutMs) allow(tx, handlerTimeoutMs)
-    const taken = take ? new Set(await take(tx)) : undefined
-    for (const [index, item] of items.entries()) {
-      if (taken && !taken.has(item)) continue
-      this.#at = index
+    const taken = take ? await take(tx) : items
+    for (let from = 0, end = 0; from < taken.length; from = end) {
+      end = callEnd(taken, from)
+      this.#at = taken.slice(from, end)
       this.#expect(handlerTimeoutMs, 'too_slow')
-      const outcome = await callHandler(item, context)
+      const outcome = await callHandler(this.#at, context)
       if (this.#abandoned) throw new RollBack()
       if (outcome.kind === 'done') continue
-      if (outcome.kind === 'fault') throw this.#blamed(outcome, item)
-      this.#failed = { index, failure: outcome }
+      if (outcome.kind === 'fault') throw this.#blamed(outcome)
+      this.#failed = { blame: this.#blame(), failure: outcome }
       throw new RollBack()
     }
     this.#handled = true
@@ -158,11 +160,24 @@ class Turn {
     this.#settling?.catch(() => undefined)
   }
 
-  #blamed({ error, inStatement, unfinished }: Fault, { attempt }: TurnItem): Error {
+  #blamed({ error, statement, unfinished }: Fault): Error {
     if (unfinished) this.cut = true
-    if (inStatement && isPassing(error)) this.#again = true
-    else this.#failed = { index: this.#at, failure: failureOf(error, attempt, this.#work.settings) }
+    if (isPassing(statement)) this.#again = true
+    else this.#failed = this.#failedNow(error)
     return error
+  }
+
+  #failedNow(error: unknown): { readonly blame: Blame; readonly failure: Failure } {
+    return {
+      blame: this.#blame(),
+      failure: failureOf(error, this.#at[0]?.attempt ?? 1, this.#work.settings),
+    }
+  }
+
+  /** The stretch that the call is about; between its items there may be some that are not taken. */
+  #blame(): Blame {
+    const [first, last] = [this.#at[0], this.#at.at(-1)].map(item => item && this.#work.items.indexOf(item))
+    return { index: first ?? 0, count: (last ?? 0) - (first ?? 0) + 1 }
   }
 
   /** A refused settlement is the transaction's error too, and nobody's fault; unless all was spoilt before it. */
@@ -183,22 +198,17 @@ class Turn {
     if (this.#again || isPassing(cause) || !spoilt) return { kind: 'unavailable', error: cause }
     const { items, settings } = this.#work
     const [only] = items.length === 1 ? items : []
-    return { kind: 'failed', index: only && 0, failure: failureOf(cause, only?.attempt ?? 1, settings) }
+    const blame = { index: 0, count: items.length }
+    return { kind: 'failed', blame, failure: failureOf(cause, only?.attempt ?? 1, settings) }
   }
 
   #abandonedAs(end: Abandonment): TurnResult {
     if (end === 'aborted') return { kind: 'aborted' }
     if (end === 'silent')
       return { kind: 'unavailable', error: new Error(`Postgres has not answered for ${answerMs} ms`) }
-    const { items, settings } = this.#work
-    const late = new Error(
-      `the handler has taken longer than ${settings.handlerTimeoutMs} ms without a heartbeat`,
-    )
-    return {
-      kind: 'failed',
-      index: this.#at,
-      failure: failureOf(late, items[this.#at]?.attempt ?? 1, settings),
-    }
+    const { handlerTimeoutMs } = this.#work.settings
+    const late = new Error(`the handler has taken longer than ${handlerTimeoutMs} ms without a heartbeat`)
+    return { kind: 'failed', ...this.#failedNow(late) }
   }
 
   #expect(ms: number, otherwise: Abandonment): void {

@@ -29,7 +29,10 @@ export interface HandlerContext {
   readonly tx: Transaction
   /** The same object for all events that are handled in one transaction: what was read in it holds for all of them. */
   readonly turn: object
-  /** 1 for the first time, as far as is known: a killed process takes its count with it. */
+  /**
+   * 1 for the first time, as far as is known: a killed process takes its count with it. Of a batch, that of the event which
+   * has been tried most.
+   */
   readonly attempt: number
   /** Aborted when the handler has taken too long, or its work would be lost (the lease is gone, the process must stop). */
   readonly signal: AbortSignal
@@ -48,6 +51,16 @@ export type Handler<Data = unknown, Params = Readonly<Record<string, string>>> =
   context: HandlerContext,
 ) => Ending | Promise<Ending>
 
+/**
+ * Handles some events at once, in order per channel. Whatever it ends in holds for all of them: where it is not done, they
+ * are handled again in ever smaller batches, until the one that it cannot be done with is alone. The array is the
+ * handler's own.
+ */
+export type BatchHandler<Data = unknown, Params = Readonly<Record<string, string>>> = (
+  events: readonly HandlerEvent<Data, Params>[],
+  context: HandlerContext,
+) => Ending | Promise<Ending>
+
 export interface GroupOptions {
   /**
    * `ordered` (default): the events of a channel one after the other, in their order, each partition at one worker.
@@ -57,10 +70,15 @@ export interface GroupOptions {
   /** Where a group begins that did not exist before (default `beginning`). */
   readonly start?: 'beginning' | 'now'
   /**
-   * How many events may share a transaction (default 1). A larger batch is faster; when a handler in it fails, the others
-   * are handled again.
+   * How many events may share a transaction (default 1, at most 1,000). A larger batch is faster; when a handler in it
+   * fails, the others are handled again.
    */
   readonly batchSize?: number
+  /**
+   * How long a transaction that is not full yet waits for more events (default 0, at most 4,000). Where much comes, batches
+   * are large without it: whatever has collected is taken at once.
+   */
+  readonly batchDelayMs?: number
   /** How many transactions at a time this process works on for the group (default 4). */
   readonly concurrency?: number
   /** After so many attempts that threw or timed out an event is parked (default 10). */
@@ -75,6 +93,15 @@ export interface Group {
   readonly name: string
   /** Handles the events of these types (`*`: all) in the channels of a pattern. The first handler that matches counts. */
   on(pattern: string, types: string | readonly string[], handler: Handler): Group
+  /**
+   * As `on`, with all events of a transaction that follow each other and match in one call. Use it with a `batchSize`: by
+   * default a batch is one event.
+   */
+  onBatch(
+    patterns: string | readonly string[],
+    types: string | readonly string[],
+    handler: BatchHandler,
+  ): Group
 }
 
 export interface GroupStatus {

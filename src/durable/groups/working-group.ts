@@ -1,10 +1,10 @@
 import type { Logger } from '../../platform/index.ts'
 import { Membership, type MembershipParts } from './membership.ts'
-import { Routes } from './routes.ts'
+import { type Handling, Routes } from './routes.ts'
 import type { Runner, RunnerParts } from './runner.ts'
 import type { GroupSettings } from './settings.ts'
 import type { Tick } from './tick.ts'
-import type { Group, GroupStatus, Handler } from './types.ts'
+import type { BatchHandler, Group, GroupStatus, Handler } from './types.ts'
 
 /** What all groups of a process share. */
 export interface SharedParts extends Pick<RunnerParts, 'log' | 'store' | 'turns' | 'news' | 'reader'> {
@@ -37,12 +37,15 @@ export class WorkingGroup implements Group {
   }
 
   on(pattern: string, types: string | readonly string[], handler: Handler): Group {
-    const before = this.#routes.namespaces()
-    this.#routes.add(pattern, types, handler)
-    // Retention has to hear of further namespaces, and a group without a handler has not begun yet.
-    if (this.#shared && `${before}` !== `${this.#routes.namespaces()}`)
-      queueMicrotask(() => void this.#declare().catch(error => this.refused(error)))
-    return this
+    return this.#handle(pattern, types, { kind: 'each', handler })
+  }
+
+  onBatch(
+    patterns: string | readonly string[],
+    types: string | readonly string[],
+    handler: BatchHandler,
+  ): Group {
+    return this.#handle(patterns, types, { kind: 'batch', handler })
   }
 
   /**
@@ -80,6 +83,19 @@ export class WorkingGroup implements Group {
     // The lease is kept up until the last turn has ended.
     await this.#work.runner.close(withinMs)
     await this.#work.membership.leave()
+  }
+
+  #handle(
+    patterns: string | readonly string[],
+    types: string | readonly string[],
+    handling: Handling,
+  ): Group {
+    const before = this.#routes.namespaces()
+    this.#routes.add(patterns, types, handling)
+    // Retention has to hear of further namespaces, and a group without a handler has not begun yet.
+    if (this.#shared && `${before}` !== `${this.#routes.namespaces()}`)
+      queueMicrotask(() => void this.#declare().catch(error => this.refused(error)))
+    return this
   }
 
   /** One after the other: the last one's namespaces count. */

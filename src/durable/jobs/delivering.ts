@@ -125,7 +125,10 @@ export class Delivering {
         {
           event,
           attempt: attempts + 1,
-          route: { handler, params: channelPattern(rule.channel).match(event.channel) ?? {} },
+          route: {
+            handling: { kind: 'each', handler },
+            params: channelPattern(rule.channel).match(event.channel) ?? {},
+          },
         },
       ],
       settle: tx => [

@@ -7,7 +7,7 @@ import { type CheckedServer, pastEpoch } from './checked-server.ts'
 import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Lane, type LaneLimits } from './lane.ts'
-import type { Outcome } from './ledger.ts'
+import type { Outcome, TogetherOutcome } from './ledger.ts'
 import { outcomeOf, storedEvents, unheardRuns } from './outcomes.ts'
 
 export interface AppenderOptions {
@@ -65,15 +65,26 @@ export class Appender {
    *   EPOCH_CHANGED, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED
    */
   async append(entry: Entry): Promise<Outcome> {
+    return this.#admit(entry.partition, entry.bytes).append(entry)
+  }
+
+  /** All or none, next to each other. @throws HoldfastError as `append` */
+  async appendTogether(entries: readonly [Entry, ...Entry[]]): Promise<TogetherOutcome> {
+    const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
+    return this.#admit(entries[0].partition, bytes).appendTogether(entries, bytes)
+  }
+
+  /** The lane that takes so many bytes for this partition. */
+  #admit(partition: number, bytes: number): Lane {
     if (this.#closed) throw new HoldfastError('SHUTTING_DOWN', 'the ledger is closing')
     if (!this.#options.guard.allow()) throw this.#options.guard.refusal()
-    if (this.#waitingBytes + entry.bytes > this.#limits.waitingBytes && this.#waitingBytes > 0) {
+    if (this.#waitingBytes + bytes > this.#limits.waitingBytes && this.#waitingBytes > 0) {
       throw new HoldfastError('OVERLOADED', `${this.#waitingBytes} bytes of events wait for Postgres already`)
     }
-    const lane = this.#lanes[entry.partition % this.#lanes.length]
-    if (!lane) throw new HoldfastError('INTERNAL', `no lane for partition ${entry.partition}`)
-    this.#waitingBytes += entry.bytes
-    return lane.append(entry)
+    const lane = this.#lanes[partition % this.#lanes.length]
+    if (!lane) throw new HoldfastError('INTERNAL', `no lane for partition ${partition}`)
+    this.#waitingBytes += bytes
+    return lane
   }
 
   /** Positions known of another life of the numbering. */

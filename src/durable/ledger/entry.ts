@@ -24,6 +24,31 @@ const maxDataBytes = 16_777_216
 /** Ids, numbers, and what an object costs. */
 const overheadBytes = 200
 
+/** In place of an expected head: has the fate of the entry before it in its batch, and is recorded only with that one. */
+export const withPrevious = -2
+
+/**
+ * The entries of events that are recorded all or not at all, or the reason why that cannot be. The first one's expected
+ * offset is that of all.
+ */
+export function entriesTogether(
+  events: readonly (NewEvent & { readonly id: string })[],
+  partitions: number,
+): readonly [Entry, ...Entry[]] | string {
+  const entries: Entry[] = []
+  for (const event of events) {
+    const entry = entryOf(event, partitions)
+    if (typeof entry === 'string') return entry
+    entries.push(entries.length === 0 ? entry : { ...entry, expectedOffset: withPrevious })
+  }
+  const [first, ...followers] = entries
+  if (!first) return 'expected at least one event'
+  if (followers.some(({ channel }) => channel !== first.channel)) return 'expected events of one channel'
+  // Only entries with an expected head are judged one by one, and so can be left out together.
+  if (first.expectedOffset === null && followers.length > 0) return 'expected an expectedOffset'
+  return [first, ...followers]
+}
+
 /** The entry for an event, or the reason why it cannot be stored. */
 export function entryOf(event: NewEvent & { readonly id: string }, partitions: number): Entry | string {
   const { channel, type, data, expectedOffset = null } = event

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Entry } from './entry.ts'
-import type { Outcome } from './ledger.ts'
+import type { Outcome, TogetherOutcome } from './ledger.ts'
+import { togetherOutcome } from './outcomes.ts'
 import { isAboutContent, isFinal, otherEpoch, postgresError } from './postgres-error.ts'
 
 export interface LaneLimits {
@@ -26,12 +27,19 @@ export interface LaneWork {
 /** No channel's head: with it an event is only looked for by its id. */
 const noOffset = -1
 
+/** Most events are appended alone. */
+const alone: readonly never[] = []
+
 interface Pending {
   entry: Entry
+  /** Recorded only together with it, right behind it. */
+  readonly followers: readonly Entry[]
+  /** Of all of them. */
+  readonly bytes: number
   /** The epoch in which the offset that it expected means nothing. */
   voidIn?: string
   readonly deadline: number
-  readonly resolve: (outcome: Outcome) => void
+  readonly resolve: (outcome: Outcome, followers: readonly Outcome[]) => void
   readonly reject: (error: HoldfastError) => void
   ended: boolean
 }
@@ -60,10 +68,26 @@ export class Lane {
   append(entry: Entry): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + this.#limits.deadlineMs
-      this.#waiting.push({ entry, deadline, resolve, reject, ended: false })
-      this.#running ??= this.#run()
-      this.#expiry ??= setTimeout(() => this.#expire(), this.#limits.deadlineMs).unref()
+      this.#push({ entry, followers: alone, bytes: entry.bytes, deadline, resolve, reject, ended: false })
     })
+  }
+
+  /** One batch has all of them, and nothing of another between them. @throws HoldfastError as `append` */
+  appendTogether(
+    [entry, ...followers]: readonly [Entry, ...Entry[]],
+    bytes: number,
+  ): Promise<TogetherOutcome> {
+    return new Promise((done, reject) => {
+      const deadline = performance.now() + this.#limits.deadlineMs
+      const resolve: Pending['resolve'] = (first, others) => done(togetherOutcome(first, others))
+      this.#push({ entry, followers, bytes, deadline, resolve, reject, ended: false })
+    })
+  }
+
+  #push(pending: Pending): void {
+    this.#waiting.push(pending)
+    this.#running ??= this.#run()
+    this.#expiry ??= setTimeout(() => this.#expire(), this.#limits.deadlineMs).unref()
   }
 
   /** Resolves when nothing waits and nothing is in flight. */
@@ -85,10 +109,12 @@ export class Lane {
 
   #take(): Pending[] {
     let bytes = 0
+    let events = 0
     let count = 0
     for (const pending of this.#waiting) {
-      bytes += pending.entry.bytes
-      if (count === this.#limits.batchEvents || (count > 0 && bytes > this.#limits.batchBytes)) break
+      bytes += pending.bytes
+      events += 1 + pending.followers.length
+      if (count > 0 && (events > this.#limits.batchEvents || bytes > this.#limits.batchBytes)) break
       count++
     }
     return this.#waiting.splice(0, count)
@@ -99,9 +125,8 @@ export class Lane {
       const open = batch.filter(pending => !pending.ended)
       if (open.length === 0) return
       try {
-        const entries = open.map(pending => pending.entry)
-        const outcomes = await this.#work.send(entries, attempt > 1)
-        for (const [i, outcome] of outcomes.entries()) this.#resolve(open[i], outcome)
+        const outcomes = await this.#work.send(entriesOf(open), attempt > 1)
+        this.#resolveAll(open, outcomes)
         return
       } catch (thrown) {
         const error = postgresError(thrown)
@@ -152,11 +177,20 @@ export class Lane {
     return new HoldfastError('DEPENDENCY_TIMEOUT', message, { cause: this.#lastError })
   }
 
-  #resolve(pending: Pending | undefined, outcome: Outcome): void {
-    if (!pending) return
+  #resolveAll(open: readonly Pending[], outcomes: readonly Outcome[]): void {
+    let at = 0
+    for (const pending of open) {
+      const { length } = pending.followers
+      const followers = length === 0 ? alone : outcomes.slice(at + 1, at + 1 + length)
+      this.#resolve(pending, outcomes[at] as Outcome, followers)
+      at += 1 + length
+    }
+  }
+
+  #resolve(pending: Pending, outcome: Outcome, followers: readonly Outcome[] = alone): void {
     if (pending.voidIn !== undefined && outcome.kind === 'conflict') {
       this.#reject(pending, new HoldfastError('EPOCH_CHANGED', `the ledger's epoch is now ${pending.voidIn}`))
-    } else if (this.#end(pending)) pending.resolve(outcome)
+    } else if (this.#end(pending)) pending.resolve(outcome, followers)
   }
 
   #reject(pending: Pending, error: HoldfastError): void {
@@ -166,9 +200,18 @@ export class Lane {
   #end(pending: Pending): boolean {
     if (pending.ended) return false
     pending.ended = true
-    this.#work.released(pending.entry.bytes)
+    this.#work.released(pending.bytes)
     return true
   }
+}
+
+function entriesOf(open: readonly Pending[]): Entry[] {
+  const entries: Entry[] = []
+  for (const { entry, followers } of open) {
+    entries.push(entry)
+    for (const follower of followers) entries.push(follower)
+  }
+  return entries
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
+import type { Sql } from '../../platform/index.ts'
 import type { LossWatch } from './loss-watch.ts'
 
 /** What became of one event of a batch. */
@@ -12,6 +13,11 @@ export type Outcome =
       readonly reason: string
       readonly code?: 'DUPLICATE_CONFLICT' | 'PAYLOAD_INVALID'
     }
+
+/** What became of events that are recorded all or not at all. A `duplicate` or `refused` is that of the first one. */
+export type TogetherOutcome =
+  | { readonly kind: 'stored'; readonly events: readonly StoredEvent[] }
+  | Exclude<Outcome, { readonly kind: 'stored' }>
 
 export interface ChannelHead {
   /** Offset of the channel's last event; 0 where there never was one. */
@@ -85,12 +91,20 @@ export interface Ledger {
    * looked up before `expectedOffset` is judged.
    */
   append(event: NewEvent & { readonly id: string }): Promise<Outcome>
+  /**
+   * Records events of one channel all or not at all, in one commit and next to each other: no other event lies between
+   * two of them. The first one's `expectedOffset` is that of all, and needed. Where the first one's id is known, none is
+   * recorded.
+   */
+  appendTogether(events: readonly (NewEvent & { readonly id: string })[]): Promise<TogetherOutcome>
   /** Called after each commit with what it stored, in position order per partition, before `append` resolves. */
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void
   /** Tells the listeners what was stored past `append`, by the outbox's relay. In position order per partition. */
   announce(events: readonly StoredEvent[]): void
   /** Called when the ledger's epoch has been found to be another one (`ledger new-epoch`). */
   onEpoch(listener: (epoch: string) => void): () => void
+  /** A statement of another room, over the connections for reads and under their guard. */
+  query<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T>
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage>
   /**
    * Events with positions from … (inclusive), at most `limit` of them, and fewer where they are large. `through` ≥ from − 1

@@ -1,7 +1,7 @@
 import type { StoredEvent } from '../../domain/index.ts'
 import type { EntryResult } from './append-batch.ts'
 import type { Entry } from './entry.ts'
-import type { Outcome } from './ledger.ts'
+import type { Outcome, TogetherOutcome } from './ledger.ts'
 
 /** What the database said of an entry, in the ledger's words. */
 export function outcomeOf(entry: Entry, result: EntryResult): Outcome {
@@ -18,6 +18,11 @@ export function outcomeOf(entry: Entry, result: EntryResult): Outcome {
         reason: `the id ${entry.id} belongs to another event of this channel (offset ${result.offset})`,
       }
   }
+}
+
+/** What became of events that are recorded all or not at all: with the first one all are stored, or none is. */
+export function togetherOutcome(first: Outcome, followers: readonly Outcome[]): TogetherOutcome {
+  return first.kind === 'stored' ? { kind: 'stored', events: storedEvents([first, ...followers]) } : first
 }
 
 /** The events that a batch has stored, in position order. */

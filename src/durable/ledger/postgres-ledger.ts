@@ -2,10 +2,10 @@ import type { NewEvent, StoredEvent } from '../../domain/index.ts'
 import { HoldfastError } from '../../domain/index.ts'
 import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
 import { Breakers } from '../../resilience/index.ts'
-import { AnsweringPool } from './answering-pool.ts'
+import type { AnsweringPool } from './answering-pool.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { anotherServer, CheckedServer, pastEpoch } from './checked-server.ts'
-import { entryOf } from './entry.ts'
+import { entriesTogether, entryOf } from './entry.ts'
 import type {
   ChannelHead,
   ChannelPage,
@@ -16,8 +16,10 @@ import type {
   Outcome,
   PartitionPage,
   PartitionRange,
+  TogetherOutcome,
 } from './ledger.ts'
 import { createLedgerGuard, type LedgerGuard } from './ledger-guard.ts'
+import { openPools } from './ledger-pools.ts'
 import { LossWatch } from './loss-watch.ts'
 import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
@@ -36,12 +38,6 @@ export interface PostgresLedgerOptions {
   readonly breakers?: Breakers
 }
 
-/** The server gives a statement up before we give up the connection: then its fate is known. */
-const appendTimeout = { statementMs: 2_000, answerMs: 2_500 }
-const readTimeout = { statementMs: 4_000, answerMs: 4_500 }
-/** A plan made while the table is small must stay right when it has grown, and autovacuum comes only then. */
-const indexesOnly = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off' }
-
 /**
  * Connects to the ledger and checks that the server keeps what a commit promises. Afterwards Postgres may go away
  * and come back.
@@ -49,26 +45,7 @@ const indexesOnly = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off
  */
 export async function createPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
   const { url, logger } = options
-  const openAppends = () =>
-    connectPostgres(url, {
-      max: 1,
-      applicationName: 'holdfast-append',
-      statementTimeoutMs: appendTimeout.statementMs,
-      ...(logger && { logger }),
-    })
-  const openReads = () =>
-    connectPostgres(url, {
-      max: options.poolSize,
-      applicationName: 'holdfast-read',
-      statementTimeoutMs: readTimeout.statementMs,
-      settings: indexesOnly,
-      ...(logger && { logger }),
-    })
-  const appends = Array.from(
-    { length: options.lanes },
-    () => new AnsweringPool(openAppends, { timeoutMs: appendTimeout.answerMs, graceSeconds: 0 }),
-  )
-  const reads = new AnsweringPool(openReads, { timeoutMs: readTimeout.answerMs, graceSeconds: 5 })
+  const { appends, reads } = openPools(options)
   const guard = createLedgerGuard({
     open: () =>
       connectPostgres(url, { max: 1, applicationName: 'holdfast-probe', ...(logger && { logger }) }),
@@ -158,6 +135,12 @@ class PostgresLedger implements Ledger {
     return this.#appender.append(entry)
   }
 
+  async appendTogether(events: readonly (NewEvent & { readonly id: string })[]): Promise<TogetherOutcome> {
+    const entries = entriesTogether(events, this.partitions)
+    if (typeof entries === 'string') return { kind: 'refused', code: 'PAYLOAD_INVALID', reason: entries }
+    return this.#appender.appendTogether(entries)
+  }
+
   onStored(listener: (events: readonly StoredEvent[]) => void): () => void {
     this.#storedListeners.add(listener)
     return () => this.#storedListeners.delete(listener)
@@ -199,7 +182,7 @@ class PostgresLedger implements Ledger {
   ): Promise<ReadonlyMap<string, ChannelHead>> {
     if (channels.length === 0) return new Map()
     const partitions = channels.map(channel => this.partitionOf(channel))
-    const { epoch, heads, server } = await this.#read(sql => channelHeads(sql, channels, partitions))
+    const { epoch, heads, server } = await this.query(sql => channelHeads(sql, channels, partitions))
     await this.#know(epoch, server)
     if (delivered) this.#noticeLoss(delivered, heads, server)
     return heads
@@ -208,7 +191,7 @@ class PostgresLedger implements Ledger {
   async partitionHeads(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
     if (partitions.length === 0) return new Map()
     const before = this.losses.known()
-    const answer = await this.#read(sql => partitionHeads(sql, partitions))
+    const answer = await this.query(sql => partitionHeads(sql, partitions))
     const { epoch, heads, ids, server = '', kind } = answer
     this.#ways.guard.learn(kind)
     await this.#know(epoch, server)
@@ -217,7 +200,7 @@ class PostgresLedger implements Ledger {
   }
 
   async ping(): Promise<void> {
-    await this.#read(sql => sql`select 1`)
+    await this.query(sql => sql`select 1`)
   }
 
   async close(): Promise<void> {
@@ -227,14 +210,14 @@ class PostgresLedger implements Ledger {
   }
 
   /** A read that nobody can answer now is refused now. */
-  #read<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+  query<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
     const { guard, reads } = this.#ways
     return guard.guard.run(() => reads.run(work))
   }
 
   /** A read of which it counts who has answered. */
   async #readKnown<T>(work: (sql: Sql) => Promise<Answered<T>>): Promise<T> {
-    const { epoch, server, answer } = await this.#read(work)
+    const { epoch, server, answer } = await this.query(work)
     await this.#know(epoch, server)
     return answer
   }
@@ -247,7 +230,7 @@ class PostgresLedger implements Ledger {
     if (epoch !== undefined && !this.#foundEpoch(epoch)) throw pastEpoch(epoch)
     if (server === undefined || !this.#server.isDue(server)) return
     try {
-      await this.#read(sql => this.#server.check(sql))
+      await this.query(sql => this.#server.check(sql))
     } catch (error) {
       // A ledger that has lost events answers truly what is there.
       if (!(error instanceof HoldfastError && error.code === 'LEDGER_BEHIND')) throw error

@@ -36,5 +36,8 @@ export const erasures = holdfast.table(
     /** When the last copy was removed from Redis; null while that has to be done. */
     forgotten: bigint({ mode: 'number' }),
   },
-  table => [index('erasures_pending').on(table.id).where(sql`${table.forgotten} is null`)],
+  table => [
+    index('erasures_pending').on(table.id).where(sql`${table.forgotten} is null`),
+    index('erasures_channel').on(table.partition, table.channel, table.id),
+  ],
 )

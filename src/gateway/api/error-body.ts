@@ -14,6 +14,8 @@ const statuses: Readonly<Record<number, number>> = {
   113: 409,
   409: 409,
   422: 422,
+  424: 424,
+  425: 503,
 }
 
 /** The error as JSON text. An error of our own making says no more than its code: the caller may be told, not shown. */

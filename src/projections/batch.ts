@@ -1,0 +1,99 @@
+import { getTableColumns } from 'drizzle-orm'
+import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
+import { type BatchHandler, park } from '../durable/index.ts'
+import { ormOver, type Transaction } from '../platform/index.ts'
+import type { BoundTables } from './bound-tables.ts'
+import type { ProjectionHooks } from './hooks.ts'
+import { buildLock } from './locks.ts'
+import type { ApplyContext, Build, BuildState, BuildTable, Projection } from './types.ts'
+
+interface BatchParts {
+  readonly projection: Projection
+  readonly build: Build
+  readonly bound: BoundTables
+  readonly hooks: ProjectionHooks
+}
+
+type Keys = Map<string, Readonly<Record<string, unknown>>>
+
+/** Hands the events of a turn to a projection, for one build. */
+export function batchHandler({ projection, build, bound, hooks }: BatchParts): BatchHandler {
+  return async (events, { tx, signal, heartbeat, afterCommit }) => {
+    const state = await standing(tx, build)
+    // Its group is gone too, so nothing of this is written.
+    if (state === 'dropped') return park('the build was dropped')
+    const active = state === 'active'
+    const tell = active && projection.changes !== undefined
+    const keys = new Map<string, Keys>()
+    await projection.apply(events, {
+      db: ormOver(tx),
+      tx,
+      tables: bound.tables,
+      changed: (table, rows) => (tell ? collect(keys, bound, build, table, rows) : undefined),
+      building: !active,
+      signal,
+      heartbeat,
+      afterCommit,
+    } satisfies ApplyContext)
+    if (tell && keys.size > 0) {
+      const told = new Map([...keys].map(([table, own]) => [table, [...own.values()]]))
+      await hooks.changed({ projection, build, keys: told, tx, afterCommit })
+    }
+    return
+  }
+}
+
+/**
+ * The state of the build until the commit: who switches waits for this transaction, or is waited for. So nobody is told of
+ * changes in a build that is not read any more, and none of the one that is goes untold.
+ */
+async function standing(tx: Transaction, { id }: Build): Promise<BuildState> {
+  // The second has to see what was decided while the first one waited, so they are two, in one packet.
+  const [, rows] = await Promise.all([
+    tx`select pg_advisory_xact_lock_shared(${buildLock}, ${id})`,
+    tx<{ state: BuildState }[]>`select state from holdfast.projection_builds where id = ${id}`,
+  ])
+  return rows[0]?.state ?? 'dropped'
+}
+
+function collect(
+  all: Map<string, Keys>,
+  { byName }: BoundTables,
+  build: Build,
+  table: PgTable,
+  rows: readonly Readonly<Record<string, unknown>>[],
+): void {
+  const name = [...byName].find(([, one]) => one === table)?.[0]
+  const known = name === undefined ? undefined : build.tables[name]
+  if (name === undefined || !known)
+    throw new TypeError(`changed: ${getTableConfig(table).name} is none of the tables that were given`)
+  const own: Keys = all.get(name) ?? new Map()
+  all.set(name, own)
+  for (const row of rows) {
+    const key = keyOf(name, known, table, row)
+    own.set(
+      JSON.stringify(key, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
+      key,
+    )
+  }
+}
+
+/** By column names in SQL, as values that fit into JSON and that Postgres takes for the column's type. */
+function keyOf(
+  name: string,
+  { key, columns }: BuildTable,
+  table: PgTable,
+  row: Readonly<Record<string, unknown>>,
+) {
+  const drizzle = getTableColumns(table)
+  return Object.fromEntries(
+    key.map(column => {
+      const property = columns.find(one => one.name === column)?.property ?? column
+      const value = row[property]
+      if (value === undefined || value === null)
+        throw new TypeError(`changed: a row of ${name} without ${property}, which is of its primary key`)
+      const given = drizzle[property]?.mapToDriverValue(value) ?? value
+      return [column, typeof given === 'bigint' ? String(given) : given]
+    }),
+  )
+}

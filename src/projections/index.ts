@@ -1,0 +1,18 @@
+export type {
+  ApplyContext,
+  Build,
+  BuildState,
+  BuildTable,
+  ChangesTo,
+  Projection,
+  ProjectionDb,
+  ProjectionDefinition,
+  ProjectionEvent,
+  ProjectionSettings,
+  ProjectionTables,
+  ReducedState,
+  Reducer,
+  ReducerDefinition,
+  RowChange,
+  TableMaker,
+} from './types.ts'

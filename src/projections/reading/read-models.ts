@@ -1,0 +1,143 @@
+import { HoldfastError } from '../../domain/index.ts'
+import type { CheckpointWatch, Reached } from '../../durable/index.ts'
+import type { Sql } from '../../platform/index.ts'
+import { activeBuild, allBuilds, existing } from '../registry.ts'
+import type { Build } from '../types.ts'
+import { pageCursor, placeOf } from './page-cursor.ts'
+import { type AtLeast, rowQueryOf, type Waiting, waitingOf } from './row-query.ts'
+import { type PageRow, pageStatement } from './row-statement.ts'
+
+export interface ReadModels {
+  /**
+   * A page of a table of the build that readers see, as JSON text: `{projection, version, build, table, rows, next?}`.
+   * @param params see docs/PROJECTIONS.md
+   * @throws HoldfastError REQUEST_INVALID (also where there is no such projection), PROJECTION_BEHIND, PROJECTION_PARKED, POSITION_LOST, LIMIT_EXCEEDED
+   */
+  page(projection: string, params: URLSearchParams): Promise<string>
+}
+
+export interface ReadModelsOptions {
+  /** Only reads go through it; its sessions are in UTC, and have a statement timeout. */
+  readonly sql: Sql
+  readonly checkpoints: CheckpointWatch
+}
+
+/** How often one reader may be overtaken by switches. */
+const maxAttempts = 5
+
+/** Reads of read models by whoever has no definition of them: from what is kept about the builds. */
+export function createReadModels({ sql, checkpoints }: ReadModelsOptions): ReadModels {
+  /** Nothing of a build that readers see changes; whether it is still the one, every page asks in its own statement. */
+  const lastSeen = new Map<string, Build>()
+
+  async function active(projection: string): Promise<Build> {
+    const known = lastSeen.get(projection)
+    if (known) return known
+    const build = await activeBuild(sql, projection)
+    if (!build) existing(projection, await allBuilds(sql, projection))
+    if (!build || Object.keys(build.tables).length === 0) throw nothingYet(projection)
+    lastSeen.set(projection, build)
+    return build
+  }
+
+  async function pageOf(build: Build, params: URLSearchParams): Promise<string | undefined> {
+    const query = rowQueryOf(params, build.tables, placeOf)
+    const table = build.tables[query.table]
+    if (!table) return undefined
+    const { text, values } = pageStatement(query, table, build)
+    const rows = (await sql.unsafe(text, [...values]).catch(understood)) as unknown as readonly PageRow[]
+    if (rows[0]?.active !== build.id) return undefined
+    const found = rows.filter(({ row }) => row !== null)
+    const shown = found.slice(0, query.limit)
+    const last = shown.at(-1)?.place
+    const next =
+      found.length > query.limit && last ? `,"next":"${pageCursor(query.table, query.order, last)}"` : ''
+    const { projection, version, id } = build
+    const head = `"projection":${JSON.stringify(projection)},"version":${version},"build":${id}`
+    return `{${head},"table":${JSON.stringify(query.table)},"rows":[${shown.map(({ row }) => row).join(',')}]${next}}`
+  }
+
+  return {
+    async page(projection, params) {
+      const waiting = waitingOf(params)
+      const until = performance.now() + waiting.withinMs
+      for (let attempt = 0; attempt < maxAttempts; attempt++) {
+        const build = await active(projection)
+        // What is wrong with the request is said before anybody waits.
+        if (waiting.atLeast) rowQueryOf(params, build.tables, placeOf)
+        await reachOf(checkpoints, build, waiting, until)
+        const page = await pageOf(build, params)
+        if (page !== undefined) return page
+        lastSeen.delete(projection)
+      }
+      throw new HoldfastError('PROJECTION_BEHIND', `the builds of ${projection} change too fast to be read`)
+    },
+  }
+}
+
+/** Waits until a build has what its reader asks for. @throws HoldfastError */
+export async function reachOf(
+  checkpoints: CheckpointWatch,
+  build: Pick<Build, 'projection' | 'group'>,
+  { atLeast }: Pick<Waiting, 'atLeast'>,
+  until: number,
+): Promise<void> {
+  if (!atLeast) return
+  const reached = await checkpoints.reach(build.group, atLeast, Math.max(0, until - performance.now()))
+  if (reached.kind !== 'reached') throw notReached(reached, build.projection, atLeast)
+}
+
+function notReached(
+  end: Exclude<Reached, { kind: 'reached' }>,
+  projection: string,
+  { channel, offset }: AtLeast,
+): HoldfastError {
+  const event = `event ${offset} of ${channel}`
+  switch (end.kind) {
+    case 'parked':
+      return new HoldfastError(
+        'PROJECTION_PARKED',
+        `${projection} has set aside event ${end.offset} of ${channel}, and will not go on to ${event} before somebody decides: ${end.reason}`,
+        { details: { channel, offset: end.offset } },
+      )
+    case 'late': {
+      const why = end.retrying
+        ? 'an event of the channel is being tried again'
+        : `${end.events} events before it`
+      return new HoldfastError('PROJECTION_BEHIND', `${projection} has not got to ${event} in time: ${why}`, {
+        details: { events: end.events },
+      })
+    }
+    case 'not_there':
+      return new HoldfastError(
+        'REQUEST_INVALID',
+        `atLeast: there is no ${event}; the last one is ${end.head}`,
+      )
+    case 'other_epoch':
+      return new HoldfastError(
+        'POSITION_LOST',
+        `${event}: the ledger has begun another epoch (${end.epoch}), in which it may be missing`,
+      )
+  }
+}
+
+function nothingYet(projection: string): HoldfastError {
+  return new HoldfastError('PROJECTION_BEHIND', `${projection} has no build yet that could be read`)
+}
+
+/** SQLSTATEs of what the caller has asked for; a value's own words are the caller's. */
+function understood(error: unknown): readonly PageRow[] {
+  const { code, message } = error as { code?: string; message: string }
+  // The table is gone: dropped since it was looked up.
+  if (code === '42P01' || code === '3F000') return []
+  if (code === '57014') {
+    throw new HoldfastError(
+      'LIMIT_EXCEEDED',
+      'this takes too long; ask for less, or by columns with an index',
+    )
+  }
+  // Data that is none of the type; a type that cannot be compared or ordered so.
+  if (code?.startsWith('22') || code === '42883' || code === '42804')
+    throw new HoldfastError('REQUEST_INVALID', message)
+  throw error
+}
