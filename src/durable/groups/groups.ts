@@ -34,6 +34,8 @@ export interface GroupsOptions {
 export interface SystemGroups extends Groups {
   /** As `group`, for a name that begins with `holdfast.`, which is closed to applications. */
   systemGroup(name: string, options?: GroupOptions): Group
+  /** Ends this process's work for one group: finishes what is in hand, at most so long. The group itself stays. */
+  end(name: string, withinMs: number): Promise<void>
 }
 
 const runners: Record<Mode, (parts: RunnerParts) => Runner> = {
@@ -93,6 +95,11 @@ export function createGroups(options: GroupsOptions): SystemGroups {
   return {
     group: (name, given = {}) => declare(name, false, given),
     systemGroup: (name, given = {}) => declare(name, true, given),
+    async end(name, withinMs) {
+      const group = groups.get(name)
+      groups.delete(name)
+      await group?.close(withinMs)
+    },
     async work() {
       if (closed) throw new HoldfastError('SHUTTING_DOWN', 'the groups of this process are closed')
       if (working) return
