@@ -2,7 +2,8 @@
 import { createDurableTier } from '../../src/durable/durable-tier.ts'
 import { createGroups } from '../../src/durable/groups/groups.ts'
 import { park, retry } from '../../src/durable/groups/outcome.ts'
-import type { Handler } from '../../src/durable/groups/types.ts'
+import type { BatchHandler, Handler, HandlerContext } from '../../src/durable/groups/types.ts'
+import { intArray, textArray } from '../../src/durable/ledger/array-literal.ts'
 import { createPostgresLedger } from '../../src/durable/ledger/postgres-ledger.ts'
 import { createLogger } from '../../src/platform/index.ts'
 
@@ -27,7 +28,8 @@ export interface WorkerReport {
 }
 
 /*
- * A process that works for an ordered and a competing group, made to be killed. Every event has one effect per group: a
+ * A process that works for an ordered and a competing group, made to be killed; some channels' events are handled one by
+ * one, the others' in batches. Every event has one effect per group: a
  * row in a table that takes duplicates. `turn` is the number of the ordered group's effect in its channel, counted in the
  * transaction of the effect: the counter's row is locked until the commit, so the numbers are the order of the commits.
  */
@@ -70,6 +72,44 @@ const effects: Record<'ordered' | 'competing', Handler> = {
   },
 }
 
+/** The same for all events of a batch, with one statement. */
+const effectsAtOnce: Record<'ordered' | 'competing', BatchHandler> = {
+  async ordered(events, { tx }) {
+    await tx`
+      with given as (
+        select channel, "offset", number, row_number() over (partition by channel order by n) as nth,
+               count(*) over (partition by channel) as many
+        from unnest(${textArray(events, ({ channel }) => channel)}::text[], ${intArray(events, ({ offset }) => offset)}::int[],
+                    ${intArray(events, ({ data }) => (data as Numbered).number)}::int[])
+             with ordinality as g (channel, "offset", number, n)
+      ), counted as (
+        update chaos.channels as c set turn = c.turn + g.many
+        from (select distinct channel, many from given) as g where c.channel = g.channel
+        returning c.channel, c.turn
+      )
+      insert into chaos.effects ("group", channel, "offset", number, turn)
+      select 'ordered', channel, "offset", number, turn - many + nth from given join counted using (channel)`
+  },
+  async competing(events, { tx }) {
+    await tx`
+      insert into chaos.effects ("group", channel, "offset", number)
+      select 'competing', * from unnest(
+        ${textArray(events, ({ channel }) => channel)}::text[], ${intArray(events, ({ offset }) => offset)}::int[],
+        ${intArray(events, ({ data }) => (data as Numbered).number)}::int[])`
+  },
+}
+
+/** How an event ends. Called after its effect: what was written has to be taken back with it. */
+async function endOf({ number, mishap }: Numbered, { tx, attempt }: HandlerContext) {
+  if (mishap === 'park') {
+    const [fixed] = await tx`select from chaos.fixed where number = ${number}`
+    return fixed ? undefined : park('asked for by the test')
+  }
+  if (attempt > 1 || mishap === undefined) return
+  if (mishap === 'retry') return retry(100, 'asked for by the test')
+  throw new Error('thrown by the test')
+}
+
 for (const mode of ['ordered', 'competing'] as const) {
   groups
     .group(mode, {
@@ -82,15 +122,14 @@ for (const mode of ['ordered', 'competing'] as const) {
     })
     .on('order:{id}', '*', async (event, context) => {
       await effects[mode](event, context)
-      // Only now: what was written has to be taken back with it.
-      const { number, mishap } = event.data as Numbered
-      if (mishap === 'park') {
-        const [fixed] = await context.tx`select from chaos.fixed where number = ${number}`
-        return fixed ? undefined : park('asked for by the test')
+      return endOf(event.data as Numbered, context)
+    })
+    .onBatch('bulk:{id}', '*', async (events, context) => {
+      await effectsAtOnce[mode](events, context)
+      for (const { data } of events) {
+        const end = await endOf(data as Numbered, context)
+        if (end) return end
       }
-      if (context.attempt > 1 || mishap === undefined) return
-      if (mishap === 'retry') return retry(100, 'asked for by the test')
-      throw new Error('thrown by the test')
     })
 }
 const report = () => {

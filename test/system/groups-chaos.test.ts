@@ -86,7 +86,7 @@ describe(`groups whose workers are killed and whose Redis is wiped (seed ${seed}
   it('have every effect exactly once, in order where order is promised', { timeout: limitMs }, async () => {
     const random = seeded(seed)
     const pick = <T>(of: readonly T[]) => of[Math.trunc(random() * of.length)] as T
-    const names = Array.from({ length: channels }, (_, n) => `order:${n}`)
+    const names = Array.from({ length: channels }, (_, n) => `${n % 2 ? 'bulk' : 'order'}:${n}`)
     for (const name of names) await sql`insert into chaos.channels values (${name})`
 
     let appended = 0
