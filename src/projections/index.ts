@@ -1,3 +1,13 @@
+export { type ChangeHooksOptions, createChangeHooks } from './live/change-hooks.ts'
+export type { ChangeOutlet } from './live/change-outlet.ts'
+export type { ProjectionHandle, ReadOptions, ReducerHandle } from './reading/handle.ts'
+export { type ProjectionOperations, projectionOperations } from './reading/projection-operations.ts'
+export type { BuildReport, Progress, ProjectionReport } from './reading/projection-report.ts'
+export type { ReadModels } from './reading/read-models.ts'
+export { openReads, type Reads, type ReadsOptions } from './reading/reads.ts'
+export type { AtLeast } from './reading/row-query.ts'
+export { declareBatchSink } from './sink/batch-sink.ts'
+export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from './sink/types.ts'
 export type {
   ApplyContext,
   Build,

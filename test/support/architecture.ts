@@ -13,12 +13,22 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   durable: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   commands: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
   projections: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
-  gateway: ['realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+  gateway: [
+    'realtime',
+    'projections',
+    'durable',
+    'hub',
+    'resilience',
+    'platform',
+    'protocol',
+    'telemetry',
+    'domain',
+  ],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
     ...['contract', 'projections', 'commands'],
   ],
-  cli: ['app', 'gateway', 'durable', 'platform', 'domain', 'client'],
+  cli: ['app', 'gateway', 'projections', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.
   client: ['contract'],
 }

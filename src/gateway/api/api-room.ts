@@ -30,9 +30,10 @@ export class ApiRoom {
 
   /** @returns whether there was room, which is free again when the exchange has ended */
   take(request: IncomingMessage, response: ServerResponse): boolean {
-    // Without a length it may come to as much as any body.
     const told = request.headers['content-length']
-    const bytes = Math.min(this.#bodyLimit, told === undefined ? this.#bodyLimit : Number(told))
+    // In chunks, without a length, it may come to as much as any body; a GET has none.
+    const unknown = request.method === 'GET' && !request.headers['transfer-encoding'] ? 0 : this.#bodyLimit
+    const bytes = Math.min(this.#bodyLimit, told === undefined ? unknown : Number(told))
     if (!this.#requests.enter(1)) return false
     if (!this.#bytes.enter(bytes)) {
       this.#requests.leave(1)

@@ -16,6 +16,7 @@ import { groups, pauseGroup, removeGroup, resumeGroup } from './groups.ts'
 import { pauseSchedule, removeRule, resumeSchedule, rules, schedule, schedules, unschedule } from './jobs.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
 import { discardOutbox, outbox, retryOutbox } from './outbox.ts'
+import { listJson, pageJson, projectionMethods } from './projections.ts'
 import { append, broadcast, publish } from './publishing.ts'
 import { channels, history, info, presence, presenceStats } from './reading.ts'
 import { check, readRequest } from './request.ts'
@@ -80,6 +81,7 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   breakers,
   breaker_hold: breakerHold,
   breaker_release: breakerRelease,
+  ...projectionMethods,
 }
 
 const envelope = z.object({ method: z.string() })
@@ -101,7 +103,8 @@ export function createHttpApi(options: HttpApiOptions): HttpApi {
   const exact = new Set<string>()
   const prefixes = new Set<string>()
   app.addHook('onRoute', ({ url }) => {
-    if (url.endsWith('*')) prefixes.add(url.slice(0, -1))
+    const open = url.search(/[*:]/)
+    if (open >= 0) prefixes.add(url.slice(0, open))
     else exact.add(url)
   })
   app.setNotFoundHandler((request, reply) => {
@@ -166,8 +169,9 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
     if (access === 'closed') {
       return json(reply.code(403), '{"error":{"code":103,"message":"no API key is configured (api.key)"}}')
     }
-    // Without a key, what a foreign web page can make a browser send is kept out: JSON needs the server's consent.
-    if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+    // Without a key, what a foreign web page can make a browser send is kept out: JSON needs the server's consent. An answer
+    // to GET changes nothing, and no such page can read it.
+    if (request.method !== 'GET' && !/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
       return json(
         reply.code(415),
         '{"error":{"code":107,"message":"expected content-type application/json"}}',
@@ -200,6 +204,7 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
     if (request.headers['x-centrifugo-error-mode'] === 'transport') {
       return json(reply.code(statusOf(error)), errorBody(error))
     }
+    if (request.method === 'GET') return json(reply.code(statusOf(error)), `{"error":${errorBody(error)}}`)
     return json(reply.code(error.code === 'METHOD_UNKNOWN' ? 404 : 200), `{"error":${errorBody(error)}}`)
   }
 
@@ -222,6 +227,22 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
     }
   }
 
+  function read(path: string, answer: (request: FastifyRequest) => Promise<string>): void {
+    scope.get(path, { exposeHeadRoute: false }, async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      try {
+        return json(reply, `{"result":${await answered(answer(request))}}`)
+      } catch (error) {
+        return fail(error, request, reply)
+      }
+    })
+  }
+
+  read('/api/projections', () => listJson(options))
+  read('/api/projections/:name', request => {
+    const { name } = request.params as { name: string }
+    return pageJson(options, name, new URL(request.url, 'http://localhost').searchParams)
+  })
   for (const name of Object.keys(methods)) {
     scope.post(`/api/${name}`, (request, reply) => run(request, reply, name, []))
   }

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Operations } from '../../durable/index.ts'
+import type { ProjectionOperations, ReadModels } from '../../projections/index.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Router } from '../types.ts'
 import type { ApiRequest } from './request.ts'
@@ -9,6 +10,14 @@ export interface ApiParts {
   readonly cluster: Cluster
   /** Undefined where no Postgres is configured. */
   readonly operations?: Operations | undefined
+  /** As well. */
+  readonly projections?: ProjectionsApi | undefined
+}
+
+/** What the API has of projections. */
+export interface ProjectionsApi {
+  readonly operations: ProjectionOperations
+  readonly reads: ReadModels
 }
 
 /** One method of the API; gives the JSON text of its result. */

@@ -1,7 +1,9 @@
 import type { Transaction } from '../../platform/index.ts'
+import { quoted } from '../ddl.ts'
 import type { ChangedBatch } from '../hooks.ts'
-import { comparable, quoted } from '../reading/sql-names.ts'
-import { type Build, type BuildTable, projectionSchema } from '../types.ts'
+import { comparable } from '../reading/sql-names.ts'
+import type { Build, BuildTable } from '../types.ts'
+import { qualified } from '../views.ts'
 
 /** A changed row. `key` and `row` are JSON texts, as Postgres writes them. */
 export interface Change {
@@ -44,7 +46,7 @@ async function rowsOf(
   const rows = await tx.unsafe<{ key: string; row: string | null }[]>(
     `select row_to_json(k)::text as key, case when t.${quoted(first)} is not null then row_to_json(t)::text end as row
      from json_to_recordset($1::text::json) as k (${typed.join(', ')})
-     left join ${quoted(projectionSchema)}.${quoted(table.physical)} as t on ${same.join(' and ')}`,
+     left join ${qualified(table.physical)} as t on ${same.join(' and ')}`,
     [JSON.stringify(keys, (_, value) => (typeof value === 'bigint' ? value.toString() : value))],
   )
   return rows.map(({ key, row }) => ({ table: name, key, row }))

@@ -20,6 +20,8 @@ export interface BuildReport extends Pick<GroupSummary, 'members' | 'paused' | '
   readonly state: BuildState
   /** The consumer group that fills it. */
   readonly group: string
+  /** Whether a process has begun with it; until then nothing is known of its group. */
+  readonly known: boolean
   /** By the names readers know them by. */
   readonly tables: readonly string[]
   readonly progress: Progress
@@ -96,6 +98,7 @@ function buildReport(build: KnownBuild, summary: GroupSummary | undefined): Buil
     version: build.version,
     state: build.state,
     group: build.group,
+    known: summary !== undefined,
     tables: Object.keys(build.tables),
     progress: progressOf(build, total, lag.events),
     members,

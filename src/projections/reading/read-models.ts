@@ -1,10 +1,11 @@
 import { HoldfastError } from '../../domain/index.ts'
-import type { CheckpointWatch, Reached } from '../../durable/index.ts'
+import type { CheckpointWatch } from '../../durable/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { activeBuild, allBuilds, existing } from '../registry.ts'
 import type { Build } from '../types.ts'
 import { pageCursor, placeOf } from './page-cursor.ts'
-import { type AtLeast, rowQueryOf, type Waiting, waitingOf } from './row-query.ts'
+import { reachOf } from './reach.ts'
+import { rowQueryOf, waitingOf } from './row-query.ts'
 import { type PageRow, pageStatement } from './row-statement.ts'
 
 export interface ReadModels {
@@ -72,52 +73,6 @@ export function createReadModels({ sql, checkpoints }: ReadModelsOptions): ReadM
       }
       throw new HoldfastError('PROJECTION_BEHIND', `the builds of ${projection} change too fast to be read`)
     },
-  }
-}
-
-/** Waits until a build has what its reader asks for. @throws HoldfastError */
-export async function reachOf(
-  checkpoints: CheckpointWatch,
-  build: Pick<Build, 'projection' | 'group'>,
-  { atLeast }: Pick<Waiting, 'atLeast'>,
-  until: number,
-): Promise<void> {
-  if (!atLeast) return
-  const reached = await checkpoints.reach(build.group, atLeast, Math.max(0, until - performance.now()))
-  if (reached.kind !== 'reached') throw notReached(reached, build.projection, atLeast)
-}
-
-function notReached(
-  end: Exclude<Reached, { kind: 'reached' }>,
-  projection: string,
-  { channel, offset }: AtLeast,
-): HoldfastError {
-  const event = `event ${offset} of ${channel}`
-  switch (end.kind) {
-    case 'parked':
-      return new HoldfastError(
-        'PROJECTION_PARKED',
-        `${projection} has set aside event ${end.offset} of ${channel}, and will not go on to ${event} before somebody decides: ${end.reason}`,
-        { details: { channel, offset: end.offset } },
-      )
-    case 'late': {
-      const why = end.retrying
-        ? 'an event of the channel is being tried again'
-        : `${end.events} events before it`
-      return new HoldfastError('PROJECTION_BEHIND', `${projection} has not got to ${event} in time: ${why}`, {
-        details: { events: end.events },
-      })
-    }
-    case 'not_there':
-      return new HoldfastError(
-        'REQUEST_INVALID',
-        `atLeast: there is no ${event}; the last one is ${end.head}`,
-      )
-    case 'other_epoch':
-      return new HoldfastError(
-        'POSITION_LOST',
-        `${event}: the ledger has begun another epoch (${end.epoch}), in which it may be missing`,
-      )
   }
 }
 

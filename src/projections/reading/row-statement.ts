@@ -1,6 +1,8 @@
-import { type BuildTable, projectionSchema } from '../types.ts'
+import { quoted } from '../ddl.ts'
+import type { BuildTable } from '../types.ts'
+import { qualified } from '../views.ts'
 import type { Column, Condition, OrderBy, RowQuery } from './row-query.ts'
-import { comparable, quoted } from './sql-names.ts'
+import { comparable } from './sql-names.ts'
 
 /** A statement's text with `$n` in it, and the values for those: what a caller sends never becomes text. */
 export interface Statement {
@@ -45,7 +47,7 @@ export function pageStatement(
     left join lateral (
       select row_to_json(t)::text as row, json_build_array(${place})::text as place,
              row_number() over (order by ${order}) as n
-      from ${quoted(projectionSchema)}.${quoted(table.physical)} as t
+      from ${qualified(table.physical)} as t
       where ${[guard, ...conditions, ...after].join(' and ')}
       order by ${order} limit ${bind(query.limit + 1)}::bigint
     ) as r on true

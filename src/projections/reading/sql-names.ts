@@ -11,8 +11,3 @@ export function comparable(type: string): string {
   const bare = type.replace(/\s*\([^)]*\)/, '')
   return names[bare] ?? bare
 }
-
-/** A name as SQL takes it literally. */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}

@@ -1,0 +1,45 @@
+import { type GroupOperations, watchCheckpoints } from '../../durable/index.ts'
+import { connectPostgres, type Logger } from '../../platform/index.ts'
+import type { StatesTables } from '../reducer.ts'
+import type { Projection, ProjectionTables, Reducer } from '../types.ts'
+import { type ProjectionHandle, projectionHandle, type ReducerHandle, reducerHandle } from './handle.ts'
+import { createReadModels, type ReadModels } from './read-models.ts'
+
+export interface Reads extends ReadModels {
+  handle<Tables extends ProjectionTables>(projection: Projection<Tables>): ProjectionHandle<Tables>
+  reducerHandle<State>(reducer: Reducer<State, StatesTables<State>>): ReducerHandle<State>
+  close(): Promise<void>
+}
+
+export interface ReadsOptions {
+  /** Of Postgres. */
+  readonly url: string
+  readonly groups: Pick<GroupOperations, 'list'>
+  readonly logger: Logger
+}
+
+/** Connections: for pages, for the application's own queries, and for those who wait, which must not wait for either. */
+const pools = { pages: 4, queries: 4, waits: 1 }
+/** Below what a caller of the API is kept waiting. */
+const statementTimeoutMs = 10_000
+
+/** Reads of read models, over connections of their own: a slow query keeps nobody from appending. Opens them when needed. */
+export function openReads({ url, groups, logger }: ReadsOptions): Reads {
+  const settings = { timezone: 'UTC', default_transaction_read_only: 'on' }
+  const applicationName = 'holdfast-reads'
+  const connect = (max: number, orm: boolean) =>
+    connectPostgres(url, { max, applicationName, statementTimeoutMs, settings, orm, logger })
+  const sql = connect(pools.pages, false)
+  const orm = connect(pools.queries, true)
+  const waits = connect(pools.waits, false)
+  const checkpoints = watchCheckpoints(waits)
+  const parts = { sql, orm, checkpoints, groups }
+  return {
+    ...createReadModels({ sql, checkpoints }),
+    handle: projection => projectionHandle(projection, parts),
+    reducerHandle: reducer => reducerHandle(reducer, parts),
+    async close() {
+      await Promise.all([sql, orm, waits].map(each => each.end({ timeout: 1 })))
+    },
+  }
+}
