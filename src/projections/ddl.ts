@@ -80,7 +80,9 @@ function indexStatement(table: string, { config }: Index): string {
   const parts = columns.map(column => {
     if (is(column, SQL)) return `(${text(column)})`
     const { name, indexConfig: { order, nulls, opClass } = {} } = column as Partial<IndexedColumn>
-    return [quoted(name ?? ''), opClass, order, nulls && `nulls ${nulls}`].filter(Boolean).join(' ')
+    // drizzle says an order for every kind of index; only this kind has one.
+    const sorted = (method ?? 'btree') === 'btree' ? [order, nulls && `nulls ${nulls}`] : []
+    return [quoted(name ?? ''), opClass, ...sorted].filter(Boolean).join(' ')
   })
   const options = Object.entries(storage ?? {}).map(([option, value]) => `${option} = ${value}`)
   return [
