@@ -87,9 +87,10 @@ export class Appender {
     return lane
   }
 
-  /** Positions known of another life of the numbering. */
-  forgetHeads(): void {
+  /** What is known and expected belongs to another life of the numbering. */
+  beginEpoch(epoch: string): void {
     this.#heads.forget()
+    for (const lane of this.#lanes) lane.beginEpoch(epoch)
   }
 
   /** Takes nothing more, and waits until everything taken has its end. */

@@ -157,3 +157,54 @@ test('a refusal of the statement itself is not repeated', async () => {
   await expect(lane.append(entry(1))).rejects.toBeInstanceOf(HoldfastError)
   expect(batches).toHaveLength(1)
 })
+
+test('events that go together are one batch, wholly sent again while their fate is unknown', async () => {
+  const { lane, batches, stored } = laneOver(async (_, attempt) => {
+    if (attempt === 1) throw sqlError('CONNECTION_CLOSED')
+  })
+  const [first, second, third] = [entry(1, { expectedOffset: 0 }), entry(2), entry(3)]
+  const together = lane.appendTogether([first, second, third], 600)
+  const alone = lane.append(entry(4))
+  expect(await together).toMatchObject({
+    kind: 'stored',
+    events: [{ data: '1' }, { data: '2' }, { data: '3' }],
+  })
+  expect((await alone).kind).toBe('stored')
+  expect(batches).toEqual([
+    ['1', '2', '3', '4'],
+    ['1', '2', '3', '4'],
+  ])
+  expect(stored).toEqual(['1', '2', '3', '4'])
+})
+
+test('a batch ends before events that go together and do not all fit', async () => {
+  const { lane, batches } = laneOver(async () => {}, { batchEvents: 3 })
+  const ends = [
+    lane.append(entry(1)),
+    lane.append(entry(2)),
+    lane.appendTogether([entry(3), entry(4)], 400),
+    lane.append(entry(5)),
+    lane.appendTogether([entry(6), entry(7), entry(8), entry(9)], 800),
+  ]
+  await Promise.all(ends)
+  expect(batches).toEqual([
+    ['1', '2'],
+    ['3', '4', '5'],
+    ['6', '7', '8', '9'],
+  ])
+})
+
+test('what waits expects no offset of an epoch that has ended meanwhile', async () => {
+  const { promise, resolve: land } = Promise.withResolvers<void>()
+  const { lane, stored } = laneOver((_, attempt) => (attempt === 1 ? promise : Promise.resolve()))
+  const flying = lane.append(entry(1))
+  await new Promise(resolve => setImmediate(resolve))
+  const waiting = lane.append(entry(2, { expectedOffset: 1 }))
+  const free = lane.append(entry(3))
+  lane.beginEpoch('next')
+  land()
+  await flying
+  await expect(waiting).rejects.toMatchObject({ code: 'EPOCH_CHANGED' })
+  expect((await free).kind).toBe('stored')
+  expect(stored).toEqual(['1', '3'])
+})

@@ -90,6 +90,11 @@ export class Lane {
     this.#expiry ??= setTimeout(() => this.#expire(), this.#limits.deadlineMs).unref()
   }
 
+  /** Whatever waits or is under way and expects an offset of the epoch before. */
+  beginEpoch(epoch: string): void {
+    for (const pending of [...this.#inFlight, ...this.#waiting]) voidExpectation(pending, epoch)
+  }
+
   /** Resolves when nothing waits and nothing is in flight. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running

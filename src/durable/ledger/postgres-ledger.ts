@@ -264,7 +264,7 @@ class PostgresLedger implements Ledger {
     this.#logger?.warn({ from: this.#epoch, to: epoch }, 'the ledger has a new epoch')
     this.#pastEpochs.add(this.#epoch)
     this.#epoch = epoch
-    this.#appender.forgetHeads()
+    this.#appender.beginEpoch(epoch)
     this.losses.begin(epoch)
     this.#tell(this.#epochListeners, epoch)
     return true
