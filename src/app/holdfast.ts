@@ -149,6 +149,7 @@ async function build<const C extends Contract>(
     router,
     cluster,
     operations: durable?.operations,
+    projections: work?.projections,
     health,
     metrics: prometheus,
     logger,
@@ -176,6 +177,7 @@ async function build<const C extends Contract>(
     await Promise.all([drained, handedOver])
     await closed
     cluster.close()
+    await work?.projections.reads.close()
     await durable?.close()
     await realtime.close()
     await telemetry?.close()
@@ -238,6 +240,8 @@ async function build<const C extends Contract>(
     },
 
     group: (name, options) => behindTheLog().groups.group(name, options) as ContractGroup<C>,
+    projection: ((definition: never) =>
+      behindTheLog().projections.declare(definition)) as Holdfast<C>['projection'],
     rule: (name, definition) => behindTheLog().jobs.rule(name, definition),
     job: (name, handler) => behindTheLog().jobs.handler(name, handler),
     schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),

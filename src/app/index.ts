@@ -20,6 +20,12 @@ export {
 } from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
 export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+export {
+  defineProjection,
+  defineReducer,
+  type ProjectionHandle,
+  type ReducerHandle,
+} from '../projections/index.ts'
 export type { BreakerChange, BreakerRole, BreakerState, BreakerStatus } from '../resilience/index.ts'
 export type { BreakerControl } from './breakers.ts'
 export type { ContractGroup } from './group-types.ts'

@@ -19,6 +19,7 @@ import type {
 import type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
 import type { BreakerControl } from './breakers.ts'
 import type { ContractGroup } from './group-types.ts'
+import type { DeclareProjection } from './projections.ts'
 
 export interface HoldfastOptions<C extends Contract> extends ConfigInput {
   /** Channel patterns with the schemas of what they carry; an event that does not match is refused. */
@@ -130,6 +131,11 @@ export interface Holdfast<C extends Contract = Contract> {
    *   Postgres
    */
   group(name: string, options?: GroupOptions): ContractGroup<C>
+  /**
+   * Declares a projection: a read model that this process helps to fill, and reads. It is filled from `work` or `listen` on.
+   * @throws HoldfastError CONFIG_INVALID for one that is declared twice; NOT_AVAILABLE without Postgres
+   */
+  readonly projection: DeclareProjection
   /**
    * Declares a rule: the events it names become jobs, to a webhook, to a `job` of this application, or to a queue of its
    * own. It applies to what is recorded after it was first seen.

@@ -16,12 +16,14 @@ import type { Router } from '../gateway/index.ts'
 import { type Config, type Logger, redisTarget } from '../platform/index.ts'
 import type { Breakers } from '../resilience/index.ts'
 import type { OpenDurable } from './open-durable.ts'
+import { createProjections, type Projections } from './projections.ts'
 
 /** What this process does behind the log. */
 export interface Work {
   readonly operations: Operations
   readonly groups: Groups
   readonly jobs: Jobs
+  readonly projections: Projections
   /** @throws HoldfastError CONFIG_INVALID, DEPENDENCY_* */
   begin(): Promise<void>
   /** Finishes what is in hand, at most so long. Before the tier is closed. */
@@ -69,6 +71,7 @@ export function createWork({
     logger,
     breakers,
   })
+  const projections = createProjections({ config, durable, router, nodeName, logger })
   // What Holdfast itself records is no business of the application's contract, whatever its patterns match.
   const ofApplication: typeof check =
     check && ((channel, type, value) => (isSystemChannel(channel) ? undefined : check(channel, type, value)))
@@ -80,6 +83,7 @@ export function createWork({
     // The jobs declare a group of their own.
     await jobs.work()
     await groups.work()
+    await projections.begin()
     const { namespaces, postgres, outbox } = config
     const { relay, ...outboxTimes } = outbox
     loops.push(
@@ -95,7 +99,7 @@ export function createWork({
     const end = performance.now() + withinMs
     await begun?.catch(() => undefined)
     const stopped = Promise.all(loops.splice(0).map(loop => loop.stop()))
-    await groups.close(withinMs)
+    await Promise.all([groups.close(withinMs), projections.close(withinMs)])
     await jobs.close(Math.max(0, end - performance.now()))
     // A step that waits for a Postgres which never answers ends with its connection.
     await Promise.race([stopped, delay(loopPatienceMs, undefined, { ref: false })])
@@ -105,6 +109,7 @@ export function createWork({
     operations: durable.operations,
     groups,
     jobs,
+    projections,
     begin() {
       if (closed) throw new HoldfastError('SHUTTING_DOWN', 'this node has been closed')
       // What failed may be tried again; what is running already goes on.

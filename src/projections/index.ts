@@ -1,3 +1,5 @@
+export { projectionActs } from './acts.ts'
+export { defineProjection } from './define.ts'
 export { type ChangeHooksOptions, createChangeHooks } from './live/change-hooks.ts'
 export type { ChangeOutlet } from './live/change-outlet.ts'
 export type { ProjectionHandle, ReadOptions, ReducerHandle } from './reading/handle.ts'
@@ -6,8 +8,8 @@ export type { BuildReport, Progress, ProjectionReport } from './reading/projecti
 export type { ReadModels } from './reading/read-models.ts'
 export { openReads, type Reads, type ReadsOptions } from './reading/reads.ts'
 export type { AtLeast } from './reading/row-query.ts'
-export { declareBatchSink } from './sink/batch-sink.ts'
-export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from './sink/types.ts'
+export { defineReducer, type StatesTables } from './reducer.ts'
+export { ProjectionRunner } from './runner.ts'
 export type {
   ApplyContext,
   Build,

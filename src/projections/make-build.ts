@@ -13,12 +13,17 @@ const lockWaitMs = 30_000
 /**
  * Makes what a process that declares a projection needs: a build of its version where there has never been one, and the
  * tables of builds that somebody has asked for. The very first build of a name is what readers see at once. Several
- * processes at once make one.
+ * processes at once make one. True: there may be more than were known.
  * @throws HoldfastError CONFIG_INVALID where a build of this version has other tables; what keeps Postgres from it
  */
-export async function makeBuilds(sql: Sql, projection: Projection): Promise<void> {
+export async function makeBuilds(
+  sql: Sql,
+  projection: Projection,
+  known: readonly KnownBuild[],
+): Promise<boolean> {
   const shape = shapeOf(projection)
-  if (!lacks(await allBuilds(sql, projection.name), projection, shape)) return
+  const namesakes = known.filter(build => build.projection === projection.name)
+  if (!lacks(namesakes, projection, shape)) return false
   await transaction(sql, async tx => {
     await lockProjection(tx, projection.name, lockWaitMs)
     const builds = await allBuilds(tx, projection.name)
@@ -31,6 +36,7 @@ export async function makeBuilds(sql: Sql, projection: Projection): Promise<void
     for (const build of await allBuilds(tx, projection.name))
       if (isBare(build, projection.version)) await makeTables(tx, projection, build, shape)
   })
+  return true
 }
 
 /** @throws HoldfastError CONFIG_INVALID where the tables of this version are others */

@@ -40,6 +40,7 @@ export class ProjectionRunner {
   #sql: Sql | undefined
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
+  #begun = false
   #again = false
   #closed = false
 
@@ -47,40 +48,39 @@ export class ProjectionRunner {
     this.#options = options
   }
 
-  /** Nothing is done for it before `work`, or at once after. @throws HoldfastError CONFIG_INVALID where it is declared twice */
+  /** Nothing is done for it before `work`. @throws HoldfastError CONFIG_INVALID where it is declared twice */
   declare(projection: Projection): void {
     const { name, version } = projection
     const id = `${name}@${version}`
     if (this.#declared.has(id))
       throw new HoldfastError('CONFIG_INVALID', `projection ${name}: version ${version} is declared twice`)
     this.#declared.set(id, { projection, shape: shapeOf(projection) })
+    if (!this.#begun) return
+    this.#sql ??= this.#connect()
     this.lookSoon()
   }
 
   /**
-   * Resolves when every declared projection has a build that is worked on.
+   * Begins to work; what is declared afterwards begins at once. Resolves when every projection that is declared by now has a
+   * build.
    * @throws HoldfastError CONFIG_INVALID where a build of a version has other tables; what keeps Postgres from it
    */
   async work(): Promise<void> {
     if (this.#closed) throw new HoldfastError('SHUTTING_DOWN', 'the projections of this process are closed')
-    if (this.#sql || this.#declared.size === 0) return
-    const { url, groups, logger } = this.#options
-    const sql = connectPostgres(url, {
-      max: poolSize,
-      applicationName: 'holdfast-projections',
-      statementTimeoutMs,
-      logger,
-    })
-    try {
-      for (const { projection } of this.#declared.values()) await makeBuilds(sql, projection)
-      this.#workOn(await allBuilds(sql))
-      await groups.work()
-    } catch (error) {
-      await sql.end({ timeout: 1 })
-      throw error
+    if (this.#begun) return
+    if (this.#declared.size > 0) {
+      const sql = this.#connect()
+      try {
+        const known = await allBuilds(sql)
+        for (const { projection } of this.#declared.values()) await makeBuilds(sql, projection, known)
+      } catch (error) {
+        await sql.end({ timeout: 1 })
+        throw error
+      }
+      this.#sql = sql
     }
-    this.#sql = sql
-    this.#schedule(lookMs)
+    this.#begun = true
+    this.lookSoon()
   }
 
   /** Somebody has decided about a build just now. */
@@ -93,10 +93,19 @@ export class ProjectionRunner {
   async close(withinMs: number): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    const begun = performance.now()
-    await Promise.all([this.#options.groups.close(withinMs), this.#looking])
-    const left = Math.max(0, withinMs - (performance.now() - begun))
-    await this.#sql?.end({ timeout: Math.min(1, left / 1_000) })
+    const end = performance.now() + withinMs
+    await this.#options.groups.close(withinMs)
+    await this.#sql?.end({ timeout: Math.max(0.1, (end - performance.now()) / 1_000) })
+    await this.#looking
+  }
+
+  #connect(): Sql {
+    return connectPostgres(this.#options.url, {
+      max: poolSize,
+      applicationName: 'holdfast-projections',
+      statementTimeoutMs,
+      logger: this.#options.logger,
+    })
   }
 
   #schedule(ms: number): void {
@@ -116,10 +125,10 @@ export class ProjectionRunner {
   async #look(): Promise<void> {
     const sql = this.#sql
     if (!sql) return
-    for (const { projection } of this.#declared.values())
-      await makeBuilds(sql, projection).catch(error => this.#complain(projection.name, error))
     try {
-      const builds = await allBuilds(sql)
+      const builds = await this.#made(sql)
+      // First: a group that joins later is tried again by itself where Postgres does not answer.
+      await this.#options.groups.work()
       this.#workOn(builds)
       const { hooks, nodeName, logger } = this.#options
       const own = new Set(this.#working.keys())
@@ -128,8 +137,23 @@ export class ProjectionRunner {
       )
       if (changed) this.#again = true
     } catch (error) {
+      if (this.#closed) return
       this.#complain('', error)
     }
+  }
+
+  /** All builds, with those that had to be made. */
+  async #made(sql: Sql): Promise<readonly KnownBuild[]> {
+    const known = await allBuilds(sql)
+    let more = false
+    for (const { projection } of this.#declared.values())
+      await makeBuilds(sql, projection, known).then(
+        made => {
+          more ||= made
+        },
+        error => this.#complain(projection.name, error),
+      )
+    return more ? allBuilds(sql) : known
   }
 
   #workOn(builds: readonly KnownBuild[]): void {
