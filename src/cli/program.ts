@@ -12,6 +12,7 @@ import { ledgerCommand } from './commands/ledger.ts'
 import { migrateCommand } from './commands/migrate.ts'
 import { outboxCommand } from './commands/outbox.ts'
 import { parkedCommand } from './commands/parked.ts'
+import { projectionsCommand } from './commands/projections.ts'
 import { retentionCommand } from './commands/retention.ts'
 import { schedulesCommand } from './commands/schedules.ts'
 import { serveCommand } from './commands/serve.ts'
@@ -42,6 +43,7 @@ export function buildProgram(): Command {
     cursorsCommand,
     outboxCommand,
     groupsCommand,
+    projectionsCommand,
     jobsCommand,
     schedulesCommand,
     parkedCommand,
