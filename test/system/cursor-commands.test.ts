@@ -62,6 +62,20 @@ describe('cursors, for operators', () => {
     await expect(api('remove_cursor', { cursor: 'inbox' })).rejects.toMatchObject({ code: 107 })
   })
 
+  it('say what a user has not read', async () => {
+    const { channels, next } = await api<{ channels: readonly object[]; next?: string }>('unread', {
+      user: 'ann',
+      cursor: 'inbox',
+    })
+    expect(next).toBeUndefined()
+    const common = { cursor: 'inbox', head: 5, more: false, lastType: 'T', lastTime: expect.any(Number) }
+    expect(channels).toHaveLength(2)
+    expect(channels).toContainEqual({ ...common, channel: 'order:1', offset: 2, unread: 3 })
+    expect(channels).toContainEqual({ ...common, channel: 'order:2', offset: 5, unread: 0 })
+    await expect(api('unread', {})).rejects.toMatchObject({ code: 107 })
+    await expect(api('unread', { user: 'ann', types: 'T' })).rejects.toMatchObject({ code: 107 })
+  })
+
   it('are listed by the command as a table and as JSON', async () => {
     const shown = await holdfast(['cursors', '--channel', 'order:1'], env)
     expect(shown.stdout).toMatch(/CHANNEL +USER +CURSOR +OFFSET +HEAD +LAG/)

@@ -92,11 +92,13 @@ export function conditionOf(
     and ${name === undefined ? sql`true` : sql`c.name = ${name}`}`
 }
 
-function textOf(place: Place): string {
+/** A place in the order of the key, as callers keep it. */
+export function textOf(place: Place): string {
   return Buffer.from(JSON.stringify(place)).toString('base64url')
 }
 
-function placeOf(text: string): Place {
+/** @throws HoldfastError REQUEST_INVALID */
+export function placeOf(text: string): Place {
   try {
     const place: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
     if (Array.isArray(place) && place.length === 4 && Number.isSafeInteger(place[0])) {

@@ -3,6 +3,7 @@ import { durable } from '../../../test/support/durable-nodes.ts'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
 import { newEventId } from '../../domain/index.ts'
 import { createLogger } from '../../platform/index.ts'
+import { createOperations } from '../operations/operations.ts'
 import { type CursorOperations, cursorOperations } from './cursor-operations.ts'
 import { createCursors } from './postgres-cursors.ts'
 import type { Cursors } from './types.ts'
@@ -136,6 +137,79 @@ describe('lags', () => {
     expect((inbox?.count ?? 0) / counted).toBeCloseTo(0.5, 1)
     expect(lags.find(lag => lag.cursor === '(other)')).toMatchObject({ namespace: '' })
     await own.close()
+  })
+})
+
+describe('what a user has not read', () => {
+  const say = async (channel: string, type: string, user?: string) => {
+    const id = newEventId()
+    const info =
+      user === undefined
+        ? {}
+        : { info: { user, client: 'c', connInfo: '['.repeat(9_000) + ']'.repeat(9_000) } }
+    await db.ledgers[0].append({ channel, type, data: '1', id, ...info })
+    return id
+  }
+  const unread = async (filter: Parameters<CursorOperations['unread']>[0]) => {
+    const { channels, next } = await operations.unread(filter, { limit: 100 })
+    expect(next).toBeUndefined()
+    return Object.fromEntries(
+      channels.map(each => [each.channel, each.more ? `${each.unread}+` : each.unread]),
+    )
+  }
+
+  it('is counted from the cursors on, without the user’s own, what was erased, and what does not matter', async () => {
+    for (const n of [1, 2, 3]) {
+      await say(`talk:${n}`, 'Said', 'eve')
+      await cursors.ack({ channel: `talk:${n}`, user: 'eve', name: 'read', offset: 1 })
+    }
+    await cursors.ack({ channel: 'talk:1', user: 'eve', name: 'archive', offset: 0 })
+    await say('talk:1', 'Said', 'ann')
+    await say('talk:1', 'Liked', 'ann')
+    await say('talk:1', 'Said', 'eve')
+    await say('talk:1', 'Said')
+    const erased = await say('talk:2', 'Said', 'ann')
+    await createOperations(db.sql).erasure.erase({
+      ...{ channel: 'talk:2', event: { id: erased }, actor: 'ops', reason: 'asked to' },
+    })
+    for (let i = 0; i < 12; i++) await say('talk:3', 'Said', 'ann')
+    const eve = { user: 'eve', name: 'read' }
+    expect(await unread(eve)).toEqual({ 'talk:1': 3, 'talk:2': 0, 'talk:3': 12 })
+    expect(await unread({ ...eve, own: true, types: ['Said'] })).toEqual({
+      'talk:1': 3,
+      'talk:2': 0,
+      'talk:3': 12,
+    })
+    expect(await unread({ ...eve, types: ['Liked'], most: 1 })).toEqual({
+      'talk:1': 1,
+      'talk:2': 0,
+      'talk:3': 0,
+    })
+    expect(await unread({ ...eve, most: 11 })).toMatchObject({ 'talk:3': '11+' })
+    expect(await unread({ ...eve, most: 12 })).toMatchObject({ 'talk:3': 12 })
+    expect(await unread({ user: 'nobody' })).toEqual({})
+    expect((await operations.unread({ user: 'eve' }, { limit: 100 })).channels).toHaveLength(4)
+
+    const [one] = (await operations.unread(eve, { limit: 100 })).channels.filter(
+      ({ channel }) => channel === 'talk:1',
+    )
+    expect(one).toEqual({
+      ...{ channel: 'talk:1', name: 'read', offset: 1, head: 5, unread: 3, more: false },
+      ...{ lastType: 'Said', lastTime: expect.any(Number) },
+    })
+    const pages: string[] = []
+    for (let after: string | undefined; ; ) {
+      const { channels, next } = await operations.unread(eve, { limit: 1, after })
+      pages.push(...channels.map(({ channel }) => channel))
+      after = next
+      if (after === undefined) break
+    }
+    expect(pages.sort()).toEqual(['talk:1', 'talk:2', 'talk:3'])
+    await expect(operations.unread(eve, { limit: 1, after: 'rubbish' })).rejects.toMatchObject({
+      code: 'REQUEST_INVALID',
+    })
+    await operations.remove({ user: 'eve', actor: 'ops' })
+    await db.sql`delete from holdfast.acts`
   })
 })
 

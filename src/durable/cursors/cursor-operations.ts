@@ -2,6 +2,7 @@ import type { Sql } from '../../platform/index.ts'
 import { type CursorLag, cursorLags } from './cursor-lags.ts'
 import { type CursorFilter, type CursorPage, countCursors, listCursors } from './cursor-list.ts'
 import { type CursorRemoval, removeCursors } from './cursor-removal.ts'
+import { type UnreadFilter, type UnreadPage, unreadOf } from './unread.ts'
 
 export interface CursorOperations {
   /**
@@ -13,6 +14,14 @@ export interface CursorOperations {
     filter: CursorFilter,
     page: { readonly limit: number; readonly after?: string | undefined },
   ): Promise<CursorPage>
+  /**
+   * What a user has not read, channel by channel: events after the user's cursors, counted now.
+   * @throws HoldfastError REQUEST_INVALID for a bad `after`
+   */
+  unread(
+    filter: UnreadFilter,
+    page: { readonly limit: number; readonly after?: string | undefined },
+  ): Promise<UnreadPage>
   /** How many there are. */
   count(filter: CursorFilter): Promise<number>
   /**
@@ -29,6 +38,7 @@ export interface CursorOperations {
 export function cursorOperations(sql: Sql): CursorOperations {
   return {
     list: (filter, page) => listCursors(sql, filter, page),
+    unread: (filter, page) => unreadOf(sql, filter, page),
     count: filter => countCursors(sql, filter),
     remove: (removal, step) => removeCursors(sql, removal, step),
     lags: () => cursorLags(sql),

@@ -21,6 +21,27 @@ export const cursors: ApiMethod = async (request, parts) => {
   return JSON.stringify({ cursors: page.cursors.map(cursorJson), next: page.next })
 }
 
+const unreadParams = z.strictObject({
+  user: z.string().min(1),
+  /** The name of the cursors that say what was read. */
+  cursor: optionalName,
+  types: optional(z.array(z.string().min(1)).min(1).max(100)),
+  /** Whether the user's own events count too. */
+  own: optional(z.boolean()),
+  /** Counting ends above this number. */
+  most: optional(z.int().min(1).max(10_000)),
+  limit: optional(z.int().min(1).max(1_000)),
+  /** `next` of the page before. */
+  after: optionalName,
+})
+
+export const unread: ApiMethod = async (request, parts) => {
+  const { limit = defaultPage, after, cursor: name, ...filter } = check(unreadParams, request)
+  const page = await operationsOf(parts).cursors.unread({ ...filter, name }, { limit, after })
+  const channels = page.channels.map(({ name: cursor, ...rest }) => ({ ...rest, cursor }))
+  return JSON.stringify({ channels, next: page.next })
+}
+
 const removeParams = z
   .strictObject({
     ...filterFields,

@@ -9,7 +9,7 @@ import { LimitCounts } from '../limit-counts.ts'
 import { accessOf } from './api-key.ts'
 import { ApiRoom } from './api-room.ts'
 import { breakerHold, breakerRelease, breakers } from './breakers.ts'
-import { cursors, removeCursor } from './cursors.ts'
+import { cursors, removeCursor, unread } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
 import { groups, pauseGroup, removeGroup, resumeGroup } from './groups.ts'
@@ -61,6 +61,7 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   erase,
   cursors,
   remove_cursor: removeCursor,
+  unread,
   outbox,
   retry_outbox: retryOutbox,
   discard_outbox: discardOutbox,
