@@ -16,6 +16,7 @@ import {
   refuseUpgrade,
 } from '../gateway/index.ts'
 import { createLogger, ForeignMessages, parseConfig, redisTarget } from '../platform/index.ts'
+import { declareBatchSink } from '../projections/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
 import { Breakers } from '../resilience/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
@@ -241,6 +242,7 @@ async function build<const C extends Contract>(
 
     group: (name, options) => behindTheLog().groups.group(name, options) as ContractGroup<C>,
     projection: ((definition: never) =>
+    batchSink: (name, options) => declareBatchSink(behindTheLog().groups, name, options),
       behindTheLog().projections.declare(definition)) as Holdfast<C>['projection'],
     rule: (name, definition) => behindTheLog().jobs.rule(name, definition),
     job: (name, handler) => behindTheLog().jobs.handler(name, handler),

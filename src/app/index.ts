@@ -7,6 +7,7 @@ export {
   type Position,
 } from '../domain/index.ts'
 export {
+  type BatchHandler,
   done,
   type GroupOptions,
   type Handler,
@@ -19,6 +20,7 @@ export {
   type ScheduleOptions,
 } from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
+export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from '../projections/index.ts'
 export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
 export {
   defineProjection,

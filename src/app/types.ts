@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import type { PgTable } from 'drizzle-orm/pg-core'
 import type {
   ChannelOf,
   Contract,
@@ -17,6 +18,7 @@ import type {
   RpcCall,
 } from '../gateway/index.ts'
 import type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+import type { BatchSink, BatchSinkOptions } from '../projections/index.ts'
 import type { BreakerControl } from './breakers.ts'
 import type { ContractGroup } from './group-types.ts'
 import type { DeclareProjection } from './projections.ts'
@@ -131,6 +133,14 @@ export interface Holdfast<C extends Contract = Contract> {
    *   Postgres
    */
   group(name: string, options?: GroupOptions): ContractGroup<C>
+  /**
+   * Declares a consumer group that writes the rows of events into a table of the application's, many at a time, each once.
+   * @throws HoldfastError CONFIG_INVALID as `group`, and for a bad option; NOT_AVAILABLE without Postgres
+   */
+  batchSink<Table extends PgTable, Channels extends string, Types extends string>(
+    name: string,
+    options: BatchSinkOptions<Table, C, Channels, Types>,
+  ): BatchSink
   /**
    * Declares a projection: a read model that this process helps to fill, and reads. It is filled from `work` or `listen` on.
    * @throws HoldfastError CONFIG_INVALID for one that is declared twice; NOT_AVAILABLE without Postgres

@@ -4,6 +4,7 @@ export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.t
 export type { Ack, CursorKey, CursorPlace, CursorState, Cursors } from './cursors/types.ts'
 export { createDurableTier, type DurableTierOptions } from './durable-tier.ts'
 export { type CheckpointWatch, type Reached, watchCheckpoints } from './groups/checkpoint-watch.ts'
+export { NobodysFault } from './groups/failure.ts'
 export type { GroupActor, GroupOperations } from './groups/group-operations.ts'
 export type { GroupDetail, GroupMember, GroupPartition, GroupSummary, Lag } from './groups/group-report.ts'
 export { createGroups, type GroupsOptions, type SystemGroups } from './groups/groups.ts'

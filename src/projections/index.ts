@@ -10,6 +10,8 @@ export { openReads, type Reads, type ReadsOptions } from './reading/reads.ts'
 export type { AtLeast } from './reading/row-query.ts'
 export { defineReducer, type StatesTables } from './reducer.ts'
 export { ProjectionRunner } from './runner.ts'
+export { declareBatchSink } from './sink/batch-sink.ts'
+export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from './sink/types.ts'
 export type {
   ApplyContext,
   Build,

@@ -4,6 +4,12 @@ import type { GroupSettings } from './settings.ts'
 /** An end that is not `done`. */
 export type Failure = Exclude<Outcome, { kind: 'done' }>
 
+/**
+ * What a handler throws where no event is to blame, as when a table is missing: the same events are handled again, however
+ * often, and none is ever parked for it. Everything behind them waits, not only their channels.
+ */
+export class NobodysFault extends Error {}
+
 /** What is kept of a reason. */
 const maxReasonLength = 1_000
 

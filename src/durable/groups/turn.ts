@@ -7,7 +7,7 @@ import {
 } from '../../platform/index.ts'
 import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
-import { type Failure, failureOf } from './failure.ts'
+import { type Failure, failureOf, NobodysFault } from './failure.ts'
 import { FailureLog } from './failure-log.ts'
 import { callEnd, callHandler, type Fault, type TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
@@ -162,7 +162,7 @@ class Turn {
 
   #blamed({ error, statement, unfinished }: Fault): Error {
     if (unfinished) this.cut = true
-    if (isPassing(statement)) this.#again = true
+    if (isPassing(statement) || error instanceof NobodysFault) this.#again = true
     else this.#failed = this.#failedNow(error)
     return error
   }
