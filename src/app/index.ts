@@ -23,9 +23,13 @@ export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } fr
 export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from '../projections/index.ts'
 export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
 export {
+  channelActivity,
   defineProjection,
   defineReducer,
+  deliveries,
   type ProjectionHandle,
+  perMinuteNow,
+  quakesByRegion,
   type ReducerHandle,
 } from '../projections/index.ts'
 export type { BreakerChange, BreakerRole, BreakerState, BreakerStatus } from '../resilience/index.ts'

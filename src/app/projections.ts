@@ -3,6 +3,7 @@ import { createGroups } from '../durable/index.ts'
 import type { Router } from '../gateway/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import {
+  builtInProjections,
   type ChangesTo,
   createChangeHooks,
   openReads,
@@ -17,6 +18,7 @@ import {
   type Reducer,
   type ReducerHandle,
   type StatesTables,
+  startDeliveryWatch,
 } from '../projections/index.ts'
 import type { OpenDurable } from './open-durable.ts'
 
@@ -88,11 +90,21 @@ export function createProjections({
       : reads.handle(projection)
   }
 
+  const builtIn = config.projections
+  for (const projection of builtInProjections(builtIn)) declare(projection)
+  let watch: ReturnType<typeof startDeliveryWatch> | undefined
+
   return {
     declare: declare as DeclareProjection,
     operations: projectionOperations(sql, groupOperations, acts),
     reads,
-    begin: () => runner.work(),
-    close: withinMs => runner.close(withinMs),
+    async begin() {
+      await runner.work()
+      if (builtIn.deliveries)
+        watch ??= startDeliveryWatch({ url, log: tier.log, ...builtIn.deliveries, logger })
+    },
+    async close(withinMs) {
+      await Promise.all([watch?.stop(), runner.close(withinMs)])
+    },
   }
 }

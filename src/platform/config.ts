@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
+import { projectionsConfig } from './config-projections.ts'
 import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
 import { type RedisConfig, redisConfig } from './config-redis.ts'
 
@@ -79,6 +80,8 @@ export const configSchema = z.strictObject({
   jobs: jobsConfig.prefault({}),
   http: z
     .strictObject({
+  /** Built-in read models. */
+  projections: projectionsConfig.prefault({}),
       host: z.string().default('0.0.0.0'),
       port: z.int().min(0).max(65_535).default(8000),
       /** Whether `GET /metrics` answers, in the Prometheus format. It names namespaces, groups and rules. */

@@ -15,6 +15,7 @@ export {
   type ScheduleConfig,
   scheduleConfig,
 } from './config-jobs.ts'
+export type { ProjectionsConfig } from './config-projections.ts'
 export {
   type WebhookConfig,
   type WebhookInput,
