@@ -1,6 +1,6 @@
 import { getTableColumns } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
-import { type BatchHandler, park } from '../durable/index.ts'
+import { type BatchHandler, NobodysFault } from '../durable/index.ts'
 import { ormOver, type Transaction } from '../platform/index.ts'
 import type { BoundTables } from './bound-tables.ts'
 import type { ProjectionHooks } from './hooks.ts'
@@ -20,22 +20,22 @@ type Keys = Map<string, Readonly<Record<string, unknown>>>
 export function batchHandler({ projection, build, bound, hooks }: BatchParts): BatchHandler {
   return async (events, { tx, signal, heartbeat, afterCommit }) => {
     const state = await standing(tx, build)
-    // Its group is gone too, so nothing of this is written.
-    if (state === 'dropped') return park('the build was dropped')
+    // Its group is gone too, or is about to be: nobody is to blame.
+    if (state === 'dropped') throw new NobodysFault('the build was dropped')
     const active = state === 'active'
-    const tell = active && projection.changes !== undefined
     const keys = new Map<string, Keys>()
     await projection.apply(events, {
       db: ormOver(tx),
       tx,
       tables: bound.tables,
-      changed: (table, rows) => (tell ? collect(keys, bound, build, table, rows) : undefined),
+      // A mistake in it is found while a build is made, not when it becomes the one that readers see.
+      changed: (table, rows) => (projection.changes ? collect(keys, bound, build, table, rows) : undefined),
       building: !active,
       signal,
       heartbeat,
       afterCommit,
     } satisfies ApplyContext)
-    if (tell && keys.size > 0) {
+    if (active && keys.size > 0) {
       const told = new Map([...keys].map(([table, own]) => [table, [...own.values()]]))
       await hooks.changed({ projection, build, keys: told, tx, afterCommit })
     }

@@ -21,8 +21,8 @@ export interface RunnerOptions {
   readonly logger: Logger
 }
 
-/** How often a process looks what there is to do: what others decide is seen within this. */
-const lookMs = 1_000
+/** How often a process looks what there is to do: what others decide is seen within this. More often while it builds. */
+const lookMs = { idle: 1_000, building: 250 }
 const poolSize = 2
 const statementTimeoutMs = 60_000
 /** A batch in hand of a build that was dropped is for nobody. */
@@ -115,7 +115,8 @@ export class ProjectionRunner {
       this.#again = false
       this.#looking = this.#look().finally(() => {
         this.#looking = undefined
-        this.#schedule(this.#again ? 0 : lookMs)
+        const building = [...this.#working.values()].some(({ state }) => state === 'building')
+        this.#schedule(this.#again ? 0 : building ? lookMs.building : lookMs.idle)
       })
     }, ms)
     this.#timer.unref()
@@ -136,6 +137,7 @@ export class ProjectionRunner {
         this.#complain(build.projection, error),
       )
       if (changed) this.#again = true
+      else await hooks.seen?.(builds, sql)
     } catch (error) {
       if (this.#closed) return
       this.#complain('', error)
@@ -164,7 +166,10 @@ export class ProjectionRunner {
       this.#working.delete(group)
       groups.end(group, endWithinMs).catch(error => this.#complain(group, error))
     }
-    for (const [group, build] of wanted) if (!this.#working.has(group)) this.#begin(build)
+    for (const [group, build] of wanted) {
+      if (!this.#working.has(group)) this.#begin(build)
+      this.#working.set(group, build)
+    }
   }
 
   /** A build of the same version with other tables is refused where it is looked for. */
@@ -186,7 +191,6 @@ export class ProjectionRunner {
     groups
       .systemGroup(build.group, settings)
       .onBatch(channels, types ?? '*', batchHandler({ projection, build, bound, hooks }))
-    this.#working.set(build.group, build)
     logger.info(
       { projection: name, version: build.version, build: build.id, state: build.state },
       'works on a build',
