@@ -51,6 +51,11 @@ const printed: Record<string, string[]> = {
     'receipt 3 for anna',
   ],
   'plain-sdk.ts': ['1 false 1 true', "[ 1, 'Said', { text: 'hello' } ]"],
+  'projection-with-rebuild.ts': [
+    "version 1: [ { shop: '*', cents: 1100 } ]",
+    "version 2: [ { shop: '*', cents: 700 } ]",
+    '1 standby, 2 active',
+  ],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
   'webhook-receiver.ts': ['OrderPlaced order:7 { lines: 2 }', 'it comes again, and was taken already'],
 }
