@@ -22,6 +22,7 @@ import { Breakers } from '../resilience/index.ts'
 import { createMetrics } from '../telemetry/index.ts'
 import { breakerControl, registerBreakerMetrics } from './breakers.ts'
 import { registerBusMetrics } from './bus-metrics.ts'
+import { deciding, openCommands, registerCommandMetrics } from './commands.ts'
 import { withContract } from './contract-router.ts'
 import { registerDurableMetrics } from './durable-metrics.ts'
 import { registerGatewayMetrics } from './gateway-metrics.ts'
@@ -100,6 +101,8 @@ async function build<const C extends Contract>(
     opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger, breakers }), part =>
       part.close(0),
     )
+  const deciders = { tier: durable?.tier, namespaces, check, hookTimeoutMs, logger }
+  const commands = opened.add(openCommands(deciders), part => part?.close())
   const permissions = createPermissions({
     namespaces,
     insecure: config.auth.insecure,
@@ -116,6 +119,7 @@ async function build<const C extends Contract>(
     realtime,
     durable: durable?.tier,
     cursors: durable?.cursors,
+    commands,
     logger,
     version,
   })
@@ -136,6 +140,7 @@ async function build<const C extends Contract>(
   if (telemetry) registerBreakerMetrics(telemetry, breakers)
   if (telemetry) registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
   if (work && telemetry) registerGauges(telemetry, work)
+  if (commands && telemetry) registerCommandMetrics(telemetry, commands)
   if (durable && telemetry) registerDurableMetrics(telemetry, durable.tier)
   if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
@@ -149,6 +154,7 @@ async function build<const C extends Contract>(
     config,
     router,
     cluster,
+    commands,
     operations: durable?.operations,
     projections: work?.projections,
     health,
@@ -178,6 +184,7 @@ async function build<const C extends Contract>(
     await Promise.all([drained, handedOver])
     await closed
     cluster.close()
+    await commands?.close()
     await work?.projections.reads.close()
     await durable?.close()
     await realtime.close()
@@ -228,6 +235,9 @@ async function build<const C extends Contract>(
         ...(id === undefined ? {} : { id }),
         ...(expectedOffset === undefined ? {} : { expectedOffset }),
       }),
+    aggregate: definition => deciding(commands).aggregate(definition),
+    command: async (channel, command, input, options) =>
+      deciding(commands).run({ ...options, channel, command, input }),
     history: async (channel, { since, limit = config.limits.maxHistoryLimit, reverse = false } = {}) =>
       historyResult(
         await router.history({ channel, limit, reverse, ...(since === undefined ? {} : { since }) }),
@@ -242,8 +252,8 @@ async function build<const C extends Contract>(
 
     group: (name, options) => behindTheLog().groups.group(name, options) as ContractGroup<C>,
     projection: ((definition: never) =>
-    batchSink: (name, options) => declareBatchSink(behindTheLog().groups, name, options),
       behindTheLog().projections.declare(definition)) as Holdfast<C>['projection'],
+    batchSink: (name, options) => declareBatchSink(behindTheLog().groups, name, options),
     rule: (name, definition) => behindTheLog().jobs.rule(name, definition),
     job: (name, handler) => behindTheLog().jobs.handler(name, handler),
     schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),

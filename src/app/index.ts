@@ -1,3 +1,14 @@
+export {
+  type Aggregate,
+  type AggregateDefinition,
+  type AuthorizeCommandCall,
+  type CommandDefinition,
+  type Commanded,
+  type DecideContext,
+  type DomainEvent,
+  defineAggregate,
+  type EventPlace,
+} from '../commands/index.ts'
 export { type Contract, defineContract, type StandardSchemaV1 } from '../contract/index.ts'
 export {
   type Appended,
@@ -20,8 +31,8 @@ export {
   type ScheduleOptions,
 } from '../durable/index.ts'
 export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } from '../gateway/index.ts'
-export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from '../projections/index.ts'
 export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from '../projections/index.ts'
 export {
   channelActivity,
   defineProjection,

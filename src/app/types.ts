@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { PgTable } from 'drizzle-orm/pg-core'
+import type { Aggregate, AggregateDefinition, Commanded, CommandOptions } from '../commands/index.ts'
 import type {
   ChannelOf,
   Contract,
@@ -115,6 +116,28 @@ export interface Holdfast<C extends Contract = Contract> {
     data: EventDataOf<C, Channel, Type>,
     options?: AppendOptions,
   ): Promise<Appended>
+  /**
+   * Declares an aggregate: its channels then take commands, from the library, from clients and over HTTP. Declare it before
+   * the node listens.
+   * @throws HoldfastError CONFIG_INVALID for a definition that cannot be right, or one that is there already; NOT_AVAILABLE
+   *   without Postgres
+   */
+  aggregate<Pattern extends string, State, Event, Schemas>(
+    definition: AggregateDefinition<Pattern, State, Event, Schemas>,
+  ): Aggregate<Pattern, State, Schemas>
+  /**
+   * Carries out a command in the state that its channel is in. Resolves after the commit of all its events; repeated with
+   * the same `id` it is answered with what the first one has recorded.
+   * @throws HoldfastError what the command refuses with; METHOD_UNKNOWN, NOT_AVAILABLE (no aggregate, or its beginning was
+   *   removed), PAYLOAD_INVALID, OFFSET_CONFLICT (others were faster again and again), INTERNAL (the application's code),
+   *   DEPENDENCY_* (temporary: repeat with the same id)
+   */
+  command(
+    channel: ChannelOf<C>,
+    command: string,
+    input?: unknown,
+    options?: CommandOptions,
+  ): Promise<Commanded>
   /** A page: at most `limit` events, fewer where they are large; go on until the head that it names. */
   history(
     channel: ChannelOf<C>,

@@ -21,5 +21,7 @@ export interface NamespaceOptions {
   readonly retention: { readonly maxAgeSeconds: number; readonly maxEvents: number }
   /** Durable tier only: which cursors' names retention waits for, and for how long after their last ack (0: for ever). */
   readonly cursors: { readonly hold: readonly string[]; readonly holdSeconds: number }
+  /** Durable tier only: the types of events that clients may append, where `allow` lets them at all. Undefined: all. */
+  readonly appendTypes?: readonly string[] | undefined
   readonly allow: Readonly<Record<Action, readonly Grantee[]>>
 }

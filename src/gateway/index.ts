@@ -28,6 +28,8 @@ export { createRouter, type RouterOptions } from './router.ts'
 export type {
   Authenticator,
   ChannelGrant,
+  CommandCall,
+  CommandRunner,
   Credentials,
   Handshake,
   Hooks,

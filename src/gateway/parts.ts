@@ -8,7 +8,7 @@ import type { RateLimits } from './limits/rate-limits.ts'
 import type { Room } from './limits/room.ts'
 import type { LoadWatch } from './load/load-watch.ts'
 import type { SessionRegistry } from './session-registry.ts'
-import type { Authenticator, Hooks, Permissions, Router } from './types.ts'
+import type { Authenticator, CommandRunner, Hooks, Permissions, Router } from './types.ts'
 
 /** What every session of a node shares. */
 export interface GatewayParts {
@@ -20,6 +20,8 @@ export interface GatewayParts {
   readonly realtime: RealtimeTier
   /** Undefined where no Postgres is configured. */
   readonly durable: DurableTier | undefined
+  /** As `durable`. */
+  readonly commands?: CommandRunner | undefined
   /** As `durable`. */
   readonly cursors: Cursors | undefined
   readonly logger: Logger

@@ -47,6 +47,8 @@ export interface PermissionsOptions {
  *     `anonymous`    and not `subscriber`                          granted, with or without user
  *   otherwise                                                      NOT_PERMITTED
  *
+ * A command asks neither hook nor list: what its name takes away counts, and then the command's own `authorize`.
+ *
  * So a private or user-limited name takes away and never grants, and `anonymous` beside `subscriber` opens the
  * channel to subscribers without user only: a longer list that reads stricter is stricter.
  */
@@ -76,6 +78,17 @@ export function createPermissions(options: PermissionsOptions): Permissions {
       }
       if (!isListed(namespace.allow[action], channel, who, held !== undefined)) throw denied(action, channel)
       return held ?? {}
+    },
+    checkCommand(channel, who) {
+      const namespace = optionsOf(namespaces, channel)
+      if (namespace.tier !== 'durable') {
+        throw new HoldfastError('NOT_AVAILABLE', `commands are not available on ${channel}`)
+      }
+      if (isSystemChannel(channel)) throw denied('command', channel)
+      if (options.insecure) return 'granted'
+      const known = !isPrivate(channel) || who.grant(channel) !== undefined || who.subscribed(channel)
+      if (!namesUser(channel, who.user) || !known) throw denied('command', channel)
+      return 'ask'
     },
   }
 }
@@ -124,6 +137,6 @@ function identityOf(who: Requester): { user: string; client: string } {
   return { user: who.user, client: who.client }
 }
 
-function denied(action: Action, channel: string): HoldfastError {
+function denied(action: Action | 'command', channel: string): HoldfastError {
   return new HoldfastError('NOT_PERMITTED', `${action} on ${channel} is not permitted`)
 }

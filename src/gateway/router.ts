@@ -21,7 +21,7 @@ export interface RouterOptions {
 }
 
 /** The type of an event that was published instead of appended. */
-const publishedType = 'publication'
+export const publishedType = 'publication'
 
 export function createRouter({ namespaces, realtime, durable }: RouterOptions): Router {
   const options = (channel: string): NamespaceOptions => {

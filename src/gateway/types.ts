@@ -65,6 +65,11 @@ export interface Permissions {
    * @throws HoldfastError CHANNEL_UNKNOWN, CHANNEL_INVALID, NOT_AVAILABLE, NOT_PERMITTED, DEPENDENCY_TIMEOUT (hook)
    */
   check(action: Action, channel: string, who: Requester, token?: string): Promise<ChannelGrant>
+  /**
+   * Whether a client may send commands to a channel: `ask` the command itself, which denies where it says nothing.
+   * @throws HoldfastError CHANNEL_UNKNOWN, CHANNEL_INVALID, NOT_AVAILABLE, NOT_PERMITTED
+   */
+  checkCommand(channel: string, who: Requester): 'granted' | 'ask'
 }
 
 /** One connection as the API and the library see it. */
@@ -117,6 +122,36 @@ export interface Router {
   /** Channels with subscribers on this node. */
   channels(): ReadonlyMap<string, number>
   status(): { durable: DurableStatus; bus: 'ready' | 'unreachable' }
+}
+
+/** A command for the aggregate that a channel is. */
+export interface CommandCall {
+  readonly channel: string
+  readonly command: string
+  readonly input: unknown
+  readonly id?: string
+  readonly info?: ClientInfo
+  /** Who the command has to allow it to; without one it is the server itself. */
+  readonly caller?: { readonly user: string; readonly client: string }
+  /** Called when it has its place behind the channel's earlier commands. */
+  readonly queued?: () => void
+  /** Throws where nobody waits for it any more. */
+  readonly wanted?: () => void
+}
+
+/** What a command has recorded. */
+export interface CommandResult {
+  readonly id: string
+  readonly offset: number
+  readonly epoch: string
+  readonly events: readonly { readonly id: string; readonly type: string; readonly offset: number }[]
+  readonly duplicate: boolean
+}
+
+/** Carries out commands. */
+export interface CommandRunner {
+  /** @throws HoldfastError what the application refuses with, and what `commands` names */
+  run(call: CommandCall): Promise<CommandResult>
 }
 
 /** The application's own code in the path of a command (`design`: hooks deny with a temporary error when they fail). */

@@ -37,6 +37,8 @@ const namespaceFields = {
       .min(0)
       .default(30 * 86_400),
   }),
+  /** The types of events that clients may append themselves; left out: all. The others follow from commands only. */
+  appendTypes: z.array(z.string().min(1).max(255)).optional(),
   allow: z.strictObject({
     subscribe: z.array(grantee).default([]),
     publish: z.array(grantee).default([]),
@@ -78,10 +80,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   outbox: outboxConfig.prefault({}),
   jobs: jobsConfig.prefault({}),
-  http: z
-    .strictObject({
   /** Built-in read models. */
   projections: projectionsConfig.prefault({}),
+  http: z
+    .strictObject({
       host: z.string().default('0.0.0.0'),
       port: z.int().min(0).max(65_535).default(8000),
       /** Whether `GET /metrics` answers, in the Prometheus format. It names namespaces, groups and rules. */

@@ -13,6 +13,15 @@ export interface AppendRequest {
   readonly expectedOffset?: number
 }
 
+/** What `holdfast.command` asks for. */
+export interface CommandRequest {
+  readonly channel: string
+  readonly command: string
+  /** A JSON value; undefined where there is none. */
+  readonly input: unknown
+  readonly id?: string
+}
+
 /** What `holdfast.signal` asks for. */
 export interface SignalRequest {
   readonly channel: string
@@ -52,6 +61,19 @@ export function parseAppend(json: string | undefined): AppendRequest {
     data: requiredData(json),
     ...(id === '' ? {} : { id }),
     ...(expectedOffset === undefined ? {} : { expectedOffset }),
+  }
+}
+
+/** @throws HoldfastError REQUEST_INVALID */
+export function parseCommand(json: string | undefined): CommandRequest {
+  const fields = readerOf(json)
+  const id = fields.text('id')
+  const input = json === undefined ? undefined : sliceAt(json, ['input'])
+  return {
+    channel: fields.requiredText('channel'),
+    command: fields.requiredText('command'),
+    input: input === undefined ? undefined : JSON.parse(input),
+    ...(id === '' ? {} : { id }),
   }
 }
 

@@ -16,9 +16,11 @@ export { disconnectFor, type WireError, wireError, wireErrors } from './errors.t
 export {
   type AckRequest,
   type AppendRequest,
+  type CommandRequest,
   type CursorRequest,
   parseAck,
   parseAppend,
+  parseCommand,
   parseCursor,
   parseSignal,
   type SignalRequest,

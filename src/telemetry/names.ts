@@ -50,6 +50,17 @@ export const metrics = {
     unit: 's',
     description: 'Since when a rule’s oldest delivery has been due that is not made yet, by `rule`.',
   },
+  commandsEnded: {
+    name: 'holdfast.commands',
+    unit: '{command}',
+    description:
+      'Commands of aggregates that have ended on this node, by `outcome`: `recorded`, `nothing`, `duplicate`, `refused`, `failed`.',
+  },
+  commandConflicts: {
+    name: 'holdfast.command.conflicts',
+    unit: '{decision}',
+    description: 'Decisions that this node has made again because somebody else was faster.',
+  },
   outboxWaiting: {
     name: 'holdfast.outbox.waiting',
     unit: '{event}',

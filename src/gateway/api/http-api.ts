@@ -9,6 +9,7 @@ import { LimitCounts } from '../limit-counts.ts'
 import { accessOf } from './api-key.ts'
 import { ApiRoom } from './api-room.ts'
 import { breakerHold, breakerRelease, breakers } from './breakers.ts'
+import { command } from './commanding.ts'
 import { cursors, removeCursor, unread } from './cursors.ts'
 import { deliveries, discard, erase, inspectDelivery, parked, redrive } from './delivering.ts'
 import { errorBody, statusOf } from './error-body.ts'
@@ -44,6 +45,7 @@ const methods: Readonly<Record<string, ApiMethod>> = {
   publish,
   broadcast,
   append,
+  command,
   subscribe,
   unsubscribe,
   disconnect,

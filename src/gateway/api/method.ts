@@ -2,13 +2,15 @@ import { HoldfastError } from '../../domain/index.ts'
 import type { Operations } from '../../durable/index.ts'
 import type { ProjectionOperations, ReadModels } from '../../projections/index.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Router } from '../types.ts'
+import type { CommandRunner, Router } from '../types.ts'
 import type { ApiRequest } from './request.ts'
 
 export interface ApiParts {
   readonly router: Router
   readonly cluster: Cluster
   /** Undefined where no Postgres is configured. */
+  readonly commands?: CommandRunner | undefined
+  /** As `commands`. */
   readonly operations?: Operations | undefined
   /** As well. */
   readonly projections?: ProjectionsApi | undefined

@@ -10,6 +10,7 @@ import {
 } from '../../protocol/index.ts'
 import { callHook } from '../hook-call.ts'
 import type { Pending } from '../pending-replies.ts'
+import { publishedType } from '../router.ts'
 import type { SessionContext } from '../session-context.ts'
 
 /**
@@ -22,6 +23,7 @@ export function publish(session: SessionContext, command: PublishCommand, pendin
   const { channel } = command
   return session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
+    checkType(session, channel, publishedType)
     session.parts.rates.channel(channel, performance.now())
     const data = await acceptData(session, { channel, data: command.data })
     stillWanted(pending)
@@ -38,6 +40,7 @@ export function append(session: SessionContext, command: RpcCommand, pending: Pe
   const { channel, type } = request
   return session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('append', channel, session.subscriptions))
+    checkType(session, channel, type)
     session.parts.rates.channel(channel, performance.now())
     const data = await acceptData(session, { channel, type, data: request.data })
     stillWanted(pending)
@@ -64,6 +67,13 @@ export function signal(session: SessionContext, command: RpcCommand, pending: Pe
     })
     return rpcReply(command.id, '{}')
   })
+}
+
+/** Types that clients do not append themselves follow from commands, or come from the server. */
+function checkType({ parts }: SessionContext, channel: string, type: string): void {
+  const { tier, appendTypes } = parts.router.options(channel)
+  if (tier !== 'durable' || !appendTypes || appendTypes.includes(type) || parts.config.auth.insecure) return
+  throw new HoldfastError('NOT_PERMITTED', `clients may not append ${type} to ${channel}`)
 }
 
 /** The data as the application's hook lets it pass: untouched text, or what the hook put in its place. */

@@ -3,6 +3,7 @@ import { type RpcCommand, rpcReply } from '../../protocol/index.ts'
 import { callHook } from '../hook-call.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
+import { command as runCommand } from './command.ts'
 import { ack, cursor } from './cursors.ts'
 import { append, jsonOf, signal } from './publish.ts'
 
@@ -11,6 +12,8 @@ export async function rpc(session: SessionContext, command: RpcCommand, pending:
   switch (command.method) {
     case 'holdfast.append':
       return append(session, command, pending)
+    case 'holdfast.command':
+      return runCommand(session, command, pending)
     case 'holdfast.signal':
       return signal(session, command, pending)
     case 'holdfast.ack':

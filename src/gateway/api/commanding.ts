@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { commandsOf, encodeCommanded } from '../commanded.ts'
+import { eventIdOfKey } from '../event-key.ts'
+import type { ApiMethod } from './method.ts'
+import { check, optional, optionalName } from './request.ts'
+
+/** Strict, because a misspelt `id` would make a repetition a command of its own. */
+const commandParams = z
+  .strictObject({
+    channel: z.string().min(1),
+    command: z.string().min(1),
+    input: z.unknown().optional(),
+    id: optional(z.uuid()),
+    idempotency_key: optionalName,
+  })
+  .refine(params => params.id === undefined || params.idempotency_key === undefined, {
+    message: 'expected id or idempotency_key, got both',
+    path: ['id'],
+  })
+
+/** Whoever holds the key is not asked by the command whether he may. */
+export const command: ApiMethod = async (request, { commands }) => {
+  const { channel, command: name, input, id, idempotency_key: key } = check(commandParams, request)
+  const given = id ?? (key === undefined ? undefined : eventIdOfKey(channel, key))
+  const call = { channel, command: name, input, ...(given === undefined ? {} : { id: given }) }
+  return encodeCommanded(await commandsOf(commands).run(call))
+}
