@@ -40,7 +40,7 @@ export function projectionText({ name, active, version, builds }: ProjectionRepo
 function buildText(build: BuildReport): string {
   const { rate, secondsLeft } = build.progress
   const left =
-    rate === undefined || secondsLeft === undefined
+    rate === null || secondsLeft === null
       ? ''
       : `, ${rate.toLocaleString('en')} in a second, ${spanText(secondsLeft)} left`
   const switched = build.switchedBy === null ? '' : `, switched to by ${build.switchedBy}`

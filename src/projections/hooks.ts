@@ -1,4 +1,4 @@
-import type { Transaction } from '../platform/index.ts'
+import type { Sql, Transaction } from '../platform/index.ts'
 import type { Build, Projection } from './types.ts'
 
 /** What a batch has changed in a build that readers see. */
@@ -35,4 +35,6 @@ export interface ProjectionHooks {
   changed(batch: ChangedBatch): Promise<void>
   /** Returns what is to be done right after the commit. */
   switched(change: Switched): Promise<(() => void) | undefined>
+  /** All builds as they are now, whenever a process that declares projections has looked. */
+  seen?(builds: readonly Build[], sql: Sql): Promise<void>
 }

@@ -1,257 +1,282 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { randomBytes } from 'node:crypto'
+import { sql as raw } from 'drizzle-orm'
+import { integer, text } from 'drizzle-orm/pg-core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
-import { createDurableTier, createOperations, type OpenTier } from '../../src/durable/index.ts'
-import { createLogger } from '../../src/platform/index.ts'
-import { projectionActs } from '../../src/projections/acts.ts'
-import { allBuilds, type KnownBuild } from '../../src/projections/registry.ts'
-import { type TestLedger, testLedger } from '../support/ledger.ts'
-import { beginning, type Chain, chained, type Told } from '../support/projection-models.ts'
-import { seeded } from '../support/seeded.ts'
+import { createHoldfast, defineProjection, defineReducer, type Holdfast } from '../../src/app/index.ts'
+import { type Client, createClient } from '../../src/client/index.ts'
+import { connectPostgres, type Sql } from '../../src/platform/index.ts'
+import { holdfast } from '../support/command.ts'
+import { type FreshDatabase, freshDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
-const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? Date.now() % 1_000_000)
-const total = Number(process.env['HOLDFAST_TEST_EVENTS'] ?? 5_000)
-const channels = 40
-const kills = 4
-const limitMs = 120_000
-const program = fileURLToPath(new URL('../support/projection-worker.ts', import.meta.url))
-const names = ['chains', 'kinds', 'sums']
-const by = { actor: 'test' }
-
-interface EventRow {
-  readonly channel: string
-  readonly partition: number
-  readonly position: number
-  readonly offset: number
-  readonly data: string
+interface Change {
+  readonly table: string
+  readonly key: Record<string, unknown>
+  readonly row: Record<string, unknown> | null
 }
-
-interface Snapshot {
-  readonly build: number
+interface Told {
+  readonly projection: string
   readonly version: number
-  readonly rows: readonly { key: string; state: Chain; offset: number }[]
-  readonly checkpoints: ReadonlyMap<number, number>
+  readonly build: number
+  readonly n?: number
+  readonly changes?: readonly Change[]
+  readonly reset?: boolean
 }
 
-/**
- * The promise of read models: whatever is killed, each is the fold of the ledger; and a reader sees one version at one
- * position, also while another one takes its place.
- */
-describe(`projections whose processes are killed (seed ${seed}, ${total} events)`, () => {
-  const random = seeded(seed)
-  let database: TestLedger
-  let local: LocalRedis
-  let tier: OpenTier
-  const alive = new Map<string, ChildProcess>()
-  /** Who has ended without being killed. */
-  const deaths: string[] = []
-  let started = 0
+const accounts = defineReducer({
+  name: 'accounts',
+  version: 1,
+  channels: 'account:{id}',
+  initial: () => ({ cents: 0 }),
+  evolve: ({ cents }, { type, data }) =>
+    (type as string) === 'Closed' ? null : { cents: cents + (data as { cents: number }).cents },
+  changes: 'live:accounts',
+})
 
-  beforeAll(async () => {
-    database = await testLedger()
-    local = await startLocalRedis({ server: inject('redisServer') })
-    tier = await createDurableTier({
-      ledger: database.ledgers[0],
-      redis: local.url,
-      nodeId: 'appender',
-      logger: createLogger('silent'),
-    })
-  })
-  afterAll(async () => {
-    for (const name of [...alive.keys()]) await kill(name)
-    await tier?.close()
-    await local?.stop()
-    await database?.close()
-  })
+const words = defineProjection({
+  name: 'words',
+  version: 1,
+  channels: 'said:{room}',
+  tables: schema => ({
+    spoken: schema.table('words', {
+      word: text().primaryKey(),
+      lastRoom: text('last_room').notNull(),
+      times: integer().notNull(),
+    }),
+  }),
+  async apply(events, { db, tables, changed }) {
+    const said = events.map(({ data, params }) => ({
+      word: (data as { word: string }).word,
+      lastRoom: params.room,
+    }))
+    for (const one of said)
+      await db
+        .insert(tables.spoken)
+        .values({ ...one, times: 1 })
+        .onConflictDoUpdate({
+          target: tables.spoken.word,
+          set: { times: raw`${tables.spoken.times} + 1`, lastRoom: one.lastRoom },
+        })
+    changed(tables.spoken, said)
+  },
+  // Where each change goes is the row's own business.
+  changes: ({ row }) => (row?.['last_room'] === 'secret' ? undefined : `pulse:${row?.['last_room']}`),
+})
 
-  function start(versions: readonly number[]): void {
-    const name = `worker-${++started}`
-    const setup = { name, databaseUrl: database.url, redisUrl: local.url, versions }
-    const child = spawn(process.execPath, [program, JSON.stringify(setup)], {
-      stdio: ['ignore', process.env['HOLDFAST_TEST_LOG'] ? 'inherit' : 'ignore', 'inherit'],
-    })
-    alive.set(name, child)
-    child.once('exit', code => {
-      if (alive.delete(name)) deaths.push(`${name} ended with ${code}`)
-    })
-  }
+interface Report {
+  readonly active: number | null
+  readonly builds: readonly { readonly build: number; readonly state: string }[]
+}
 
-  async function kill(name: string | undefined): Promise<void> {
-    const child = alive.get(name ?? '')
-    if (!child || name === undefined) return
-    alive.delete(name)
-    const exit = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exit
-  }
-
-  let numbers = 0
-  /** Some events to channels at random, some channels more often than others. */
-  async function appendSome(count: number): Promise<void> {
-    const appends = Array.from({ length: count }, () => {
-      const channel = `tale:${Math.floor(random() ** 2 * channels)}`
-      const told: Told = { number: ++numbers, kind: 'abc'[Math.floor(random() * 3)] ?? 'a' }
-      return tier.append({ channel, type: 'Told', data: JSON.stringify(told) })
-    })
-    await Promise.all(appends)
-  }
-
-  const builds = (name: string) => allBuilds(database.sql, name)
-  const active = async (name: string) => (await builds(name)).find(({ state }) => state === 'active')
-
-  /** Everything that a reader can see at one moment. */
-  async function snapshot(): Promise<Snapshot | undefined> {
-    const build = await active('chains')
-    if (!build?.tables['states']) return undefined
-    return (await database.sql.begin('isolation level repeatable read', async tx => {
-      const rows = await tx<Snapshot['rows'][number][]>`
-        select key, state, "offset" from ${tx(`holdfast_projections.${build.tables['states']?.physical}`)}`
-      const places = await tx<{ partition: number; position: number }[]>`
-        select partition, position from holdfast.group_partitions where "group" = ${build.group}`
-      const checkpoints = new Map(places.map(({ partition, position }) => [partition, position]))
-      return { build: build.id, version: build.version, rows: [...rows], checkpoints }
-    })) as Snapshot
-  }
-
-  async function ledger(): Promise<readonly EventRow[]> {
-    return database.sql<EventRow[]>`
-      select channel, partition, position, "offset", data from holdfast.events
-      where channel like 'tale:%' order by partition, position`
-  }
-
-  function expectOnePosition({ version, rows, checkpoints }: Snapshot, events: readonly EventRow[]): void {
-    const states = new Map<string, Chain | null>()
-    for (const { channel, partition, position, data } of events) {
-      if (position > (checkpoints.get(partition) ?? 0)) continue
-      states.set(channel, chained(version, states.get(channel) ?? beginning, JSON.parse(data)))
-    }
-    const expected = [...states].filter(([, state]) => state !== null)
-    expect(Object.fromEntries(rows.map(({ key, state }) => [key, state]))).toEqual(
-      Object.fromEntries(expected),
-    )
-  }
-
-  async function caughtUp(build: KnownBuild): Promise<boolean> {
-    const rows = await database.sql`
-      select from holdfast.group_partitions
-      where "group" = ${build.group} and position < holdfast.partition_head(partition)`
-    const places = await database.sql`select from holdfast.group_partitions where "group" = ${build.group}`
-    return rows.length === 0 && places.length > 0
-  }
-
-  async function expectFolds(version: number): Promise<void> {
-    for (const name of names)
-      await until(
-        `${name} has caught up`,
-        async () => {
-          const build = await active(name)
-          return build?.version === version && (await caughtUp(build))
-        },
-        60_000,
-      )
-    const events = await ledger()
-    const last = await snapshot()
-    if (!last) throw new Error('there is no build')
-    expect(last.version).toBe(version)
-    expectOnePosition(last, events)
-    const byKind = new Map<string, number>()
-    const lines = new Map<string, { last: number; sum: number }>()
-    for (const { channel, offset, data } of events) {
-      const { number, kind } = JSON.parse(data) as Told
-      byKind.set(kind, (byKind.get(kind) ?? 0) + number * version)
-      lines.set(channel, { last: offset, sum: (lines.get(channel)?.sum ?? 0) + number * version })
-    }
-    const view = (name: string) => database.sql.unsafe(`select * from holdfast_projections.${name}`)
-    expect(Object.fromEntries((await view('kinds_states')).map(row => [row['key'], row['state']]))).toEqual(
-      Object.fromEntries(byKind),
-    )
-    expect(Object.fromEntries((await view('sums_totals')).map(row => [row['kind'], row['sum']]))).toEqual(
-      Object.fromEntries(byKind),
-    )
-    expect(
-      Object.fromEntries(
-        (await view('sums_lines')).map(({ channel, last, sum }) => [channel, { last, sum }]),
-      ),
-    ).toEqual(Object.fromEntries(lines))
-    expect(
-      await database.sql`select from holdfast.deliveries where consumer like 'group/holdfast.projection-%'`,
-    ).toEqual([])
-  }
-
-  /** Appends `count` while processes are killed at random points of the work, and others started. */
-  async function appendAndKill(count: number, versions: readonly number[]): Promise<void> {
-    const end = numbers + count
-    const mishaps = Array.from({ length: kills }, () => numbers + Math.floor(random() * count)).sort(
-      (a, b) => b - a,
-    )
-    while (numbers < end) {
-      await appendSome(Math.min(1 + Math.floor(random() * 200), end - numbers))
-      while ((mishaps.at(-1) ?? end) <= numbers && mishaps.length > 0) {
-        mishaps.pop()
-        const victims = [...alive.keys()]
-        await kill(victims[Math.floor(random() * victims.length)])
-        start(versions)
-        // Not all at once: most are killed at work.
-        await delay(random() * 400)
-      }
-    }
-  }
-
-  it(
-    'are the fold of the ledger, after a rebuild too, which readers see at one moment',
-    async () => {
-      await appendSome(500)
-      start([1])
-      start([1])
-      await until('somebody has begun', () => active('sums'))
-      await appendAndKill(total / 2, [1])
-      await expectFolds(1)
-
-      // The next version, beside the one that goes on.
-      const seen: Snapshot[] = []
-      let reading = true
-      const reader = (async () => {
-        while (reading) {
-          const now = await snapshot()
-          if (now) seen.push(now)
-          await delay(5)
-        }
-      })()
-      start([1, 2])
-      start([1, 2])
-      await appendAndKill(total / 2, [1, 2])
-      await expectFolds(2)
-      reading = false
-      await reader
-      const events = await ledger()
-      const versions = seen.map(({ version }) => version)
-      expect(versions).toEqual([...versions].sort())
-      expect(new Set(versions)).toEqual(new Set([1, 2]))
-      // Every one of them would be checked against all events: the machine has other things to do.
-      const close = versions.indexOf(2)
-      for (const [index, one] of seen.entries())
-        if (index % 25 === 0 || Math.abs(index - close) < 10) expectOnePosition(one, events)
-
-      // Back to the one that was kept, and once more from the beginning.
-      const acts = projectionActs({
-        sql: database.sql,
-        groups: createOperations(database.sql).groups,
-        hooks: { changed: async () => undefined, switched: async () => undefined },
-      })
-      for (const name of names) await acts.switchBack(name, by)
-      await expectFolds(1)
-      const before = (await active('chains'))?.id ?? 0
-      for (const name of names) await acts.rebuild(name, by)
-      await appendAndKill(total / 10, [1, 2])
-      for (const name of names)
-        await until(`${name} is rebuilt`, async () => ((await active(name))?.id ?? 0) > before, 60_000)
-      await expectFolds(1)
-      expect(deaths).toEqual([])
+let database: FreshDatabase
+let sql: Sql
+let hf: Holdfast
+let address: string
+let client: Client
+let env: Record<string, string>
+let accountsHeard: readonly Told[]
+beforeAll(async () => {
+  database = await freshDatabase(inject('postgresUrl'))
+  env = { DATABASE_URL: database.url }
+  sql = connectPostgres(database.url, { max: 2, applicationName: 'holdfast-test' })
+  hf = await createHoldfast({
+    http: { host: '127.0.0.1', port: 0 },
+    redis: { url: inject('redisUrl'), prefix: `t${randomBytes(4).toString('hex')}` },
+    postgres: { url: database.url, migrate: true },
+    namespaces: {
+      account: { tier: 'durable' },
+      said: { tier: 'durable' },
+      live: { tier: 'durable', allow: { subscribe: ['anonymous'], history: ['anonymous'] } },
+      pulse: { tier: 'realtime', allow: { subscribe: ['anonymous'] } },
     },
-    limitMs,
-  )
+    auth: { allowAnonymous: true },
+    api: { key: 'key' },
+    log: { level: 'silent' },
+  })
+  hf.projection(accounts)
+  hf.projection(words)
+  const { port } = await hf.listen()
+  address = `http://127.0.0.1:${port}`
+  client = createClient(`ws://127.0.0.1:${port}`)
+  await client.connect()
+  accountsHeard = listen('live:accounts', 'start')
+})
+afterAll(async () => {
+  client?.disconnect()
+  await hf?.close()
+  await sql?.end({ timeout: 1 })
+  await database?.drop()
+})
+
+async function get(
+  path: string,
+  key = 'key',
+): Promise<{ status: number; result?: unknown; error?: unknown }> {
+  const response = await fetch(`${address}/api/projections${path}`, { headers: { 'x-api-key': key } })
+  return { status: response.status, ...((await response.json()) as object) }
+}
+
+async function post(method: string, params: object): Promise<{ result?: unknown; error?: unknown }> {
+  const response = await fetch(`${address}/api/${method}`, {
+    method: 'POST',
+    headers: { 'x-api-key': 'key' },
+    body: JSON.stringify(params),
+  })
+  return (await response.json()) as object
+}
+
+const rows = async (query: string) =>
+  ((await get(`/${query}`)).result as { rows: Record<string, unknown>[] }).rows
+async function report(): Promise<Report> {
+  const { result } = await post('projections_status', { projection: 'accounts' })
+  return (result as { projection: Report }).projection
+}
+
+function listen(channel: string, since?: 'start'): readonly Told[] {
+  const heard: Told[] = []
+  client.channel(channel).subscribe({
+    ...(since && { since }),
+    onEvent: ({ data }) => void heard.push(data as Told),
+  })
+  return heard
+}
+
+describe('a read model', () => {
+  it('tells a durable channel of each change once, in the order of each row, and is read over HTTP', async () => {
+    const heard = accountsHeard
+    for (let cents = 1; cents <= 5; cents++) await hf.append('account:ann', 'Paid', { cents })
+    const { offset } = await hf.append('account:ben', 'Paid', { cents: 7 })
+    expect(await rows(`accounts?key=account:ben&atLeast=account:ben@${offset}`)).toEqual([
+      { key: 'account:ben', state: { cents: 7 }, channel: 'account:ben', offset: 1 },
+    ])
+    await hf.append('account:ben', 'Closed', {})
+    const last = (key: string) =>
+      heard.flatMap(({ changes = [] }) => changes).findLast(change => change.key['key'] === key)
+    await until(
+      'the sum is told',
+      () => (last('account:ann')?.row?.['state'] as { cents: number })?.cents === 15,
+    )
+    await until('that it is gone is told', () => last('account:ben')?.row === null)
+    expect(heard[0]).toMatchObject({ projection: 'accounts', version: 1, changes: [{ table: 'states' }] })
+    const ann = heard.flatMap(({ n = 0, changes = [] }) =>
+      changes
+        .filter(({ key }) => key['key'] === 'account:ann')
+        .map(({ row }) => ({ n, at: row?.['offset'] })),
+    )
+    expect(ann.map(({ at }) => at)).toEqual([...new Set(ann.map(({ at }) => at))].sort())
+    expect(ann.map(({ n }) => n)).toEqual([...ann.map(({ n }) => n)].sort((a, b) => a - b))
+    expect(await rows('accounts?key=account:ben&atLeast=account:ben@2')).toEqual([])
+  })
+
+  it('tells realtime channels of its choice after the commit', async () => {
+    const heard = listen('pulse:lobby')
+    await until('a change is heard', async () => {
+      await hf.append('said:lobby', 'Said', { word: 'hello' })
+      return heard.length > 0
+    })
+    await hf.append('said:secret', 'Said', { word: 'psst' })
+    await hf.append('said:lobby', 'Said', { word: 'bye' })
+    const told = () => heard.flatMap(({ changes = [] }) => changes)
+    await until('the other word is heard', () => told().some(({ key }) => key['word'] === 'bye'))
+    expect(told().find(({ key }) => key['word'] === 'bye')).toEqual({
+      table: 'words',
+      key: { word: 'bye' },
+      row: { word: 'bye', last_room: 'lobby', times: 1 },
+    })
+    expect(told().some(({ key }) => key['word'] === 'psst')).toBe(false)
+  })
+
+  it('refuses over HTTP with a status, and whoever has no key', async () => {
+    expect(await get('/accounts?colour=red')).toMatchObject({
+      status: 400,
+      error: { code: 107, message: expect.stringContaining('no column "colour"') },
+    })
+    expect(await get('/nobody')).toMatchObject({ status: 400 })
+    expect((await get('/accounts', 'wrong')).status).toBe(401)
+    await hf.append('account:eve', 'Paid', { cents: 1 })
+    await post('projections_pause', { projection: 'accounts' })
+    await until('it is paused', async () => {
+      const { offset } = await hf.append('account:eve', 'Paid', { cents: 1 })
+      const { status, error } = await get(`/accounts?atLeast=account:eve@${offset}&withinMs=300`)
+      return status === 503 && (error as { code: number }).code === 425
+    })
+    expect(await post('projections_resume', { projection: 'accounts' })).toEqual({
+      result: { changed: true },
+    })
+  })
+})
+
+describe('operators', () => {
+  it('see projections by the command and by the API', async () => {
+    const listed = (await get('')).result as { projections: { name: string }[] }
+    expect(listed.projections.map(({ name }) => name)).toEqual(['accounts', 'words'])
+    expect(await post('projections_status', { projection: 'words' })).toMatchObject({
+      result: {
+        projection: {
+          name: 'words',
+          version: 1,
+          builds: [{ state: 'active', tables: ['words'], members: 1 }],
+        },
+      },
+    })
+    const [list, status, unknown] = await Promise.all([
+      holdfast(['projections'], env),
+      holdfast(['projections', 'status', 'words'], env),
+      holdfast(['projections', 'status', 'nobody'], env),
+    ])
+    expect(list.stdout).toMatch(/NAME +VERSION +BUILD +STATE/)
+    expect(list.stdout).toMatch(/accounts +1 +\d+ +active/)
+    expect(status.stdout).toMatch(/readers see build \d+ of version 1/)
+    expect([unknown.code, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining('there is no projection "nobody"'),
+    ])
+  })
+
+  it('rebuild, and take readers back, of which the channel is told', async () => {
+    const before = await report()
+    const heard = accountsHeard
+    const rebuilt = await holdfast(
+      ['projections', 'rebuild', 'accounts', '--by', 'ann', '--reason', 'a test'],
+      env,
+    )
+    expect(rebuilt.stdout).toMatch(/readers of accounts see build \d+ of version 1/)
+    const after = await report()
+    expect(after.active).toBeGreaterThan(before.active ?? 0)
+    expect(after.builds.map(({ state }) => state)).toEqual(['standby', 'active'])
+    expect(after.builds[1]).toMatchObject({ requested_by: 'ann', progress: { rate: null } })
+    await until('a reset is told', () => heard.some(({ reset, build }) => reset && build === after.active))
+    const back = await holdfast(['projections', 'switch-back', 'accounts', '--yes', '--json'], env)
+    expect(back.json()).toEqual({ build: before.active, version: 1, previous: after.active })
+    // The command knows no channels: a node has seen it.
+    await until('the switch back is told', () =>
+      heard.some(({ reset, build }) => reset && build === before.active),
+    )
+    expect(heard.filter(({ reset }) => reset)).toHaveLength(2)
+    const drop = (build: number | null) =>
+      holdfast(['projections', 'drop', 'accounts', String(build), '--yes'], env)
+    const [active, dropped, unsure] = await Promise.all([
+      drop(before.active),
+      drop(after.active),
+      holdfast(['projections', 'drop', 'accounts', '1', '--json'], env),
+    ])
+    expect([active.code, active.stderr]).toEqual([1, expect.stringContaining('readers see build')])
+    expect(dropped.stdout).toContain(`dropped build ${after.active}`)
+    expect(unsure.code).toBe(2)
+    expect((await report()).builds).toMatchObject([{ build: before.active, state: 'active' }])
+    expect(
+      await sql`select actor, act, reason from holdfast.acts where act like '%projection%' order by id limit 2`,
+    ).toMatchObject([
+      { actor: 'ann', act: 'rebuild_projection', reason: 'a test' },
+      { act: 'switch_projection' },
+    ])
+  })
+
+  it('hold builds back by the command', async () => {
+    expect((await holdfast(['projections', 'pause', 'words'], env)).stdout).toBe('words is paused\n')
+    expect((await get('')).result).toMatchObject({ projections: [{}, { builds: [{ paused: true }] }] })
+    expect((await holdfast(['projections', 'resume', 'words', '--json'], env)).json()).toEqual({
+      changed: true,
+    })
+  })
 })

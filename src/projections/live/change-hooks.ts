@@ -1,6 +1,7 @@
-import type { Logger, Transaction } from '../../platform/index.ts'
+import { eventIdFrom } from '../../domain/index.ts'
+import type { Logger, Sql, Transaction } from '../../platform/index.ts'
 import type { ChangedBatch, ProjectionHooks } from '../hooks.ts'
-import type { ChangesTo } from '../types.ts'
+import type { Build, ChangesTo } from '../types.ts'
 import type { ChangeEventType, ChangeOutlet } from './change-outlet.ts'
 import { type Change, changedRows, publications } from './change-rows.ts'
 
@@ -16,12 +17,21 @@ export interface ChangeHooksOptions {
  * the order of each row; a realtime one after the commit, where it may be lost.
  */
 export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOptions): ProjectionHooks {
+  /** By projection: the build that readers saw when this process last looked, and since when. */
+  const lastSeen = new Map<string, string>()
+
   function send(projection: string, channel: string, texts: readonly string[]): void {
     for (const text of texts) {
       outlet.publish(channel, text).catch(error => {
         logger.warn({ err: error, projection }, 'changes of a projection could not be published')
       })
     }
+  }
+
+  /** Of many channels each learns of another build from its next change. */
+  function resetChannel({ projection, version }: Build): string | undefined {
+    const channel = changesOf(projection, version)
+    return typeof channel === 'string' ? channel : undefined
   }
 
   return {
@@ -37,16 +47,51 @@ export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOpti
     },
 
     async switched({ projection, build, previous, tx }) {
-      const channel = changesOf(projection, build.version)
-      // At the very first build nobody has read anything. Of many channels each learns from its next change.
-      if (typeof channel !== 'string' || previous === undefined) return undefined
-      const { id, version } = build
-      const text = JSON.stringify({ projection, version, build: id, reset: true })
-      if (!outlet.isDurable(channel)) return () => send(projection, channel, [text])
-      await record(tx, channel, 'ProjectionReset', [text])
+      const channel = resetChannel(build)
+      // At the very first build nobody has read anything.
+      if (channel === undefined || previous === undefined) return undefined
+      if (!outlet.isDurable(channel)) return () => send(projection, channel, [resetText(build)])
+      const [row] = await tx<{ switched: number }[]>`
+        select floor(extract(epoch from switched) * 1000)::bigint as switched
+        from holdfast.projection_builds where id = ${build.id}`
+      await recordReset(tx, channel, { ...build, switched: row?.switched })
       return undefined
     },
+
+    /** A switch by somebody who knows no definitions, as the command line. Told by several, it is one event all the same. */
+    async seen(builds, sql) {
+      for (const build of builds) {
+        if (build.state !== 'active') continue
+        const now = sightOf(build)
+        const before = lastSeen.get(build.projection)
+        const channel = resetChannel(build)
+        if (before !== undefined && before !== now && channel !== undefined) {
+          if (outlet.isDurable(channel)) await recordReset(sql, channel, build)
+          else send(build.projection, channel, [resetText(build)])
+        }
+        lastSeen.set(build.projection, now)
+      }
+    },
   }
+}
+
+function sightOf({ id, switched }: Pick<Build, 'id' | 'switched'>): string {
+  return `${id}/${switched ?? 0}`
+}
+
+function resetText({ projection, version, id }: Build): string {
+  return JSON.stringify({ projection, version, build: id, reset: true })
+}
+
+/** Names of switches; the value is of no meaning, and must never change. */
+const switchIds = '6f1f6d0e-0f2b-4f0c-9b53-6c1d5f1c7a11'
+
+async function recordReset(sql: Sql | Transaction, channel: string, build: Build): Promise<void> {
+  const id = eventIdFrom(switchIds, `${build.projection}/${sightOf(build)}`)
+  const type: ChangeEventType = 'ProjectionReset'
+  await sql`
+    insert into holdfast.outbox (channel, type, data, event_id)
+    values (${channel}, ${type}, ${resetText(build)}, ${id})`
 }
 
 async function record(

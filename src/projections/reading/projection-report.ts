@@ -8,10 +8,10 @@ export interface Progress {
   /** Positions of the ledger that it has passed, of those there are. */
   readonly done: number
   readonly total: number
-  /** Positions in a second, on average since it was begun; undefined once it has caught up, or while nothing is done. */
-  readonly rate: number | undefined
+  /** Positions in a second, on average since it was begun; null once it has caught up, or while nothing is done. */
+  readonly rate: number | null
   /** At that rate. */
-  readonly secondsLeft: number | undefined
+  readonly secondsLeft: number | null
 }
 
 export interface BuildReport extends Pick<GroupSummary, 'members' | 'paused' | 'lag' | 'open'> {
@@ -121,7 +121,7 @@ function progressOf(
   const done = Math.max(0, total - before)
   const seconds = (Date.now() - created) / 1_000
   if (caughtUp !== undefined || done === 0 || seconds <= 0)
-    return { done, total, rate: undefined, secondsLeft: undefined }
+    return { done, total, rate: null, secondsLeft: null }
   const rate = done / seconds
   return { done, total, rate: Math.round(rate), secondsLeft: Math.ceil(before / rate) }
 }
