@@ -30,6 +30,7 @@ const printed: Record<string, string[]> = {
     "laptop 4 { text: 'never mind' }",
   ],
   'hello.ts': ['anna says {"text":"hello"}'],
+  'live-table.ts': ['anna has 3 points', 'anna has 8 points', 'anna has 13 points'],
   'own-consumer-group.ts': [
     'payment 1, attempt 1',
     'payment 2, attempt 2',
