@@ -8,6 +8,7 @@ import { manyRooms, oneRoom } from './parts/fan-out.ts'
 import { ledger } from './parts/ledger.ts'
 import { memory } from './parts/memory.ts'
 import type { Bench, PartDefinition } from './parts/part.ts'
+import { rebuild } from './parts/rebuild.ts'
 import { replay } from './parts/replay.ts'
 import { turn } from './parts/turn.ts'
 import { falls, type Recorded, type Report, ratiosOf, readRecorded, recordOver } from './report/record.ts'
@@ -18,11 +19,16 @@ import { Stage } from './stage/stage.ts'
 import { serviceVersions } from './stage/versions.ts'
 
 const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, ledger, replay, memory]
+/** Takes minutes: only when it is named. */
+const onRequest: readonly PartDefinition[] = [rebuild]
+const known = [...all, ...onRequest]
 const recordedFile = new URL('./results/recorded.json', import.meta.url)
 
-const usage = `npm run bench -- [options]
-  --only NAMES     parts to run, separated by commas: ${all.map(part => part.name).join(', ')}
+const usage = `npm run bench -- [parts] [options]
+  --only NAMES     parts to run, as named alone, separated by commas: ${all.map(part => part.name).join(', ')};
+                   only when named: ${onRequest.map(part => part.name).join(', ')}
   --seconds N      length of each measured window (default 2)
+  --events N       what rebuild has to go through (default 1,000,000)
   --json PATH      where the JSON goes (default bench/results/last.json)
   --record         keep this run's ratios in bench/results/recorded.json
   --profile DIR    let each node write a CPU profile there; its figures are then not to be recorded
@@ -32,6 +38,7 @@ const usage = `npm run bench -- [options]
 interface Options {
   readonly parts: readonly PartDefinition[]
   readonly seconds: number
+  readonly events: number
   readonly json: string
   readonly record: boolean
   readonly check: boolean
@@ -39,10 +46,12 @@ interface Options {
 }
 
 function readOptions(): Options | undefined {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       only: { type: 'string' },
       seconds: { type: 'string', default: '2' },
+      events: { type: 'string', default: '1000000' },
       json: { type: 'string', default: fileURLToPath(new URL('./results/last.json', import.meta.url)) },
       record: { type: 'boolean', default: false },
       check: { type: 'boolean', default: false },
@@ -51,13 +60,24 @@ function readOptions(): Options | undefined {
     },
   })
   if (values.help) return undefined
-  const names = values.only?.split(',') ?? all.map(part => part.name)
-  const unknown = names.filter(name => !all.some(part => part.name === name))
+  const wanted = [...positionals, ...(values.only?.split(',') ?? [])]
+  const names = wanted.length > 0 ? wanted : all.map(part => part.name)
+  const unknown = names.filter(name => !known.some(part => part.name === name))
   if (unknown.length > 0) throw new Error(`no such part: ${unknown.join(', ')}\n${usage}`)
   const seconds = Number(values.seconds)
   if (!(seconds > 0)) throw new Error(`--seconds: expected a number above 0, got "${values.seconds}"`)
+  const events = Number(values.events)
+  if (!(events >= 1_000)) throw new Error(`--events: expected at least 1000, got "${values.events}"`)
   const { json, record, check, profile } = values
-  return { parts: all.filter(part => names.includes(part.name)), seconds, json, record, check, profile }
+  return {
+    parts: known.filter(part => names.includes(part.name)),
+    seconds,
+    events,
+    json,
+    record,
+    check,
+    profile,
+  }
 }
 
 async function main(options: Options): Promise<number> {
@@ -74,7 +94,8 @@ async function main(options: Options): Promise<number> {
   }
   const recorded = options.check ? await readRecorded(recordedFile) : undefined
   if (options.check && !recorded) throw new Error('nothing is recorded yet: run with --record first')
-  const bench: Bench = { stage, seconds: options.seconds, say }
+  const { seconds, events } = options
+  const bench: Bench = { stage, seconds, events, say }
   const parts: Part[] = []
   const failed: string[] = []
   for (const definition of options.parts) {

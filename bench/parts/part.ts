@@ -5,6 +5,8 @@ export interface Bench {
   readonly stage: Stage
   /** The length of each measured window. */
   readonly seconds: number
+  /** How many events a rebuild has to go through. */
+  readonly events: number
   /** Says what happens now. */
   readonly say: (line: string) => void
 }
