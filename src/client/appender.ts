@@ -11,6 +11,25 @@ export interface AppendCommand {
   readonly expectedOffset?: number
 }
 
+/** A command as it goes over the wire; `input` was fixed when it was issued. */
+export interface CommandCall {
+  readonly channel: string
+  readonly command: string
+  readonly input?: unknown
+  readonly id: string
+}
+
+/** The end of a command: what was decided is recorded. */
+export interface Commanded {
+  readonly id: string
+  /** Of its last event; of the state it was decided in, where it has recorded none. */
+  readonly offset: number
+  readonly epoch: string
+  readonly events: readonly { readonly id: string; readonly type: string; readonly offset: number }[]
+  /** It was recorded before: a repeat met its own success. */
+  readonly duplicate: boolean
+}
+
 /** The end of an append that is recorded. */
 export interface Appended {
   readonly offset: number
@@ -22,10 +41,10 @@ export interface Appended {
   readonly duplicate: boolean
 }
 
-export interface AppenderOptions {
+export interface AppenderOptions<Command, Done> {
   readonly clock: Clock
   /** One attempt. Rejects with what the SDK rejects with. */
-  readonly send: (command: AppendCommand) => Promise<Appended>
+  readonly send: (command: Command) => Promise<Done>
   readonly connected: () => boolean
   /** An attempt had no reply in time although there is a connection. */
   readonly onSilence: () => void
@@ -37,32 +56,32 @@ export interface AppenderOptions {
   readonly maxPending: number
 }
 
-interface Entry {
-  readonly command: AppendCommand
+interface Entry<Command, Done> {
+  readonly command: Command
   phase: Phase
-  readonly settle: { resolve(done: Appended): void; reject(error: unknown): void }
+  readonly settle: { resolve(done: Done): void; reject(error: unknown): void }
   /** The caller has given up. It keeps its place until the attempt under way has ended, so order holds. */
   abandoned: boolean
 }
 
-interface Lane {
-  readonly entries: Entry[]
+interface Lane<Command, Done> {
+  readonly entries: Entry<Command, Done>[]
   cancelWake: (() => void) | undefined
 }
 
 /**
- * The doing half of appending: keeps each append and repeats it, with the same id, until the server has
+ * The doing half of appending: keeps each append, or command, and repeats it, with the same id, until the server has
  * acknowledged or refused it. One lane per channel keeps the order in which appends were issued.
  */
-export class Appender {
-  readonly #options: AppenderOptions
-  readonly #lanes = new Map<string, Lane>()
+export class Appender<Command extends { readonly channel: string } = AppendCommand, Done = Appended> {
+  readonly #options: AppenderOptions<Command, Done>
+  readonly #lanes = new Map<string, Lane<Command, Done>>()
   /** Lanes that may have something to send, in the order they asked. */
-  readonly #ready = new Set<Lane>()
+  readonly #ready = new Set<Lane<Command, Done>>()
   #pending = 0
   #inFlight = 0
 
-  constructor(options: AppenderOptions) {
+  constructor(options: AppenderOptions<Command, Done>) {
     this.#options = options
   }
 
@@ -74,7 +93,7 @@ export class Appender {
    * Resolves when the event is recorded. Waits as long as it takes; `signal` ends the waiting (then the outcome is
    * unknown if it was sent) and rejects with the signal's reason.
    */
-  append(command: AppendCommand, signal?: AbortSignal): Promise<Appended> {
+  append(command: Command, signal?: AbortSignal): Promise<Done> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#pending >= this.#options.maxPending) {
       const message = `${this.#pending} appends are waiting already; expected fewer than ${this.#options.maxPending}`
@@ -89,7 +108,7 @@ export class Appender {
           signal?.removeEventListener('abort', onAbort)
           settle(value)
         }
-      const entry: Entry = {
+      const entry: Entry<Command, Done> = {
         command,
         phase: { kind: 'waiting' },
         abandoned: false,
@@ -119,15 +138,15 @@ export class Appender {
     }
   }
 
-  #lane(channel: string): Lane {
+  #lane(channel: string): Lane<Command, Done> {
     const found = this.#lanes.get(channel)
     if (found) return found
-    const lane: Lane = { entries: [], cancelWake: undefined }
+    const lane: Lane<Command, Done> = { entries: [], cancelWake: undefined }
     this.#lanes.set(channel, lane)
     return lane
   }
 
-  #look(lane: Lane): void {
+  #look(lane: Lane<Command, Done>): void {
     this.#ready.add(lane)
     this.#pump()
   }
@@ -150,7 +169,7 @@ export class Appender {
     }
   }
 
-  #attempt(lane: Lane, entry: Entry): void {
+  #attempt(lane: Lane<Command, Done>, entry: Entry<Command, Done>): void {
     entry.phase = sent(entry.phase)
     this.#inFlight++
     this.#options.send(entry.command).then(
@@ -159,7 +178,7 @@ export class Appender {
     )
   }
 
-  #acknowledged(lane: Lane, entry: Entry, done: Appended): void {
+  #acknowledged(lane: Lane<Command, Done>, entry: Entry<Command, Done>, done: Done): void {
     if (!lane.entries.includes(entry)) return
     this.#inFlight--
     this.#remove(lane, entry)
@@ -171,7 +190,7 @@ export class Appender {
     this.#look(lane)
   }
 
-  #failed(lane: Lane, entry: Entry, error: HoldfastClientError): void {
+  #failed(lane: Lane<Command, Done>, entry: Entry<Command, Done>, error: HoldfastClientError): void {
     if (!lane.entries.includes(entry) || entry.phase.kind !== 'in_flight') return
     this.#inFlight--
     if (error.code === codes.timeout && this.#options.connected()) this.#options.onSilence()
@@ -186,7 +205,7 @@ export class Appender {
     this.#look(lane)
   }
 
-  #abandon(lane: Lane, entry: Entry, reason: unknown): void {
+  #abandon(lane: Lane<Command, Done>, entry: Entry<Command, Done>, reason: unknown): void {
     if (!lane.entries.includes(entry)) return
     entry.abandoned = true
     entry.settle.reject(reason)
@@ -195,7 +214,7 @@ export class Appender {
     this.#look(lane)
   }
 
-  #remove(lane: Lane, entry: Entry): void {
+  #remove(lane: Lane<Command, Done>, entry: Entry<Command, Done>): void {
     const index = lane.entries.indexOf(entry)
     if (index >= 0) {
       lane.entries.splice(index, 1)

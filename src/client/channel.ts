@@ -1,4 +1,4 @@
-import type { Appended, Appender } from './appender.ts'
+import type { AppendCommand, Appended, Appender, CommandCall, Commanded } from './appender.ts'
 import type { Contract, EventDataOf, EventTypeOf, PublishDataOf } from './contract.ts'
 import type { Cursor } from './cursor.ts'
 import { type CursorSubscribeParts, subscribeFromCursor } from './cursor-subscription.ts'
@@ -16,6 +16,13 @@ export interface AppendOptions {
   /** Append only if the channel's head is exactly this offset (0: it is empty); else `codes.offsetConflict`. */
   readonly expectedOffset?: number
   /** Ends the waiting and rejects with its reason. Whether the event was recorded is then unknown if it was sent. */
+  readonly signal?: AbortSignal
+}
+
+export interface CommandOptions {
+  /** A UUID that makes the command recognisable for ever; made here (version 7) where none is given. */
+  readonly id?: string
+  /** Ends the waiting and rejects with its reason. Whether it was carried out is then unknown if it was sent. */
   readonly signal?: AbortSignal
 }
 
@@ -49,6 +56,14 @@ export interface Channel<C extends Contract, Name extends string> {
     data: EventDataOf<C, Name, Type>,
     options?: AppendOptions,
   ): Promise<Appended>
+  /**
+   * Sends a command to the aggregate that the channel is. Resolves when what the server has decided is recorded, however
+   * long that takes: it is repeated with the same id as an append is, in one order with the appends of this channel, and
+   * has its effect once. `input` is taken as it is now.
+   * @throws HoldfastClientError what the application refuses with; `codes.permissionDenied`, `codes.badRequest` (input),
+   *   `codes.offsetConflict` (others were faster again and again)
+   */
+  command(name: string, input?: unknown, options?: CommandOptions): Promise<Commanded>
   /** Publishes: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
   publish(data: PublishDataOf<C, Name>): Promise<void>
   /** Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. */
@@ -78,7 +93,7 @@ export interface Channel<C extends Contract, Name extends string> {
 }
 
 export interface ChannelParts extends ReplayParts, CursorSubscribeParts {
-  readonly appender: Appender
+  readonly appender: Appender<AppendCommand | CommandCall, Appended | Commanded>
   readonly call: <T>(method: string, data: unknown) => Promise<T>
 }
 
@@ -97,7 +112,12 @@ export function openChannel<C extends Contract, Name extends string>(
         id: id ?? newEventId(),
         ...(expectedOffset !== undefined && { expectedOffset }),
       }
-      return appender.append(command, signal)
+      return appender.append(command, signal) as Promise<Appended>
+    },
+    async command(command, input, { id, signal } = {}) {
+      const given = input !== undefined && { input: copied(input) }
+      const call = { channel: name, command, ...given, id: id ?? newEventId() }
+      return appender.append(call, signal) as Promise<Commanded>
     },
     async publish(data) {
       const copy = copied(data)

@@ -1,5 +1,5 @@
 import type { Centrifuge, Options } from 'centrifuge'
-import { type Appended, Appender } from './appender.ts'
+import { type AppendCommand, type Appended, Appender, type CommandCall, type Commanded } from './appender.ts'
 import { threadBreath } from './breath.ts'
 import { type Channel, openChannel } from './channel.ts'
 import { systemClock } from './clock.ts'
@@ -36,7 +36,7 @@ export interface ClientOptions {
    * repeated may be overtaken by at most `appendWindow − 1` later ones.
    */
   readonly appendWindow?: number
-  /** How many appends may wait in all (default 10,000); above it `append` rejects with `codes.overloaded`. */
+  /** How many appends and commands may wait in all (default 10,000); above it `append` rejects with `codes.overloaded`. */
   readonly maxPendingAppends?: number
 }
 
@@ -46,7 +46,7 @@ export interface Client<C extends Contract = Contract> {
   readonly url: string
   /** The id of the connection; undefined while there is none. */
   readonly id: string | undefined
-  /** Appends that are not recorded yet. */
+  /** Appends and commands that are not recorded yet. */
   readonly pendingAppends: number
   /**
    * Connects, and reconnects until `disconnect` or the server's final word. The promise resolves with the first
@@ -91,9 +91,9 @@ export function createClient<C extends Contract = Contract>(
       throw clientError(thrown)
     }
   }
-  const appender = new Appender({
+  const appender = new Appender<AppendCommand | CommandCall, Appended | Commanded>({
     clock,
-    send: command => call<Appended>('holdfast.append', command),
+    send: command => call('command' in command ? 'holdfast.command' : 'holdfast.append', command),
     connected: () => sdk.state === 'connected',
     onSilence: connection.probe,
     window: options.appendWindow ?? 1,

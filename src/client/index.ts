@@ -1,5 +1,5 @@
-export type { Appended } from './appender.ts'
-export type { AppendOptions, Channel, HistoryRequest, SignalOptions } from './channel.ts'
+export type { Appended, Commanded } from './appender.ts'
+export type { AppendOptions, Channel, CommandOptions, HistoryRequest, SignalOptions } from './channel.ts'
 export { type Client, type ClientOptions, type ConnectionState, createClient } from './client.ts'
 export type { ChannelOf, Contract, EventDataOf, EventTypeOf } from './contract.ts'
 export type { Cursor, CursorPosition } from './cursor.ts'
