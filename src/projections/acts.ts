@@ -4,6 +4,7 @@ import { type Sql, transaction } from '../platform/index.ts'
 import { dropBuild, removeProjection } from './drop-build.ts'
 import type { ProjectionHooks } from './hooks.ts'
 import { insertBuild, lockProjection } from './make-build.ts'
+import { cutChannels } from './progress.ts'
 import { allBuilds, existing } from './registry.ts'
 import { type ProjectionActor, recordAct, type SwitchedBuild, switchBack } from './switch-build.ts'
 
@@ -11,14 +12,15 @@ import { type ProjectionActor, recordAct, type SwitchedBuild, switchBack } from 
 export interface ProjectionActs {
   /**
    * Asks for a new build of a version, by default the one that readers see. Whoever declares the version makes its tables
-   * and fills them; readers see it when it has caught up.
+   * and fills them; readers see it when it has caught up. `cutChannels` of its channels have lost events to retention, which
+   * it will lack.
    * @throws HoldfastError REQUEST_INVALID where there is no such projection or version, or one is being built
    */
   rebuild(
     projection: string,
     by: ProjectionActor,
     version?: number,
-  ): Promise<{ readonly build: number; readonly version: number }>
+  ): Promise<{ readonly build: number; readonly version: number; readonly cutChannels: number }>
   /** Lets readers see the build again that they saw before. @throws HoldfastError REQUEST_INVALID where there is none */
   switchBack(projection: string, by: ProjectionActor): Promise<SwitchedBuild>
   /** Takes a build away that readers do not see. @throws HoldfastError REQUEST_INVALID */
@@ -89,6 +91,7 @@ async function requestBuild(sql: Sql, projection: string, by: ProjectionActor, w
       )
     const build = await insertBuild(tx, projection, version, { state: 'building', requestedBy: by.actor })
     await recordAct(tx, by, 'rebuild_projection', `projection ${projection} build ${build}`)
-    return { build, version }
+    const alike = builds.find(one => one.version === version && one.state !== 'dropped')
+    return { build, version, cutChannels: alike ? await cutChannels(tx, alike.group) : 0 }
   })
 }

@@ -1,6 +1,6 @@
 import type { Logger, Sql } from '../platform/index.ts'
 import type { ProjectionHooks } from './hooks.ts'
-import { buildProgress } from './progress.ts'
+import { buildProgress, cutChannels } from './progress.ts'
 import type { KnownBuild } from './registry.ts'
 import { noteCaughtUp, standBy, switchForward } from './switch-build.ts'
 
@@ -23,7 +23,8 @@ export async function advanceBuilds(
 ): Promise<boolean> {
   let changed = false
   for (const build of builds) {
-    if (build.state !== 'building' || !own.has(build.group)) continue
+    const first = build.state === 'active' && build.caughtUp === undefined
+    if ((build.state !== 'building' && !first) || !own.has(build.group)) continue
     const active = builds.find(one => one.projection === build.projection && one.state === 'active')
     try {
       if (await advance(parts, build, active)) changed = true
@@ -42,6 +43,7 @@ async function advance(
   const progress = await buildProgress(sql, build, active)
   if (!progress?.caughtUp) return false
   await noteCaughtUp(sql, build)
+  if (build.state === 'active') return false
   // Older code that is started once more beside newer one must not take readers back.
   if (active && build.version < active.version && build.requestedBy === undefined) {
     await standBy(sql, build)
@@ -50,6 +52,10 @@ async function advance(
   const done = await switchForward(sql, hooks, build, { actor: nodeName, reason: 'it has caught up' })
   if (!done) return false
   const { projection, version } = build
-  logger.info({ projection, version, build: build.id, previous: done.previous }, 'readers see another build')
+  const seen = { projection, version, build: build.id, previous: done.previous }
+  logger.info(seen, 'readers see another build')
+  const cut = await cutChannels(sql, build.group)
+  if (cut > 0)
+    logger.warn({ ...seen, channels: cut }, 'a build lacks what retention had removed before it was begun')
   return true
 }

@@ -1,6 +1,7 @@
 import { foreignKey, integer, pgEnum, primaryKey, text, uuid } from 'drizzle-orm/pg-core'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 import { manyKinds } from '../../test/support/many-kinds.ts'
+import type { StandardSchemaV1 } from '../contract/index.ts'
 import { boundTables, described, physicalName } from './bound-tables.ts'
 import { shapeOf, tableStatements } from './ddl.ts'
 import { defineProjection } from './define.ts'
@@ -188,5 +189,59 @@ describe('a reducer', () => {
         [missing]: undefined,
       } as never),
     ).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+  })
+})
+
+describe('events', () => {
+  const schema = <T>() => ({
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      validate: (value: unknown) => ({ value: value as T }),
+    },
+  })
+  const contract = {
+    'order:{id}': {
+      Paid: schema<{ cents: number }>() as StandardSchemaV1<{ cents: number }>,
+      Sent: schema<{ by: string }>() as StandardSchemaV1<{ by: string }>,
+    },
+  }
+
+  it('have the types of their pattern and contract', () => {
+    defineProjection({
+      contract,
+      name: 'typed',
+      version: 1,
+      channels: 'order:{id}',
+      types: ['Paid', 'Sent'],
+      tables: maker => ({ paid: maker.table('paid', { id: text().primaryKey() }) }),
+      apply(events, { tables }) {
+        for (const event of events) {
+          expectTypeOf(event.params.id).toEqualTypeOf<string>()
+          if (event.type === 'Paid') expectTypeOf(event.data).toEqualTypeOf<{ cents: number }>()
+          else expectTypeOf(event.data.by).toEqualTypeOf<string>()
+        }
+        expectTypeOf(tables.paid.$inferSelect).toEqualTypeOf<{ id: string }>()
+      },
+    })
+    defineReducer({
+      contract,
+      name: 'typed',
+      version: 1,
+      channels: 'order:{id}',
+      initial: () => 0,
+      evolve: (sum, event) => (event.type === 'Paid' ? sum + event.data.cents : sum),
+    })
+    defineReducer({
+      name: 'untyped',
+      version: 1,
+      channels: ['order:{id}', 'cart:{cart}'],
+      key: ({ type }) => type,
+      initial: () => ({ n: 0 }),
+      evolve(state, { data, params }) {
+        expectTypeOf(data).toEqualTypeOf<unknown>()
+        return 'id' in params ? state : null
+      },
+    })
   })
 })

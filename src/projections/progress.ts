@@ -50,3 +50,15 @@ export async function buildProgress(
   const { done, total, caughtUp, ahead, stuck } = row
   return { done, total, caughtUp: caughtUp === true, ahead, stuck }
 }
+
+/**
+ * Channels of a group's namespaces of which retention has removed events: what is built from now on lacks what those have
+ * told.
+ */
+export async function cutChannels(sql: Sql | Transaction, group: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from holdfast.channel_floor as f
+    join holdfast.groups as g on g.name = ${group}
+    where f.floor > 0 and (g.namespaces is null or holdfast.namespace_of(f.channel) = any (g.namespaces))`
+  return row?.count ?? 0
+}

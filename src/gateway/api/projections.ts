@@ -31,7 +31,8 @@ const status: ApiMethod = async (request, parts) => {
 
 const rebuild: ApiMethod = async (request, parts) => {
   const { projection, version, ...by } = check(rebuildParams, request)
-  return JSON.stringify(await projectionsOf(parts).operations.rebuild(projection, by, version))
+  const made = await projectionsOf(parts).operations.rebuild(projection, by, version)
+  return JSON.stringify({ build: made.build, version: made.version, cut_channels: made.cutChannels })
 }
 
 const switchBack: ApiMethod = async (request, parts) => {
