@@ -74,6 +74,10 @@ Nodes that declare the projection do the work; one that is killed is taken over 
     .action(async (name: string, options: RebuildOptions) => {
       const begun = await operate('rebuild', async operations => {
         const asked = await operations.rebuild(name, byOf(options), options.version)
+        if (asked.cutChannels > 0)
+          console.error(
+            `note: retention has removed events of ${asked.cutChannels} channel(s); the new build lacks what they told`,
+          )
         if (options.wait) await finished(operations, name, asked.build)
         return asked
       })
