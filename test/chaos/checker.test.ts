@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { seeded } from '../support/seeded.ts'
 import { type JudgeOptions, judge } from './checker.ts'
-import { type Draft, generatedRun } from './generated-run.ts'
+import { type Draft, generatedRun, modelsOf } from './generated-run.ts'
 import type { Invariant } from './types.ts'
 
 const seed = 1 + Math.floor(Math.random() * 1e6)
@@ -32,6 +32,7 @@ function pick<T>(list: readonly T[], meant: (one: T) => boolean, random: () => n
 }
 
 const inOrders = ({ channel }: { channel: string }) => channel.startsWith('order:')
+const inAccount = ({ channel }: { channel: string }) => channel.startsWith('account:')
 const inRoom = ({ channel }: { channel: string }) => channel === 'room:1'
 const isOk = ({ outcome }: { outcome: string }) => outcome === 'ok'
 
@@ -59,7 +60,7 @@ describe(`the checker, seed ${seed}`, () => {
       ['nothing acknowledged is lost'],
       (draft, random) => {
         // The last of its channel, so that the rest of the numbering stays.
-        const [store] = pick(draft.stored, () => true, random)
+        const [store] = pick(draft.stored, inOrders, random)
         const known = store.values.findLast(({ value }) =>
           draft.attempts.some(each => each.value === value && isOk(each)),
         )
@@ -68,6 +69,7 @@ describe(`the checker, seed ${seed}`, () => {
         store.values = store.values.filter(({ value }) => !values.has(value))
         for (const each of draft.effects)
           each.times = Object.fromEntries(Object.entries(each.times).filter(([value]) => !values.has(value)))
+        draft.models = modelsOf(draft.stored)
       },
     ],
     [
@@ -87,12 +89,13 @@ describe(`the checker, seed ${seed}`, () => {
       'an event that is stored twice',
       ['no duplicate'],
       (draft, random) => {
-        const [store] = pick(draft.stored, () => true, random)
+        const [store] = pick(draft.stored, inOrders, random)
         const [first] = store.values
         if (first) store.values = [...store.values, { ...first, offset: store.values.length + 1 }]
         // At that second place its writer was not told it is, but at the first.
         for (const each of draft.attempts) if (each.value === first?.value) delete each.offset
         for (const each of draft.deliveries) if (each.value === first?.value) delete each.offset
+        draft.models = modelsOf(draft.stored)
       },
     ],
     [
@@ -176,6 +179,110 @@ describe(`the checker, seed ${seed}`, () => {
         const [effects] = pick(draft.effects, () => true, random)
         const [value] = pick(Object.keys(effects.times), () => true, random)
         effects.times = Object.fromEntries(Object.entries(effects.times).filter(([each]) => each !== value))
+      },
+    ],
+    [
+      'a row of a read model that lacks an event',
+      ['read models say what the ledger says'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, () => true, random)
+        const short = draft.stored.map(each =>
+          each === store ? { ...each, values: each.values.slice(0, -1) } : each,
+        )
+        draft.models = modelsOf(short)
+      },
+    ],
+    [
+      'a read model that counted an event twice',
+      ['read models say what the ledger says'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, () => true, random)
+        const [value] = pick(store.values, () => true, random)
+        const twice = draft.stored.map(each =>
+          each === store ? { ...each, values: [...each.values, value] } : each,
+        )
+        const spoken = modelsOf(twice).filter(({ projection }) => projection === 'spoken')
+        draft.models = [...draft.models.filter(({ projection }) => projection !== 'spoken'), ...spoken]
+      },
+    ],
+    [
+      'a read model in another order than the ledger’s',
+      ['read models say what the ledger says'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, () => true, random)
+        const turned = draft.stored.map(each =>
+          each === store ? { ...each, values: each.values.toReversed() } : each,
+        )
+        draft.models = modelsOf(turned)
+      },
+    ],
+    [
+      'a read model that is not there',
+      ['read models say what the ledger says'],
+      draft => {
+        draft.models = draft.models.map(each => ({ ...each, rows: {} }))
+      },
+    ],
+    [
+      'a command that was decided without knowing of the one before it',
+      ['commands as if one by one'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, inAccount, random)
+        const [known, place] = pick(store.values, each => each.decided?.part === 1 && each.offset > 5, random)
+        const decided = { part: 1, of: 1, before: 0, ...known.decided }
+        store.values = store.values.with(place, {
+          ...known,
+          decided: { ...decided, before: decided.before - 1 },
+        })
+      },
+    ],
+    [
+      'a command of which only a part was recorded',
+      ['commands as if one by one'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, inAccount, random)
+        // The last that has several parts, and what came after it never came.
+        const place = store.values.findLastIndex(
+          ({ decided }) => (decided?.of ?? 0) > 1 && decided?.part === 1,
+        )
+        const gone = new Set(store.values.slice(place + 1).map(({ value }) => value))
+        store.values = store.values.slice(0, place + 1)
+        draft.deliveries = draft.deliveries.filter(({ value }) => !gone.has(value))
+        const torn = store.values.at(-1)?.value
+        draft.attempts = draft.attempts.filter(each => !gone.has(each.value) || each.command === torn)
+        for (const each of draft.attempts) {
+          if (each.command !== torn) continue
+          each.outcome = 'unknown'
+          delete each.offset
+        }
+        for (const each of draft.effects)
+          each.times = Object.fromEntries(Object.entries(each.times).filter(([value]) => !gone.has(value)))
+        draft.models = modelsOf(draft.stored)
+        // An answer that is missing where there is no fault would be another finding.
+        draft.phases = { ...draft.phases, injectedAt: 2_000 }
+      },
+    ],
+    [
+      'something that was appended past the commands',
+      ['commands as if one by one'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, inAccount, random)
+        const [known, place] = pick(store.values, each => each.decided?.of === 1 && each.offset > 5, random)
+        store.values = store.values.with(place, { value: known.value, offset: known.offset })
+      },
+    ],
+    [
+      'an acknowledged command of which nothing is there',
+      ['nothing acknowledged is lost'],
+      (draft, random) => {
+        const [store] = pick(draft.stored, inAccount, random)
+        // The last, so that the numbering stays.
+        const first = store.values.findLastIndex(({ decided }) => decided?.part === 1)
+        const gone = new Set(store.values.slice(first).map(({ value }) => value))
+        store.values = store.values.slice(0, first)
+        for (const each of draft.effects)
+          each.times = Object.fromEntries(Object.entries(each.times).filter(([value]) => !gone.has(value)))
+        draft.models = modelsOf(draft.stored)
       },
     ],
     [
@@ -346,6 +453,7 @@ describe(`the checker, seed ${seed}`, () => {
     const draft = generatedRun(seed)
     draft.stored = []
     draft.effects = []
+    draft.models = []
     const acknowledged = new Set(draft.attempts.filter(isOk).map(({ value }) => value))
     const place = draft.deliveries.findIndex(each => inOrders(each) && acknowledged.has(each.value))
     draft.deliveries.splice(place, 1)

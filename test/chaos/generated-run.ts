@@ -1,5 +1,6 @@
 import { seeded } from '../support/seeded.ts'
-import type { Attempt, Channel, Delivery, Outcome, Recorded } from './types.ts'
+import { expectedModels } from './folds.ts'
+import type { Attempt, Channel, Delivery, Model, Outcome, Recorded, Stored } from './types.ts'
 
 /** A record that may be changed before it is judged. */
 export type Draft = {
@@ -14,6 +15,7 @@ const channels: readonly Channel[] = [
   { name: 'order:1', tier: 'durable', recoverable: false },
   { name: 'order:2', tier: 'durable', recoverable: false },
 ]
+const account: Channel = { name: 'account:1', tier: 'durable', recoverable: false, commands: true }
 
 /**
  * A run in which every promise is kept, drawn from a seed: two nodes, two subscribers on each, a fault between 4 s and
@@ -22,7 +24,7 @@ const channels: readonly Channel[] = [
  */
 export function generatedRun(seed: number): Draft {
   const random = seeded(seed)
-  const names = channels.map(({ name }) => name)
+  const names = [...channels, account].map(({ name }) => name)
   const writers = [0, 1].map(node => ({ name: `w${node}`, node, channels: names }))
   const subscribers = [0, 0, 1, 1].map((node, i) => ({ name: `s${i}`, node, channels: names }))
   const attempts: Attempt[] = []
@@ -67,22 +69,75 @@ export function generatedRun(seed: number): Draft {
       deliveries.push(offset === undefined ? delivery : { ...delivery, offset })
     }
   }
-  const values = [...stored.values()].flat().map(({ value }) => value)
+  const decided = commandsOf(
+    seeded(seed + 7),
+    writers.map(({ name }) => name),
+  )
+  attempts.push(...decided.attempts)
+  for (const { value, offset } of decided.values)
+    for (const { name: subscriber } of subscribers) {
+      const at = (attempts.find(each => each.value === value)?.sentAt ?? 0) + 6
+      deliveries.push({ channel: account.name, subscriber, value, offset, at })
+    }
+  const all = [
+    ...[...stored].map(([channel, own]): Stored => ({ channel, values: own })),
+    { channel: account.name, values: decided.values },
+  ]
+  const values = all.flatMap(each => each.values.map(({ value }) => value))
   return {
-    channels: [...channels],
+    channels: [...channels, account],
     writers,
     subscribers,
     attempts,
     deliveries,
     told: subscribers.map(({ name }) => ({ channel: 'recent:1', subscriber: name, at: 8_100 })),
-    stored: [...stored].map(([channel, all]) => ({ channel, values: all })),
+    stored: all,
     effects: ['ordered', 'competing'].map(processor => ({
       processor,
       times: Object.fromEntries(values.map(value => [value, 1])),
     })),
+    models: modelsOf(all),
     memory: [],
     deaths: [],
     stallMs: 0,
     phases: { steadyAt: 1_000, injectedAt: 4_000, healedAt: 8_000, stoppedAt: 16_000, drainedAt: 16_100 },
   }
+}
+
+/** What read models say where nothing is wrong. */
+export function modelsOf(stored: readonly Stored[]): Model[] {
+  return Object.entries(expectedModels(stored)).map(([projection, rows]) => ({ projection, rows }))
+}
+
+/** Commands of one to three events each, one after the other; under the fault some get no answer, and half of those are there. */
+function commandsOf(random: () => number, writers: readonly string[]) {
+  const attempts: Attempt[] = []
+  const values: Stored['values'][number][] = []
+  let before = 0
+  for (let at = 1_000, n = 1; at < 16_000; at += 100 + 100 * random(), n++) {
+    const of = 1 + Math.floor(random() * 3)
+    const unanswered = at > 4_000 && at < 8_000 && random() < 0.3
+    const written = !unanswered || random() < 0.5
+    const writer = writers[n % writers.length] ?? ''
+    const command = `${writer} ${account.name} ${n}.1`
+    for (let part = 1; part <= of; part++) {
+      const value = `${writer} ${account.name} ${n}.${part}`
+      const offset = values.length + 1
+      if (written) values.push({ value, offset, decided: { part, of, before } })
+      attempts.push({
+        ...{
+          channel: account.name,
+          writer,
+          sequence: n * 10 + part,
+          value,
+          command,
+          sentAt: at,
+          endedAt: at + 5,
+        },
+        ...(unanswered ? { outcome: 'unknown' as const } : { outcome: 'ok' as const, offset }),
+      })
+    }
+    if (written) before++
+  }
+  return { attempts, values }
 }

@@ -5,6 +5,7 @@ import type {
   Effects,
   Listener,
   MemorySample,
+  Model,
   Outcome,
   Participant,
   Phases,
@@ -52,6 +53,8 @@ export class Recorder {
     run: string,
     writer: string,
     channel: Channel,
+    /** The first value of the command that this one follows from, where it is not the first itself. */
+    command?: string,
   ): { value: string; end(outcome: Outcome, offset?: number): void } {
     const place = `${writer} ${channel.name}`
     const sequence = (this.#sequences.get(place) ?? 0) + 1
@@ -67,6 +70,7 @@ export class Recorder {
       endedAt: sentAt,
       outcome: 'unknown',
       ended: false,
+      ...(channel.commands && { command: command ?? value }),
     }
     this.#attempts.push(open)
     return {
@@ -103,6 +107,7 @@ export class Recorder {
     phases: Phases
     stored?: readonly Stored[]
     effects?: readonly Effects[]
+    models?: readonly Model[]
     deaths?: readonly string[]
   }): Recorded {
     const now = performance.now()
@@ -117,6 +122,7 @@ export class Recorder {
       told: [...this.#told],
       stored: rest.stored ?? [],
       effects: rest.effects ?? [],
+      models: rest.models ?? [],
       memory: [...this.#memory],
       deaths: rest.deaths ?? [],
       stallMs: this.#stallMs,

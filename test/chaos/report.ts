@@ -23,8 +23,9 @@ export interface Line {
     readonly recovered: number
     readonly lost: number
     readonly missing: number
-    /** Duplicates, out of order, phantoms, unexpected offsets. */
+    /** Duplicates, out of order, phantoms, unexpected offsets, torn commands. */
     readonly wrong: number
+    /** Of groups, and rows of read models. */
     readonly wrongEffects: number
   }
   readonly silenceMs: number
@@ -57,8 +58,13 @@ export function lineOf(row: Row, system: string, seed: number, seconds: number):
       recovered: events.recovered,
       lost: events.lost,
       missing: total(events.missing),
-      wrong: events.duplicated + events.outOfOrder + events.phantom + events.unexpectedOffsets,
-      wrongEffects: events.wrongEffects,
+      wrong:
+        events.duplicated +
+        events.outOfOrder +
+        events.phantom +
+        events.unexpectedOffsets +
+        events.wrongCommands,
+      wrongEffects: events.wrongEffects + events.wrongRows,
     },
     silenceMs: Math.round(measures.silenceMs),
     eventLagMs: Math.round(measures.eventLagMs),

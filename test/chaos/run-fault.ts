@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { seeded } from '../support/seeded.ts'
 import { judge, type Measures, type Verdict } from './checker.ts'
 import { lastTrouble } from './checks/bounds.ts'
+import { Findings } from './checks/findings.ts'
 import { History } from './checks/history.ts'
+import { checkModels } from './checks/models.ts'
 import { silentGaps } from './checks/realtime.ts'
 import type { Fault, Phases, Recorded, Running, Stage, System } from './types.ts'
 import { Workload, type WorkloadOptions } from './workload.ts'
@@ -53,6 +55,7 @@ export async function runFault(options: RunOptions): Promise<Run> {
     running,
     run,
     random: seeded(seed + 1),
+    commandRandom: seeded(seed + 2),
     ...(options.tamper && { tamper: options.tamper }),
   })
   try {
@@ -61,6 +64,8 @@ export async function runFault(options: RunOptions): Promise<Run> {
     const steadyAt = performance.now()
     say('steady')
     await delay(steadyMs)
+    // Under the fault: the tables are made, filled from the beginning, and switched to meanwhile.
+    await running.rebuild?.()
     const phases = fault
       ? await strike({ ...options, fault, workload, random, steadyAt })
       : await holdStill(holdMs, steadyAt)
@@ -69,7 +74,7 @@ export async function runFault(options: RunOptions): Promise<Run> {
     // Where nothing is kept nobody can come late, and what has not come by now never will.
     const keeps = system.parts.includes('postgres')
     if (keeps) await workload.joinLate()
-    const { stored, effects } = await drain(
+    const { stored, effects, models } = await drain(
       { drainMs: keeps ? usualDrainMs : keptNowhereDrainMs, ...options },
       workload,
     )
@@ -77,6 +82,7 @@ export async function runFault(options: RunOptions): Promise<Run> {
       phases: { ...phases, drainedAt: performance.now() },
       stored,
       effects,
+      models,
       deaths: running.deaths.slice(deathsBefore),
     })
     const verdict = judge(recorded, { ...(baseline && { baseline }), ...(fault && { fault }) })
@@ -121,27 +127,36 @@ async function strike(
   }
 }
 
+type Kept = Pick<Recorded, 'stored' | 'effects' | 'models'>
+
 /** Waits until every subscriber has everything that it should, and every effect is there; or for the deadline. */
-async function drain({ running, drainMs }: RunOptions & { drainMs: number }, { recorder }: Workload) {
+async function drain(
+  { running, run, drainMs }: RunOptions & { drainMs: number },
+  { recorder }: Workload,
+): Promise<Kept> {
   const channels = recorder.channels.filter(({ tier }) => tier === 'durable').map(({ name }) => name)
-  if (channels.length === 0) return { stored: [], effects: [] }
+  if (channels.length === 0) return { stored: [], effects: [], models: [] }
+  const look = async (): Promise<Kept> => ({
+    stored: await running.stored(channels),
+    effects: await running.effects(channels),
+    models: (await running.models?.(run)) ?? [],
+  })
   // As long as something goes on, however slowly, nothing stands still.
   let end = performance.now() + drainMs
   let done = 0
   for (;;) {
     const over = performance.now() > end
     try {
-      const stored = await running.stored(channels)
-      const effects = await running.effects(channels)
+      const kept = await look()
       const before = done
-      done = effects.reduce((count, { times }) => count + Object.keys(times).length, 0)
+      done = kept.effects.reduce((count, { times }) => count + Object.keys(times).length, 0)
       if (done > before && !over) end = performance.now() + drainMs
-      if (over) return { stored, effects }
-      const recorded = recorder.record({ phases: noPhases, stored, effects })
+      if (over) return kept
+      const recorded = recorder.record({ phases: noPhases, ...kept })
       if (everythingIsThere(recorded)) {
         // What should not come has a moment to come.
         await delay(300)
-        return { stored: await running.stored(channels), effects: await running.effects(channels) }
+        return await look()
       }
     } catch (error) {
       if (over) throw error
@@ -157,6 +172,7 @@ function everythingIsThere(recorded: Recorded): boolean {
   const size = recorded.stored.reduce((count, { values }) => count + values.length, 0)
   return (
     recorded.effects.every(({ times }) => Object.keys(times).length >= size) &&
+    checkModels(history, new Findings()) === 0 &&
     // Whether the last signal of a channel is missing is found out when its position is looked at.
     silentGaps(history) === 0 &&
     history.of('durable').every(({ channel, deliveries }) => {

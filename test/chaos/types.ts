@@ -20,6 +20,8 @@ export interface Attempt {
   readonly outcome: Outcome
   /** Durable, acknowledged. */
   readonly offset?: number
+  /** What follows from one command has this in common. */
+  readonly command?: string
 }
 
 /** One thing that a subscription was given. */
@@ -42,7 +44,18 @@ export interface Told {
 /** What the store has of a channel in the end, in its order. */
 export interface Stored {
   readonly channel: string
-  readonly values: readonly { readonly value: string; readonly offset: number }[]
+  readonly values: readonly {
+    readonly value: string
+    readonly offset: number
+    /** Of an event that follows from a command: which of how many, and how many commands the decision knew of. */
+    readonly decided?: { readonly part: number; readonly of: number; readonly before: number }
+  }[]
+}
+
+/** What a read model says in the end: its rows by their keys, as `folds.ts` writes them. */
+export interface Model {
+  readonly projection: string
+  readonly rows: Readonly<Record<string, string>>
 }
 
 /** How often the effect of each value is there. */
@@ -57,6 +70,8 @@ export interface Channel {
   readonly tier: Tier
   /** Realtime with a short memory: what a subscriber misses there it recovers, or is told. */
   readonly recoverable: boolean
+  /** An aggregate: nothing is said there but what follows from commands. */
+  readonly commands?: true
 }
 
 /** Somebody who stays with one node. */
@@ -99,6 +114,8 @@ export interface Recorded {
   readonly stored: readonly Stored[]
   /** Empty where nobody handles events. */
   readonly effects: readonly Effects[]
+  /** Empty where there are no read models. */
+  readonly models: readonly Model[]
   readonly memory: readonly MemorySample[]
   /** Processes that ended without having been told to, with what they said. */
   readonly deaths: readonly string[]
@@ -161,6 +178,14 @@ export interface Client {
   subscribe(channel: Channel, listener: Listener): Promise<void>
   /** Resolves with its end and never rejects. */
   send(channel: Channel, value: string): Promise<{ readonly outcome: Outcome; readonly offset?: number }>
+  /**
+   * A command, from which one event follows for each of the values, in their order, all or none. Offsets in their order.
+   * Resolves with its end and never rejects.
+   */
+  command?(
+    channel: Channel,
+    values: readonly string[],
+  ): Promise<{ readonly outcome: Outcome; readonly offsets?: readonly number[] }>
   close(): Promise<void>
 }
 
@@ -180,6 +205,8 @@ export interface System {
   readonly tiers: readonly Tier[]
   /** Whether it has realtime channels that recover. */
   readonly recovers: boolean
+  /** Whether it has aggregates that take commands. */
+  readonly decides?: true
   /** What it rests on beside Redis, and has beside nodes: only there such a fault can be done to it. */
   readonly parts: readonly ('postgres' | 'workers')[]
   start(stage: Stage, nodes: number): Promise<Running>
@@ -194,6 +221,10 @@ export interface Running {
   /** Of these channels; a channel that the store does not know is there and empty. */
   stored(channels: readonly string[]): Promise<readonly Stored[]>
   effects(channels: readonly string[]): Promise<readonly Effects[]>
+  /** What read models say of a run. */
+  models?(run: string): Promise<readonly Model[]>
+  /** Asks for read models to be built anew beside those that are read. What comes of it may be lost in a fault. */
+  rebuild?(): Promise<void>
   /** Processes that ended without having been told to. */
   readonly deaths: readonly string[]
   stop(): Promise<void>
@@ -213,6 +244,10 @@ export type Invariant =
   | 'one order'
   /** Durable: each stored event has each processor's effect exactly once. */
   | 'exactly once in effect'
+  /** Each read model says what a fold of the ledger says, whatever was built anew meanwhile. */
+  | 'read models say what the ledger says'
+  /** All that follows from a command is there once or not at all, next to each other, and decided on all before it. */
+  | 'commands as if one by one'
   /** Durable: nobody is told of a loss, because there is none. */
   | 'no false alarm'
   /** Realtime: what one writer sent into a channel comes in that order. */

@@ -8,6 +8,8 @@ export interface WorkloadOptions {
   /** Unique among the runs on a stage. */
   readonly run: string
   readonly random: () => number
+  /** For commands: a seed from before there were any draws everything else as it did. */
+  readonly commandRandom: () => number
   /** Stands between the clients and the record; the checker's own test puts something there. */
   readonly tamper?: (listener: Listener, subscriber: string, channel: Channel) => Listener
 }
@@ -15,6 +17,9 @@ export interface WorkloadOptions {
 /** A writer says one thing in each of its channels so often, on average; events in one of theirs. */
 const turnMs = 50
 const subscribersPerNode = 2
+/** Of a writer, on average, and how many events follow from one command at most. */
+const turnsPerCommand = 3
+const mostOfCommand = 3
 /** So many unanswered attempts of one writer, and it waits, as an application with a bounded pool does. */
 const mostUnderWay = 400
 const memoryEveryMs = 250
@@ -103,23 +108,40 @@ export class Workload {
   }
 
   async #write(client: Client, writer: string): Promise<void> {
-    const { random } = this.#options
+    const { random, commandRandom, run } = this.#options
     const signals = this.recorder.channels.filter(({ tier }) => tier === 'realtime')
-    const events = this.recorder.channels.filter(({ tier }) => tier === 'durable')
+    const events = this.recorder.channels.filter(({ tier, commands }) => tier === 'durable' && !commands)
+    const aggregates = this.recorder.channels.filter(({ commands }) => commands)
     let underWay = 0
     const say = (channel: Channel) => {
       if (underWay >= mostUnderWay) return
       underWay++
-      const attempt = this.recorder.attempt(this.#options.run, writer, channel)
+      const attempt = this.recorder.attempt(run, writer, channel)
       void client.send(channel, attempt.value).then(({ outcome, offset }) => {
         underWay--
         attempt.end(outcome, offset)
+      })
+    }
+    const decide = (channel: Channel, many: number) => {
+      if (underWay >= mostUnderWay) return
+      underWay++
+      const first = this.recorder.attempt(run, writer, channel)
+      const rest = Array.from({ length: many - 1 }, () =>
+        this.recorder.attempt(run, writer, channel, first.value),
+      )
+      const attempts = [first, ...rest]
+      const values = attempts.map(({ value }) => value)
+      void client.command?.(channel, values).then(({ outcome, offsets }) => {
+        underWay--
+        for (const [i, attempt] of attempts.entries()) attempt.end(outcome, offsets?.[i])
       })
     }
     while (this.#writing) {
       for (const channel of signals) say(channel)
       const event = events[Math.floor(random() * events.length)]
       if (event) say(event)
+      const aggregate = aggregates[Math.floor(commandRandom() * aggregates.length * turnsPerCommand)]
+      if (aggregate) decide(aggregate, 1 + Math.floor(commandRandom() * mostOfCommand))
       await delay(turnMs * (0.5 + random()))
     }
   }
@@ -142,5 +164,6 @@ function channelsOf({ system, run }: WorkloadOptions): Channel[] {
     if (system.recovers) add('recent', 1, { tier: 'realtime', recoverable: true })
   }
   if (system.tiers.includes('durable')) add('order', 3, { tier: 'durable', recoverable: false })
+  if (system.decides) add('account', 2, { tier: 'durable', recoverable: false, commands: true })
   return channels
 }

@@ -1,6 +1,8 @@
 import type { Attempt, Channel, Stored } from '../types.ts'
+import { checkCommands } from './commands.ts'
 import type { Findings } from './findings.ts'
 import type { History, Subscription } from './history.ts'
+import { checkModels } from './models.ts'
 import { missingOf, noSets, repeated, type Sets, sum, total } from './sets.ts'
 
 /** What is promised about events, and the sets that show it. */
@@ -9,7 +11,12 @@ export function checkDurable(history: History, findings: Findings): Sets {
     .channels('durable')
     .map(channel => checkChannel(channel, history, findings))
     .reduce(add, noSets)
-  return { ...all, wrongEffects: checkEffects(history, findings) }
+  return {
+    ...all,
+    wrongEffects: checkEffects(history, findings),
+    wrongRows: checkModels(history, findings),
+    wrongCommands: checkCommands(history, findings),
+  }
 }
 
 function checkChannel(channel: Channel, history: History, findings: Findings): Sets {
@@ -50,6 +57,8 @@ function checkChannel(channel: Channel, history: History, findings: Findings): S
       .size,
     unexpectedOffsets: offsets + each.reduce((count, one) => count + one.wrongOffsets, 0),
     wrongEffects: 0,
+    wrongRows: 0,
+    wrongCommands: 0,
     told: each.reduce((count, one) => count + one.told, 0),
   }
 }

@@ -19,6 +19,10 @@ export interface Sets {
   readonly unexpectedOffsets: number
   /** Stored events whose effect is not there exactly once, for each processor. */
   readonly wrongEffects: number
+  /** Rows of read models that are not what the ledger makes of them. */
+  readonly wrongRows: number
+  /** What follows from commands and is torn, or was decided without knowing what is before it. */
+  readonly wrongCommands: number
   readonly told: number
 }
 
@@ -44,6 +48,8 @@ export const noSets: Sets = {
   phantom: 0,
   unexpectedOffsets: 0,
   wrongEffects: 0,
+  wrongRows: 0,
+  wrongCommands: 0,
   told: 0,
 }
 

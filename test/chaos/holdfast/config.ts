@@ -29,6 +29,8 @@ export const nodeConfig = {
       tier: 'durable',
       allow: { subscribe: everything, publish: everything, append: everything, history: everything },
     },
+    /** Aggregates: clients append nothing there themselves. */
+    account: { tier: 'durable', allow: { subscribe: everything, history: everything } },
     /** Events that nobody handles. */
     past: {
       tier: 'durable',

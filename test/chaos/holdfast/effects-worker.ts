@@ -1,9 +1,10 @@
 import { createHoldfast } from '../../../src/app/index.ts'
 import { nodeConfig } from './config.ts'
+import { countedModel, spokenModel } from './read-models.ts'
 
 /*
- * A process that works for an ordered and a competing group. Every event has one effect per group: a row in a table
- * that takes duplicates, so that a second one is seen.
+ * A process that works for an ordered and a competing group, and on two read models. Every event has one effect per group: a
+ * row in a table that takes duplicates, so that a second one is seen.
  */
 const hf = await createHoldfast({
   ...nodeConfig,
@@ -12,15 +13,15 @@ const hf = await createHoldfast({
   log: { level: 'error' },
 })
 for (const mode of ['ordered', 'competing'] as const) {
-  hf.group(`effects-${mode}`, { mode, maxAttempts: 1_000, retryMs: { first: 50, most: 500 } }).on(
-    'order:{run}',
-    '*',
-    async ({ channel, data }, { tx }) => {
+  const group = hf.group(`effects-${mode}`, { mode, maxAttempts: 1_000, retryMs: { first: 50, most: 500 } })
+  for (const pattern of ['order:{run}', 'account:{run}'])
+    group.on(pattern, '*', async ({ channel, data }, { tx }) => {
       const { value } = data as { value: string }
       await tx`insert into chaos.effects (processor, channel, value) values (${mode}, ${channel}, ${value})`
-    },
-  )
+    })
 }
+hf.projection(countedModel)
+hf.projection(spokenModel)
 process.once('SIGTERM', async () => {
   await hf.close()
 })
