@@ -74,9 +74,14 @@ describe('the code of the README, in an empty folder with the packed packages', 
     const flags = ['--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--noEmit']
     const modules = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node']
     const tsc = join(directory, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, ...flags, ...modules, 'server.ts', 'client.ts', 'holdfast.ts'], {
-      cwd: directory,
-    })
+    const files = ['server.ts', 'client.ts', 'holdfast.ts', 'account.ts']
+    const checked = run(process.execPath, [tsc, ...flags, ...modules, ...files], { cwd: directory })
+    const { stdout } = await checked.catch((error: { stdout: string }) => error)
+    // drizzle's declarations name databases that nobody here has; all who use it set `skipLibCheck`.
+    const wrong = stdout
+      .split('\n')
+      .filter(line => /: error TS/.test(line) && !/^\S*node_modules\/drizzle-orm\//.test(line))
+    expect(wrong).toEqual([])
   }, 120_000)
 
   it('runs: the client stores an event on the server and reads it back', async () => {
@@ -156,6 +161,16 @@ describe('the code of the README, in an empty folder with the packed packages', 
       await sql.end()
       await database.drop()
     }
+  }, 120_000)
+
+  it('runs: a command is refused, and a read model has what the one before it has done', async () => {
+    const database = await freshDatabase(inject('postgresUrl'))
+    const env = { ...nodeFirst, DATABASE_URL: database.url }
+    const { stdout } = await run(process.execPath, ['account.ts'], { cwd: directory, env })
+    // Beside what the node logs.
+    const said = stdout.split('\n').filter(line => line !== '' && !line.startsWith('{'))
+    expect(said).toEqual(['only 4200 cents are there', '4200'])
+    await database.drop()
   }, 120_000)
 
   it('stays at fifteen lines for a server and fifteen for a client', async () => {
