@@ -12,14 +12,16 @@ interface BatchParts {
   readonly build: Build
   readonly bound: BoundTables
   readonly hooks: ProjectionHooks
+  /** So many events are settled with what they mean. */
+  readonly onApplied: (events: number) => void
 }
 
 type Keys = Map<string, Readonly<Record<string, unknown>>>
 
 /** Hands the events of a turn to a projection, for one build. */
-export function batchHandler({ projection, build, bound, hooks }: BatchParts): BatchHandler {
+export function batchHandler({ projection, build, bound, hooks, onApplied }: BatchParts): BatchHandler {
   return async (events, { tx, signal, heartbeat, afterCommit }) => {
-    const state = await standing(tx, build)
+    const state = await standing(tx, build).catch(error => Promise.reject(blameless(error)))
     // Its group is gone too, or is about to be: nobody is to blame.
     if (state === 'dropped') throw new NobodysFault('the build was dropped')
     const active = state === 'active'
@@ -35,6 +37,7 @@ export function batchHandler({ projection, build, bound, hooks }: BatchParts): B
       heartbeat,
       afterCommit,
     } satisfies ApplyContext)
+    afterCommit(() => onApplied(events.length))
     if (active && keys.size > 0) {
       const told = new Map([...keys].map(([table, own]) => [table, [...own.values()]]))
       await hooks.changed({ projection, build, keys: told, tx, afterCommit })
@@ -54,6 +57,14 @@ async function standing(tx: Transaction, { id }: Build): Promise<BuildState> {
     tx<{ state: BuildState }[]>`select state from holdfast.projection_builds where id = ${id}`,
   ])
   return rows[0]?.state ?? 'dropped'
+}
+
+/** Postgres: who switches or drops the build took longer than a statement may wait. */
+function blameless(error: unknown): unknown {
+  const { code } = error as { code?: unknown }
+  return code === '55P03' || code === '57014'
+    ? new NobodysFault('the build is being switched or dropped', { cause: error })
+    : error
 }
 
 function collect(

@@ -30,6 +30,13 @@ const endWithinMs = 2_000
 /** Between two lines that say the same. */
 const complainMs = 30_000
 
+/** What this process has put into the builds of a version since it began. */
+export interface AppliedEvents {
+  readonly projection: string
+  readonly version: number
+  readonly events: number
+}
+
 /** The projections that a process declares: makes their builds, and works on each whose version it knows. */
 export class ProjectionRunner {
   readonly #options: RunnerOptions
@@ -37,6 +44,8 @@ export class ProjectionRunner {
   /** Builds that this process works on, by their group. */
   readonly #working = new Map<string, KnownBuild>()
   readonly #complained = new Map<string, number>()
+  /** By projection and version. */
+  readonly #applied = new Map<string, AppliedEvents>()
   #sql: Sql | undefined
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -81,6 +90,11 @@ export class ProjectionRunner {
     }
     this.#begun = true
     this.lookSoon()
+  }
+
+  /** For metrics. */
+  applied(): readonly AppliedEvents[] {
+    return [...this.#applied.values()]
   }
 
   /** Somebody has decided about a build just now. */
@@ -132,6 +146,8 @@ export class ProjectionRunner {
       await this.#options.groups.work()
       this.#workOn(builds)
       const { hooks, nodeName, logger } = this.#options
+      // What keeps others from being told keeps no build from being finished.
+      await hooks.seen?.(builds, sql).catch(error => this.#complain('', error))
       const own = new Set(this.#working.keys())
       const changed = await advanceBuilds({ sql, hooks, nodeName, logger }, builds, own, (build, error) =>
         this.#complain(build.projection, error),
@@ -190,11 +206,23 @@ export class ProjectionRunner {
     const bound = boundTables(projection, table => physicalName(name, table, build.id))
     groups
       .systemGroup(build.group, settings)
-      .onBatch(channels, types ?? '*', batchHandler({ projection, build, bound, hooks }))
+      .onBatch(
+        channels,
+        types ?? '*',
+        batchHandler({ projection, build, bound, hooks, onApplied: this.#counter(projection) }),
+      )
     logger.info(
       { projection: name, version: build.version, build: build.id, state: build.state },
       'works on a build',
     )
+  }
+
+  #counter({ name, version }: Projection): (events: number) => void {
+    const id = `${name}@${version}`
+    return events => {
+      const before = this.#applied.get(id)?.events ?? 0
+      this.#applied.set(id, { projection: name, version, events: before + events })
+    }
   }
 
   #complain(about: string, error: unknown): void {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createOperations } from '../../src/durable/index.ts'
-import { createLogger, type Logger, type Sql } from '../../src/platform/index.ts'
+import { connectPostgres, createLogger, type Logger, type Sql } from '../../src/platform/index.ts'
 import { type ProjectionActs, projectionActs } from '../../src/projections/acts.ts'
 import type { ProjectionHooks } from '../../src/projections/hooks.ts'
 import { allBuilds, type KnownBuild } from '../../src/projections/registry.ts'
@@ -17,7 +17,7 @@ export interface ProjectionStage extends GroupStage {
   readonly acts: ProjectionActs
   /** A process that declares these; closed at the end. Its work is begun with `work`. */
   process(projections: readonly Projection<never>[], options?: ProcessOptions): ProjectionRunner
-  /** A reducer's name that no other test has. */
+  /** A projection's name that no other test has. */
   newName(): string
   builds(projection: string): Promise<readonly KnownBuild[]>
   /** Waits for the build that readers see to be another one than this. */
@@ -97,7 +97,6 @@ export async function projectionStage(): Promise<ProjectionStage> {
 
 /** The role belongs to the server; what it owns went with the database. */
 async function asOwner(url: string, statement: string): Promise<void> {
-  const { connectPostgres } = await import('../../src/platform/index.ts')
   const server = new URL(url)
   server.pathname = '/postgres'
   const sql = connectPostgres(server.href, { max: 1, applicationName: 'holdfast-test' })
