@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Client, codes, createClient } from '../../src/client/index.ts'
+import { type Client, type Commanded, codes, createClient } from '../../src/client/index.ts'
 import { eventIdFrom, newEventId } from '../../src/domain/index.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 import { connect, token } from '../support/sdk.ts'
@@ -8,13 +8,6 @@ import { tcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 
 const setup = new URL('../support/command-setup.ts', import.meta.url).href
-
-interface Commanded {
-  id: string
-  offset: number
-  events: { id: string; type: string; offset: number }[]
-  duplicate: boolean
-}
 
 describe('commands', () => {
   let cluster: Cluster
