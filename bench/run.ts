@@ -10,6 +10,7 @@ import { memory } from './parts/memory.ts'
 import type { Bench, PartDefinition } from './parts/part.ts'
 import { rebuild } from './parts/rebuild.ts'
 import { replay } from './parts/replay.ts'
+import { sink } from './parts/sink.ts'
 import { turn } from './parts/turn.ts'
 import { falls, type Recorded, type Report, ratiosOf, readRecorded, recordOver } from './report/record.ts'
 import type { Part } from './report/rows.ts'
@@ -20,7 +21,7 @@ import { serviceVersions } from './stage/versions.ts'
 
 const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, ledger, replay, memory]
 /** Takes minutes: only when it is named. */
-const onRequest: readonly PartDefinition[] = [rebuild]
+const onRequest: readonly PartDefinition[] = [rebuild, sink]
 const known = [...all, ...onRequest]
 const recordedFile = new URL('./results/recorded.json', import.meta.url)
 
