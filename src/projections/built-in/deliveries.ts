@@ -58,9 +58,8 @@ function tablesOf({ table }: TableMaker) {
         settled: timestamp({ withTimezone: true }),
       },
       ({ partition, position, channel, offset, open, recorded }) => [
-        primaryKey({ columns: [partition, position] }),
-        index().on(channel, offset),
-        index().on(partition, position).where(sql`${open}`),
+        primaryKey({ columns: [channel, offset] }),
+        index().on(position, partition).where(sql`${open}`),
         // Rows are removed by their age, which nearly is the order in which they were written.
         index().using('brin', recorded),
       ],
@@ -102,10 +101,10 @@ export function deliveries({
           .insert(tables.events)
           .values(rows)
           .onConflictDoUpdate({
-            target: [tables.events.partition, tables.events.position],
+            target: [tables.events.channel, tables.events.offset],
             set: {
-              channel: sql`excluded.channel`,
-              offset: sql`excluded."offset"`,
+              partition: sql`excluded.partition`,
+              position: sql`excluded."position"`,
               id: sql`excluded.id`,
               type: sql`excluded.type`,
               recorded: sql`excluded.recorded`,

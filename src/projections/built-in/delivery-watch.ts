@@ -23,6 +23,9 @@ const mostPages = 10
 /** Of one that is silent for so long, Postgres ends the session, and another process takes over. */
 const silenceMs = 10_000
 
+/** A page's rows are looked up by indexes: without statistics, as in a young database, other plans read whole tables for each. */
+const oneByOne = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', jit: 'off' }
+
 /**
  * Brings the rows of the read model `deliveries` up to date: what of them is mirrored, and who has settled them. One of all
  * processes does it; that two do for a moment harms nothing.
@@ -31,7 +34,7 @@ export function startDeliveryWatch({ url, log, keepSeconds, logger }: DeliveryWa
   const sql = connectPostgres(url, {
     max: 1,
     applicationName: 'holdfast-deliveries',
-    settings: { idle_session_timeout: `${silenceMs}`, jit: 'off' },
+    settings: { idle_session_timeout: `${silenceMs}`, ...oneByOne },
     logger,
   })
   const places = new Map<string, Place>()
