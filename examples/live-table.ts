@@ -24,16 +24,16 @@ hf.projection(
 )
 const { port } = await hf.listen()
 const game = crypto.randomUUID().slice(0, 8)
-
 const table = new Map<string, number>()
 let build = 0
 async function read() {
   const url = `http://127.0.0.1:${port}/api/projections/scores?key[like]=${game}/%25&atLeast=game:${game}@1`
-  const { result } = await (await fetch(url)).json()
+  const { result } = (await (await fetch(url)).json()) as Answer
   build = result.build
   table.clear()
   for (const { key, state } of result.rows) table.set(key, state)
 }
+type Answer = { result: { build: number; rows: { key: string; state: number }[] } }
 type Told = { build: number; changes: { key: { key: string }; row: { state: number } }[] }
 async function apply(told: Told) {
   if (told.build !== build) return read() // readers see another build of the read model by now

@@ -1,8 +1,10 @@
 import { type Metrics, metrics, type Reading } from '../telemetry/index.ts'
+import { registerProjectionMetrics } from './projection-metrics.ts'
 import type { Work } from './work.ts'
 
 /** What of the operators' questions has a number goes out as gauges, asked for when somebody reads the metrics. */
-export function registerGauges(telemetry: Metrics, { operations, groups, jobs }: Work): void {
+export function registerGauges(telemetry: Metrics, { operations, groups, jobs, projections }: Work): void {
+  registerProjectionMetrics(telemetry, projections)
   const { cursors, cursorLag, groupLag, groupLagSeconds, deliveries } = metrics
   const { outboxWaiting, outboxAge, outboxRefused } = metrics
   telemetry.gauges([cursors, cursorLag], async () =>

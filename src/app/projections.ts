@@ -33,6 +33,8 @@ export interface Projections {
   readonly declare: DeclareProjection
   readonly operations: ProjectionOperations
   readonly reads: Reads
+  /** For metrics. */
+  readonly applied: ProjectionRunner['applied']
   /** @throws HoldfastError CONFIG_INVALID where tables have changed and the version has not; DEPENDENCY_* */
   begin(): Promise<void>
   /** Finishes what is in hand, at most so long. Reads go on until they are closed by themselves. */
@@ -98,6 +100,7 @@ export function createProjections({
     declare: declare as DeclareProjection,
     operations: projectionOperations(sql, groupOperations, acts),
     reads,
+    applied: () => runner.applied(),
     async begin() {
       await runner.work()
       if (builtIn.deliveries)

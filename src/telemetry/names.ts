@@ -39,6 +39,36 @@ export const metrics = {
     description:
       'Events that came to a competing group’s worker although another had settled them, by `group`; counted by this process.',
   },
+  projectionBuilds: {
+    name: 'holdfast.projection.builds',
+    unit: '{build}',
+    description:
+      'Builds of a projection that are not dropped, by `projection` and `state` (`active`, `building`, `standby`).',
+  },
+  projectionLag: {
+    name: 'holdfast.projection.lag',
+    unit: '{event}',
+    description:
+      'Events that a build of a projection has not settled yet, by `projection` and `state`; of several in one state the most.',
+  },
+  projectionLagSeconds: {
+    name: 'holdfast.projection.lag.age',
+    unit: 's',
+    description:
+      'Age of the oldest event that a build of a projection has not settled yet, by `projection` and `state`; of several the oldest.',
+  },
+  projectionProgress: {
+    name: 'holdfast.projection.progress',
+    unit: '1',
+    description:
+      'How much of the ledger a build of a projection has passed (0 to 1), by `projection` and `state`; of several the least.',
+  },
+  projectionEvents: {
+    name: 'holdfast.projection.events',
+    unit: '{event}',
+    description:
+      'Events that builds of a projection have settled, by `projection` and `version`; counted by this process.',
+  },
   jobAttempts: {
     name: 'holdfast.job.attempts',
     unit: '{attempt}',

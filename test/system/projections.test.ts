@@ -272,6 +272,19 @@ describe('operators', () => {
     ])
   })
 
+  it('have it as metrics', async () => {
+    const text = await (await fetch(`${address}/metrics`)).text()
+    for (const line of [
+      /holdfast_projection_builds\{projection="accounts",state="active"\S* 1$/m,
+      /holdfast_projection_builds\{projection="accounts",state="building"\S* 0$/m,
+      /holdfast_projection_lag\{projection="words",state="active"\S* \d+$/m,
+      /holdfast_projection_lag_age\{projection="words",state="active"\S* [\d.]+$/m,
+      /holdfast_projection_progress\{projection="words",state="active"\S* (1|0\.\d+)$/m,
+      /holdfast_projection_events_total\{projection="words",version="1"\S* [1-9]/m,
+    ])
+      expect(text).toMatch(line)
+  })
+
   it('hold builds back by the command', async () => {
     expect((await holdfast(['projections', 'pause', 'words'], env)).stdout).toBe('words is paused\n')
     expect((await get('')).result).toMatchObject({ projections: [{}, { builds: [{ paused: true }] }] })
