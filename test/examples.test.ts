@@ -31,6 +31,12 @@ const printed: Record<string, string[]> = {
   ],
   'hello.ts': ['anna says {"text":"hello"}'],
   'live-table.ts': ['anna has 3 points', 'anna has 8 points', 'anna has 13 points'],
+  'order-aggregate.ts': [
+    '2 Captured, 3 Captured ',
+    '2 Captured, 3 Captured again',
+    '1 cents too much',
+    '{ cents: 4200, captured: 4000 }',
+  ],
   'own-consumer-group.ts': [
     'payment 1, attempt 1',
     'payment 2, attempt 2',
