@@ -62,7 +62,7 @@ function rebuildCommand(): Command {
   )
     .option('--version <number>', 'of which version (default: the one that readers see)', version)
     .option('--no-wait', 'only begin; it goes on whether or not somebody waits')
-    .option('--json', 'print {build, version} as JSON')
+    .option('--json', 'print {build, version, cutChannels} as JSON')
     .addHelpText(
       'after',
       `\nReaders see the old build until the new one has caught up. It stays on standby, for switch-back, until it is dropped.
@@ -74,6 +74,7 @@ Nodes that declare the projection do the work; one that is killed is taken over 
     .action(async (name: string, options: RebuildOptions) => {
       const begun = await operate('rebuild', async operations => {
         const asked = await operations.rebuild(name, byOf(options), options.version)
+        if (asked.cutChannels > 0) console.error(cutText(asked.cutChannels))
         if (asked.cutChannels > 0)
           console.error(
             `note: retention has removed events of ${asked.cutChannels} channel(s); the new build lacks what they told`,
@@ -89,6 +90,10 @@ Nodes that declare the projection do the work; one that is killed is taken over 
           : `build ${build} of version ${version} has begun; "holdfast projections status ${name}" shows it`,
       )
     })
+}
+
+function cutText(channels: number): string {
+  return `holdfast: retention has removed events of ${channels} of its channels: the new build will lack what they did`
 }
 
 const lookEveryMs = 500

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { intArray, textArray } from '../ledger/array-literal.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
@@ -27,7 +28,7 @@ export type Reached =
 export interface CheckpointWatch {
   /**
    * Waits until an ordered group has gone past an event, at most so long. It asks at least once, whatever the time.
-   * @throws what keeps Postgres from answering
+   * @throws HoldfastError OVERLOADED where too many wait; what keeps Postgres from answering
    */
   reach(group: string, place: EventPlace, withinMs: number): Promise<Reached>
 }
@@ -57,6 +58,7 @@ interface Answer {
 }
 
 const restMs = { first: 5, most: 100 }
+const mostWaiting = 10_000
 
 /** All who wait share one statement, which is asked again and again while there are any: seldom, where nothing new has come. */
 export function watchCheckpoints(sql: Sql): CheckpointWatch {
@@ -102,6 +104,8 @@ export function watchCheckpoints(sql: Sql): CheckpointWatch {
   return {
     async reach(group, place, withinMs) {
       const until = performance.now() + withinMs
+      if (waiters.size >= mostWaiting)
+        throw new HoldfastError('OVERLOADED', `${mostWaiting} reads wait for consumer groups already`)
       partitions ??= await partitionCount(sql)
       const target = await targetOf(sql, place, partitionOf(place.channel, partitions))
       if ('kind' in target) return target
