@@ -146,8 +146,6 @@ export class ProjectionRunner {
       await this.#options.groups.work()
       this.#workOn(builds)
       const { hooks, nodeName, logger } = this.#options
-      // What keeps others from being told keeps no build from being finished.
-      await hooks.seen?.(builds, sql).catch(error => this.#complain('', error))
       const own = new Set(this.#working.keys())
       const changed = await advanceBuilds({ sql, hooks, nodeName, logger }, builds, own, (build, error) =>
         this.#complain(build.projection, error),
