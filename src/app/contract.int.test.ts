@@ -1,10 +1,13 @@
+import { pgTable, text } from 'drizzle-orm/pg-core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { z } from 'zod'
 import { freshDatabase } from '../../test/support/database.ts'
 import { FrameClient } from '../../test/support/frame-client.ts'
 import { ownPrefix } from '../../test/support/realtime-nodes.ts'
+import { until } from '../../test/support/until.ts'
 import { createClient } from '../client/index.ts'
 import { defineContract, type StandardSchemaV1 } from '../contract/index.ts'
+import { connectPostgres } from '../platform/index.ts'
 import { createHoldfast } from './holdfast.ts'
 import type { Holdfast } from './types.ts'
 
@@ -132,4 +135,35 @@ describe('an append that does not match its contract is refused with path and re
       expect(publications.map(({ data }) => data)).toEqual([good, good, good, good])
     })
   }
+
+  it('and what is recorded comes to batch handlers and batch sinks with its types', async () => {
+    const sql = connectPostgres(database.url, { max: 1, applicationName: 'holdfast-test' })
+    await sql`create table lines (id text, sku text)`
+    await sql`create table sold (sku text)`
+    const sink = hf.batchSink('lines', {
+      channels: ['order:zod:{id}', 'order:hand:{id}'],
+      types: 'Placed',
+      table: pgTable('lines', { id: text(), sku: text() }),
+      row({ params, data }) {
+        // @ts-expect-error the compiler knows what an event carries
+        if (data.noLines) return undefined
+        return data.lines.map(({ sku }) => ({ id: params.id, sku }))
+      },
+      maxDelayMs: 0,
+    })
+    // @ts-expect-error and which types there are
+    hf.group('never').onBatch('order:zod:{id}', 'Shipped', () => undefined)
+    hf.group('sold', { batchSize: 100 }).onBatch('order:zod:{id}', 'Placed', async (events, { tx }) => {
+      const skus = events.flatMap(({ data }) => data.lines.map(({ sku }) => sku))
+      await tx`insert into sold select unnest(${`{${skus}}`}::text[])`
+    })
+    await hf.append('order:zod:batches', 'Placed', good)
+    await hf.append('order:hand:batches', 'Placed', good)
+    await until('both have written', async () => {
+      const [lines, sold] = [await sql`select from lines where id = 'batches'`, await sql`select from sold`]
+      return lines.length === 4 && sold.length >= 2
+    })
+    expect(sink.status().rows).toBeGreaterThanOrEqual(4)
+    await sql.end({ timeout: 1 })
+  })
 })

@@ -77,7 +77,7 @@ export class PartitionProgress {
   get dueInMs(): number {
     const now = performance.now()
     const owed = this.#blocked?.dueIn(now) ?? 0
-    if (this.#heldSince === undefined) return owed
+    if (this.#heldSince === undefined || this.#full) return owed
     return Math.min(owed, Math.max(0, this.#heldSince + this.#parts.settings.batchDelayMs - now))
   }
 
