@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { append } from './parts/append.ts'
+import { deliveries } from './parts/deliveries.ts'
 import { manyRooms, oneRoom } from './parts/fan-out.ts'
 import { ledger } from './parts/ledger.ts'
 import { memory } from './parts/memory.ts'
@@ -21,7 +22,7 @@ import { serviceVersions } from './stage/versions.ts'
 
 const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, ledger, replay, memory]
 /** Takes minutes: only when it is named. */
-const onRequest: readonly PartDefinition[] = [rebuild, sink]
+const onRequest: readonly PartDefinition[] = [deliveries, rebuild, sink]
 const known = [...all, ...onRequest]
 const recordedFile = new URL('./results/recorded.json', import.meta.url)
 
