@@ -435,3 +435,20 @@ it('what is declared while the process works begins at once; twice is refused', 
     return build?.tables['states'] && (await countsOf(name))[`${name}:x`] === 2
   })
 })
+
+it('a rebuild says where retention has removed what the old build has', async () => {
+  const name = stage.newName()
+  const channel = `${name}:x`
+  await append(stage.a, channel, 3)
+  await stage.process([counting(name, 1)] as never).work()
+  await until('it is there', async () => (await countsOf(name))[channel] === 3)
+  const first = await stage.active(name)
+  await stage.sql`
+    select holdfast.remove_events(${stage.epoch}, ${stage.bare.partitionOf(channel)}, ${channel}, 2, 100)`
+  // While the log has them, a rebuild has them too.
+  await stage.redis.flushall()
+  const { cutChannels } = await stage.acts.rebuild(name, { actor: 'me' })
+  expect(cutChannels).toBe(1)
+  await stage.switchedFrom(name, first.id)
+  expect(await countsOf(name)).toEqual({ [channel]: 1 })
+})
