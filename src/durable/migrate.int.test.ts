@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import * as commandTables from '../commands/tables.ts'
+import { newEventId } from '../domain/index.ts'
 import { connectPostgres } from '../platform/index.ts'
 import * as projectionTables from '../projections/tables.ts'
 import * as cursorTables from './cursors/tables.ts'
@@ -136,6 +138,32 @@ test('the migrations make what the tables declare', async () => {
   }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])
+})
+
+test('a database of each state before gets what it lacks, and keeps its events', async () => {
+  // As the release before left it, and as each migration since has.
+  const released = tags.indexOf('0008_access') + 1
+  for (let count = released; count < tags.length; count++) {
+    await run(`drop schema if exists holdfast_projections cascade; drop schema if exists holdfast cascade;
+      create schema holdfast;
+      create table holdfast.migrations (id serial primary key, hash text not null, created_at bigint)`)
+    for (const { tag, when } of journal.entries.slice(0, count)) {
+      const text = readFileSync(new URL(`../../migrations/${tag}.sql`, import.meta.url), 'utf8')
+      const hash = createHash('sha256').update(text).digest('hex')
+      await run(`${text}; insert into holdfast.migrations (hash, created_at) values ('${hash}', ${when})`)
+    }
+    const before = { channel: 'order:1', type: 'T', data: '1', id: newEventId() }
+    const old = await open()
+    expect((await old.append(before)).kind).toBe('stored')
+    await old.close()
+    expect(await migrate(database.url)).toEqual(tags.slice(count))
+    const ledger = await open()
+    expect((await ledger.append(before)).kind).toBe('duplicate')
+    const pair = [0, 1].map(i => ({ ...before, id: newEventId(), ...(i === 0 && { expectedOffset: 1 }) }))
+    expect((await ledger.appendTogether(pair)).kind).toBe('stored')
+    expect((await ledger.readChannel('order:1', { limit: 10 })).events).toHaveLength(3)
+    await ledger.close()
+  }
 })
 
 test('channels are compared by their bytes, and data is text', async () => {
