@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
+import { AnsweringPool } from '../ledger/answering-pool.ts'
 import { intArray, textArray } from '../ledger/array-literal.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
 import { consumerOf } from './delivery-rows.ts'
@@ -28,9 +29,10 @@ export type Reached =
 export interface CheckpointWatch {
   /**
    * Waits until an ordered group has gone past an event, at most so long. It asks at least once, whatever the time.
-   * @throws HoldfastError OVERLOADED where too many wait; what keeps Postgres from answering
+   * @throws HoldfastError OVERLOADED where too many wait; DEPENDENCY_*
    */
   reach(group: string, place: EventPlace, withinMs: number): Promise<Reached>
+  close(): Promise<void>
 }
 
 interface Target {
@@ -59,9 +61,12 @@ interface Answer {
 
 const restMs = { first: 5, most: 100 }
 const mostWaiting = 10_000
+/** Far above what a look at some places takes. */
+const answerMs = 5_000
 
 /** All who wait share one statement, which is asked again and again while there are any: seldom, where nothing new has come. */
-export function watchCheckpoints(sql: Sql): CheckpointWatch {
+export function watchCheckpoints(open: () => Sql): CheckpointWatch {
+  const pool = new AnsweringPool(open, { timeoutMs: answerMs, graceSeconds: 1 })
   const waiters = new Set<Waiter>()
   let asking = false
   let rest = restMs.first
@@ -70,7 +75,7 @@ export function watchCheckpoints(sql: Sql): CheckpointWatch {
 
   async function look(): Promise<void> {
     const asked = [...waiters]
-    const answers = new Map((await answersFor(sql, asked)).map(each => [each.n, each]))
+    const answers = new Map((await pool.run(sql => answersFor(sql, asked))).map(each => [each.n, each]))
     const now = performance.now()
     for (const [n, waiter] of asked.entries()) {
       const end = endOf(answers.get(n), now >= waiter.until)
@@ -106,8 +111,9 @@ export function watchCheckpoints(sql: Sql): CheckpointWatch {
       const until = performance.now() + withinMs
       if (waiters.size >= mostWaiting)
         throw new HoldfastError('OVERLOADED', `${mostWaiting} reads wait for consumer groups already`)
-      partitions ??= await partitionCount(sql)
-      const target = await targetOf(sql, place, partitionOf(place.channel, partitions))
+      partitions ??= await pool.run(partitionCount)
+      const partition = partitionOf(place.channel, partitions)
+      const target = await pool.run(sql => targetOf(sql, place, partition))
       if ('kind' in target) return target
       const { promise, resolve, reject } = Promise.withResolvers<Reached>()
       waiters.add({ ...target, group, channel: place.channel, until, resolve, reject })
@@ -116,6 +122,7 @@ export function watchCheckpoints(sql: Sql): CheckpointWatch {
       void ask()
       return promise
     },
+    close: () => pool.close(),
   }
 }
 

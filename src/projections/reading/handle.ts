@@ -1,7 +1,7 @@
 import { asc, eq, gt } from 'drizzle-orm'
 import { HoldfastError } from '../../domain/index.ts'
-import type { CheckpointWatch, GroupOperations } from '../../durable/index.ts'
-import { ormOver, type Sql, transaction } from '../../platform/index.ts'
+import type { AnsweringPool, CheckpointWatch, GroupOperations } from '../../durable/index.ts'
+import { isConnectionError, ormOver, type Sql, transaction } from '../../platform/index.ts'
 import { boundTables, physicalName } from '../bound-tables.ts'
 import type { StatesTables } from '../reducer.ts'
 import { allBuilds, type KnownBuild } from '../registry.ts'
@@ -46,9 +46,9 @@ export interface ReducerHandle<State = unknown> extends ProjectionHandle<StatesT
 
 export interface HandleParts {
   /** For hand-written statements. */
-  readonly sql: Sql
-  /** Opened with `orm: true`. */
-  readonly orm: Sql
+  readonly pages: AnsweringPool
+  /** Of connections that were opened with `orm: true`. */
+  readonly queries: AnsweringPool
   readonly checkpoints: CheckpointWatch
   readonly groups: Pick<GroupOperations, 'list'>
 }
@@ -74,7 +74,7 @@ export function projectionHandle<Tables extends ProjectionTables>(
       }
       throw new HoldfastError('PROJECTION_BEHIND', `the builds of ${name} change too fast to be read`)
     },
-    status: () => projectionReport(parts.sql, parts.groups, name),
+    status: () => parts.pages.run(sql => projectionReport(sql, parts.groups, name)),
   }
 }
 
@@ -102,26 +102,22 @@ export function reducerHandle<State>(
 /** @throws HoldfastError PROJECTION_BEHIND where no build of the version has caught up */
 async function readable(
   { name, version }: Pick<Projection, 'name' | 'version'>,
-  { sql, groups }: HandleParts,
+  parts: HandleParts,
 ): Promise<Build> {
-  const builds = (await allBuilds(sql, name)).filter(build => build.version === version)
+  const all = await parts.pages.run(sql => allBuilds(sql, name))
+  const builds = all.filter(build => build.version === version)
   const standby = builds.filter(({ state }) => state === 'standby')
   const build = builds.find(({ state }) => state === 'active') ?? latest(standby)
   if (build && Object.keys(build.tables).length > 0) return build
-  throw await notYet(name, version, sql, groups)
+  throw await notYet(name, version, parts)
 }
 
 function latest(builds: readonly KnownBuild[]): KnownBuild | undefined {
   return [...builds].sort((a, b) => (b.retired ?? 0) - (a.retired ?? 0) || b.id - a.id)[0]
 }
 
-async function notYet(
-  name: string,
-  version: number,
-  sql: Sql,
-  groups: Pick<GroupOperations, 'list'>,
-): Promise<HoldfastError> {
-  const report = await projectionReport(sql, groups, name).catch(() => undefined)
+async function notYet(name: string, version: number, { pages, groups }: HandleParts): Promise<HoldfastError> {
+  const report = await pages.run(sql => projectionReport(sql, groups, name)).catch(() => undefined)
   const build = report?.builds.find(one => one.version === version && one.state === 'building')
   if (!build) return new HoldfastError('PROJECTION_BEHIND', `version ${version} of ${name} has no build yet`)
   const { done, total } = build.progress
@@ -136,12 +132,12 @@ async function notYet(
 async function inSnapshot<Tables extends ProjectionTables, T>(
   projection: Projection<Tables>,
   build: Build,
-  { orm }: HandleParts,
+  { queries }: HandleParts,
   query: (db: ProjectionDb, tables: Tables) => Promise<T>,
 ): Promise<{ readonly value: T } | undefined> {
   const { tables } = boundTables(projection, table => physicalName(projection.name, table, build.id))
-  try {
-    return await transaction(orm, async tx => {
+  const reading = (orm: Sql) =>
+    transaction(orm, async tx => {
       const [, rows] = await Promise.all([
         tx`set transaction isolation level repeatable read, read only`,
         tx<{ state: string }[]>`select state from holdfast.projection_builds where id = ${build.id}`,
@@ -149,10 +145,19 @@ async function inSnapshot<Tables extends ProjectionTables, T>(
       if (rows[0]?.state !== build.state) return undefined
       return { value: await query(ormOver(tx) as unknown as ProjectionDb, tables) }
     })
-  } catch (error) {
-    if (!isGone(error, build)) throw error
-    return undefined
-  }
+  const end = await queries.run(orm =>
+    reading(orm).then(
+      answer => ({ answer }),
+      error => {
+        if (isConnectionError(error)) throw error
+        return { error }
+      },
+    ),
+  )
+  if (!('error' in end)) return end.answer
+  if (isGone(end.error, build)) return undefined
+  // The application's own: as it was thrown.
+  throw end.error
 }
 
 /** Dropped since it was chosen. A query of the application's own may miss another table, which is its own mistake. */

@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../domain/index.ts'
+import { checkChannel, HoldfastError } from '../../domain/index.ts'
 import type { CheckpointWatch, Reached } from '../../durable/index.ts'
 import type { Build } from '../types.ts'
 import type { AtLeast, Waiting } from './row-query.ts'
@@ -11,6 +11,9 @@ export async function reachOf(
   until: number,
 ): Promise<void> {
   if (!atLeast) return
+  checkChannel(atLeast.channel)
+  if (!Number.isSafeInteger(atLeast.offset) || atLeast.offset < 0)
+    throw new HoldfastError('REQUEST_INVALID', `atLeast: expected an offset from 0, got ${atLeast.offset}`)
   const reached = await checkpoints.reach(build.group, atLeast, Math.max(0, until - performance.now()))
   if (reached.kind !== 'reached') throw notReached(reached, build.projection, atLeast)
 }

@@ -1,6 +1,5 @@
 import { HoldfastError } from '../../domain/index.ts'
-import type { CheckpointWatch } from '../../durable/index.ts'
-import type { Sql } from '../../platform/index.ts'
+import type { AnsweringPool, CheckpointWatch } from '../../durable/index.ts'
 import { activeBuild, allBuilds, existing } from '../registry.ts'
 import type { Build } from '../types.ts'
 import { pageCursor, placeOf } from './page-cursor.ts'
@@ -19,7 +18,7 @@ export interface ReadModels {
 
 export interface ReadModelsOptions {
   /** Only reads go through it; its sessions are in UTC, and have a statement timeout. */
-  readonly sql: Sql
+  readonly pages: AnsweringPool
   readonly checkpoints: CheckpointWatch
 }
 
@@ -27,15 +26,15 @@ export interface ReadModelsOptions {
 const maxAttempts = 5
 
 /** Reads of read models by whoever has no definition of them: from what is kept about the builds. */
-export function createReadModels({ sql, checkpoints }: ReadModelsOptions): ReadModels {
+export function createReadModels({ pages, checkpoints }: ReadModelsOptions): ReadModels {
   /** Nothing of a build that readers see changes; whether it is still the one, every page asks in its own statement. */
   const lastSeen = new Map<string, Build>()
 
   async function active(projection: string): Promise<Build> {
     const known = lastSeen.get(projection)
     if (known) return known
-    const build = await activeBuild(sql, projection)
-    if (!build) existing(projection, await allBuilds(sql, projection))
+    const build = await pages.run(sql => activeBuild(sql, projection))
+    if (!build) existing(projection, await pages.run(sql => allBuilds(sql, projection)))
     if (!build || Object.keys(build.tables).length === 0) throw nothingYet(projection)
     lastSeen.set(projection, build)
     return build
@@ -46,7 +45,9 @@ export function createReadModels({ sql, checkpoints }: ReadModelsOptions): ReadM
     const table = build.tables[query.table]
     if (!table) return undefined
     const { text, values } = pageStatement(query, table, build)
-    const rows = (await sql.unsafe(text, [...values]).catch(understood)) as unknown as readonly PageRow[]
+    const rows = await pages.run(
+      sql => sql.unsafe(text, [...values]).catch(understood) as unknown as Promise<readonly PageRow[]>,
+    )
     if (rows[0]?.active !== build.id) return undefined
     const found = rows.filter(({ row }) => row !== null)
     const shown = found.slice(0, query.limit)

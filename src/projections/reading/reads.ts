@@ -1,4 +1,4 @@
-import { type GroupOperations, watchCheckpoints } from '../../durable/index.ts'
+import { AnsweringPool, type GroupOperations, watchCheckpoints } from '../../durable/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import type { StatesTables } from '../reducer.ts'
 import type { Projection, ProjectionTables, Reducer } from '../types.ts'
@@ -22,6 +22,10 @@ export interface ReadsOptions {
 const pools = { pages: 4, queries: 4, waits: 1 }
 /** Below what a caller of the API is kept waiting. */
 const statementTimeoutMs = 10_000
+/** Who gets no answer at all for so long gets an error, and who comes later other connections. */
+const answerMs = { pages: 12_000, queries: 30_000 }
+/** For statements of others on connections that are given up. */
+const graceSeconds = 10
 
 /** Reads of read models, over connections of their own: a slow query keeps nobody from appending. Opens them when needed. */
 export function openReads({ url, groups, logger }: ReadsOptions): Reads {
@@ -29,17 +33,22 @@ export function openReads({ url, groups, logger }: ReadsOptions): Reads {
   const applicationName = 'holdfast-reads'
   const connect = (max: number, orm: boolean) =>
     connectPostgres(url, { max, applicationName, statementTimeoutMs, settings, orm, logger })
-  const sql = connect(pools.pages, false)
-  const orm = connect(pools.queries, true)
-  const waits = connect(pools.waits, false)
-  const checkpoints = watchCheckpoints(waits)
-  const parts = { sql, orm, checkpoints, groups }
+  const pages = new AnsweringPool(() => connect(pools.pages, false), {
+    timeoutMs: answerMs.pages,
+    graceSeconds,
+  })
+  const queries = new AnsweringPool(() => connect(pools.queries, true), {
+    timeoutMs: answerMs.queries,
+    graceSeconds,
+  })
+  const checkpoints = watchCheckpoints(() => connect(pools.waits, false))
+  const parts = { pages, queries, checkpoints, groups }
   return {
-    ...createReadModels({ sql, checkpoints }),
+    ...createReadModels({ pages, checkpoints }),
     handle: projection => projectionHandle(projection, parts),
     reducerHandle: reducer => reducerHandle(reducer, parts),
     async close() {
-      await Promise.all([sql, orm, waits].map(each => each.end({ timeout: 1 })))
+      await Promise.all([pages.close(), queries.close(), checkpoints.close()])
     },
   }
 }
