@@ -34,13 +34,17 @@ export type { AuthenticateHook, Authorization, Handshake, Identity, RpcCall } fr
 export type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
 export type { BatchSink, BatchSinkOptions, BatchSinkStatus } from '../projections/index.ts'
 export {
+  type ApplyContext,
   channelActivity,
   defineProjection,
   defineReducer,
   deliveries,
+  type Projection,
+  type ProjectionEvent,
   type ProjectionHandle,
   perMinuteNow,
   quakesByRegion,
+  type Reducer,
   type ReducerHandle,
 } from '../projections/index.ts'
 export type { BreakerChange, BreakerRole, BreakerState, BreakerStatus } from '../resilience/index.ts'
