@@ -78,5 +78,6 @@ function isSubscription({ kind }: Performable): boolean {
 
 function isPublication(command: Performable): boolean {
   if (command.kind !== 'rpc') return command.kind === 'publish'
-  return command.method === 'holdfast.append' || command.method === 'holdfast.signal'
+  const { method } = command
+  return method === 'holdfast.append' || method === 'holdfast.signal' || method === 'holdfast.command'
 }
