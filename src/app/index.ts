@@ -39,12 +39,10 @@ export {
   defineProjection,
   defineReducer,
   deliveries,
-  type Projection,
   type ProjectionEvent,
   type ProjectionHandle,
   perMinuteNow,
   quakesByRegion,
-  type Reducer,
   type ReducerHandle,
 } from '../projections/index.ts'
 export type { BreakerChange, BreakerRole, BreakerState, BreakerStatus } from '../resilience/index.ts'
