@@ -17,6 +17,8 @@ export type Decision =
 
 /** Events of one command: they are recorded in one statement. */
 export const maxEvents = 100
+/** Characters of their data, as JSON text. */
+const maxCharacters = 4_194_304
 
 /** What the application makes of a command in a state. */
 export function decide(
@@ -33,7 +35,14 @@ export function decide(
     if (events.length > maxEvents) {
       throw new Error(`expected at most ${maxEvents} events of one command, got ${events.length}`)
     }
-    return { kind: 'events', events: events.map(decided) }
+    const made = events.map(decided)
+    const characters = made.reduce((sum, { data }) => sum + data.length, 0)
+    if (characters > maxCharacters) {
+      throw new Error(
+        `expected at most ${maxCharacters} characters of data in one command's events, got ${characters}`,
+      )
+    }
+    return { kind: 'events', events: made }
   } catch (cause) {
     if (cause instanceof HoldfastError) return { kind: 'refused', error: cause }
     const reason = cause instanceof Error ? cause.message : String(cause)

@@ -67,7 +67,7 @@ export class Execution {
   async run(call: Call): Promise<Commanded> {
     const { states, counts } = this.#parts
     const key = keyOf(call.aggregate, call.channel)
-    let loaded = await this.#kept(key, call)
+    let loaded = await this.#kept(key, call.channel)
     let isNew = false
     for (let conflicts = 0; conflicts < maxConflicts; ) {
       if (!loaded || (!isNew && loaded.contended)) {
@@ -115,18 +115,15 @@ export class Execution {
   /** The state as the ledger has it now. */
   async load(aggregate: DeclaredAggregate, channel: string): Promise<Loaded> {
     const key = keyOf(aggregate, channel)
-    const kept = await this.#kept(key, { aggregate, channel })
+    const kept = await this.#kept(key, channel)
     return this.#read(key, { aggregate, channel }, kept)
   }
 
-  async #kept(
-    key: string,
-    { aggregate, channel }: Pick<Call, 'aggregate' | 'channel'>,
-  ): Promise<Loaded | undefined> {
+  async #kept(key: string, channel: string): Promise<Loaded | undefined> {
     const { states, loader, recheckMs } = this.#parts
     const kept = states.get(key)
     if (!kept || performance.now() - kept.checkedAt < recheckMs) return kept
-    if (await loader.isStillTrue(aggregate, channel, kept)) return kept
+    if (await loader.isStillTrue(channel, kept)) return kept
     states.delete(key)
     return undefined
   }

@@ -1,7 +1,7 @@
 import { HoldfastError, type StoredEvent } from '../domain/index.ts'
 import type { LogAccess } from '../durable/index.ts'
 import type { DeclaredAggregate } from './aggregates.ts'
-import { type Beginning, readBeginning } from './snapshots.ts'
+import { type Beginning, lastErasure, readBeginning } from './snapshots.ts'
 import type { Loaded } from './states.ts'
 
 type Ledger = LogAccess['ledger']
@@ -45,10 +45,9 @@ export class Loader {
   }
 
   /** Whether no event of the channel was erased since the state was loaded. */
-  async isStillTrue(aggregate: DeclaredAggregate, channel: string, loaded: Loaded): Promise<boolean> {
+  async isStillTrue(channel: string, loaded: Loaded): Promise<boolean> {
     const checkedAt = performance.now()
-    const { erasure } = await readBeginning(this.#ledger, aggregate, channel)
-    if (erasure !== loaded.erasure) return false
+    if ((await lastErasure(this.#ledger, channel)) !== loaded.erasure) return false
     loaded.checkedAt = checkedAt
     return true
   }

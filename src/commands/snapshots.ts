@@ -21,6 +21,17 @@ interface Row {
   state: string | null
 }
 
+/** The channel's last erasure; 0 for none. */
+export async function lastErasure(ledger: Ledger, channel: string): Promise<number> {
+  const partition = ledger.partitionOf(channel)
+  const [row] = await ledger.query(
+    sql => sql<{ id: number }[]>`
+      select id from holdfast.erasures
+      where partition = ${partition} and channel = ${channel} order by id desc limit 1`,
+  )
+  return row?.id ?? 0
+}
+
 /** The snapshot that fits, if there is one. Whether the ledger goes so far is for whoever reads on from there. */
 export async function readBeginning(
   ledger: Ledger,

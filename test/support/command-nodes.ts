@@ -67,6 +67,12 @@ export const purseDefinition = (
           throw new TypeError('a fault of the application')
         },
       },
+      flood: {
+        decide(_, input) {
+          const { events = 1, characters = 1, type = 'Noted' } = input as Record<string, never>
+          return Array(events).fill({ type, data: 'x'.repeat(characters) })
+        },
+      },
       later: { decide: (async () => []) as never },
     },
     ...(snapshots && { snapshots }),
