@@ -1,26 +1,27 @@
 import { bigint, integer, pgTable, text } from 'drizzle-orm/pg-core'
-import { createHoldfast } from '../../src/app/index.ts'
+// Not through the room's door: it would load everything, and these processes are started again and again.
+import { createDurableTier } from '../../src/durable/durable-tier.ts'
+import { createGroups } from '../../src/durable/groups/groups.ts'
+import { createPostgresLedger } from '../../src/durable/ledger/postgres-ledger.ts'
+import { createLogger } from '../../src/platform/index.ts'
+import { declareBatchSink } from '../../src/projections/sink/batch-sink.ts'
 
 /** What the process is told on its command line. */
 export interface SinkWorkerSetup {
   readonly databaseUrl: string
   readonly redisUrl: string
-  readonly prefix: string
 }
 
 /*
  * A process with a sink of each mode, made to be killed. The tables have no keys: whatever is written twice is there twice.
  */
-const { databaseUrl, redisUrl, prefix } = JSON.parse(process.argv[2] ?? '{}') as SinkWorkerSetup
-const hf = await createHoldfast({
-  redis: { url: redisUrl, prefix },
-  postgres: { url: databaseUrl, poolSize: 2 },
-  namespaces: { reading: { tier: 'durable' } },
-  workers: { leaseMs: 1_000, poolSize: 4 },
-  log: { level: process.env['HOLDFAST_TEST_LOG'] === 'debug' ? 'debug' : 'silent' },
-})
+const { databaseUrl: url, redisUrl: redis } = JSON.parse(process.argv[2] ?? '{}') as SinkWorkerSetup
+const logger = createLogger(process.env['HOLDFAST_TEST_LOG'] ?? 'silent')
+const ledger = await createPostgresLedger({ url, poolSize: 2, lanes: 1, allowUnsafeFsync: false, logger })
+const tier = await createDurableTier({ ledger, redis, logger })
+const groups = createGroups({ log: tier.log, url, leaseMs: 1_000, poolSize: 4, nodeName: 'sink', logger })
 for (const mode of ['ordered', 'competing'] as const) {
-  hf.batchSink(mode, {
+  declareBatchSink(groups, mode, {
     mode,
     channels: 'reading:{sensor}',
     table: pgTable(`by_${mode}`, { sensor: text(), n: integer(), at: bigint({ mode: 'number' }) }),
@@ -29,4 +30,4 @@ for (const mode of ['ordered', 'competing'] as const) {
     maxDelayMs: 20,
   })
 }
-await hf.work()
+await groups.work()

@@ -22,7 +22,6 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { append, dense } from '../../../test/support/durable-nodes.ts'
 import { type GroupStage, groupStage, openDeliveries } from '../../../test/support/group-stage.ts'
-import { ownPrefix } from '../../../test/support/realtime-nodes.ts'
 import { seeded } from '../../../test/support/seeded.ts'
 import type { SinkWorkerSetup } from '../../../test/support/sink-worker.ts'
 import { until } from '../../../test/support/until.ts'
@@ -303,7 +302,7 @@ describe(`processes with a sink that are killed (seed ${seed})`, () => {
     await db`create table by_ordered (sensor text, n int, at bigint)`
     await db`create table by_competing (like by_ordered)`
     const { url } = stage.database
-    const setup: SinkWorkerSetup = { databaseUrl: url, redisUrl: stage.redisUrl, prefix: ownPrefix() }
+    const setup: SinkWorkerSetup = { databaseUrl: url, redisUrl: stage.redisUrl }
     const start = () => spawn(process.execPath, [program, JSON.stringify(setup)], { stdio: 'inherit' })
     const crew = [start(), start()]
     const total = 4_000
