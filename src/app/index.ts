@@ -38,7 +38,6 @@ export {
   channelActivity,
   defineProjection,
   defineReducer,
-  deliveries,
   type ProjectionEvent,
   type ProjectionHandle,
   perMinuteNow,

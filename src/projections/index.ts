@@ -1,7 +1,6 @@
 export { projectionActs } from './acts.ts'
 export { builtInProjections } from './built-in/built-in.ts'
 export { type BuiltInOptions, channelActivity, perMinuteNow } from './built-in/channel-activity.ts'
-export { type DeliveriesOptions, type DeliveryStands, deliveries } from './built-in/deliveries.ts'
 export { startDeliveryWatch } from './built-in/delivery-watch.ts'
 export { quakesByRegion } from './built-in/quakes-by-region.ts'
 export { defineProjection } from './define.ts'

@@ -62,6 +62,7 @@ it('follows each event until it is mirrored, handled by every group, and every j
     acts: { append: event => stage.a.append(event), publish: async () => undefined as never },
     nodeName: 'jobs',
     logger,
+    timings: { lockMs: 1_500, stalledMs: 500, overdueMs: 1_000 },
   })
   ends.push(async () => {
     await jobGroups.close(0)

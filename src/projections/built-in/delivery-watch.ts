@@ -1,6 +1,5 @@
-import type { BackgroundLoop, LogAccess } from '../../durable/index.ts'
-import { startLoop } from '../../durable/index.ts'
-import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import { AnsweringPool, type BackgroundLoop, type LogAccess, startLoop } from '../../durable/index.ts'
+import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { deliveryWatchLock } from '../locks.ts'
 import { allBuilds } from '../registry.ts'
 import { projectionSchema } from '../types.ts'
@@ -22,6 +21,8 @@ const removeEveryMs = 60_000
 const mostPages = 10
 /** Of one that is silent for so long, Postgres ends the session, and another process takes over. */
 const silenceMs = 10_000
+/** Above what Postgres gives a statement. */
+const answerMs = 12_000
 
 /** A page's rows are looked up by indexes: without statistics, as in a young database, other plans read whole tables for each. */
 const oneByOne = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejoin: 'off', jit: 'off' }
@@ -31,31 +32,34 @@ const oneByOne = { enable_seqscan: 'off', enable_hashjoin: 'off', enable_mergejo
  * processes does it; that two do for a moment harms nothing.
  */
 export function startDeliveryWatch({ url, log, keepSeconds, logger }: DeliveryWatchOptions): BackgroundLoop {
-  const sql = connectPostgres(url, {
-    max: 1,
-    applicationName: 'holdfast-deliveries',
-    settings: { idle_session_timeout: `${silenceMs}`, ...oneByOne },
-    logger,
-  })
+  const open = () =>
+    connectPostgres(url, {
+      max: 1,
+      applicationName: 'holdfast-deliveries',
+      settings: { idle_session_timeout: `${silenceMs}`, ...oneByOne },
+      logger,
+    })
+  const pool = new AnsweringPool(open, { timeoutMs: answerMs, graceSeconds: 0 })
   const places = new Map<string, Place>()
   let session = 0
   let removed = 0
   const loop = startLoop({
     restMs,
     async work(stopping) {
-      session = await sessionThatLeads(sql, session)
+      session = await sessionThatLeads(pool, session)
       if (session === 0) return
       const mirrored = await mirroredUpTo(log)
       const old = performance.now() - removed >= removeEveryMs
       if (old) removed = performance.now()
-      for (const table of await tables(sql)) {
+      for (const table of await tables(pool)) {
         for (let page = 0; page < mostPages && !stopping.aborted; page++) {
-          const next = await lookAtOpenRows(sql, table, mirrored, places.get(table))
+          const next = await pool.run(sql => lookAtOpenRows(sql, table, mirrored, places.get(table)))
           if (next) places.set(table, next)
           else places.delete(table)
           if (!next) break
         }
-        while (old && !stopping.aborted && (await removeOldRows(sql, table, keepSeconds)));
+        let more = old
+        while (more && !stopping.aborted) more = await pool.run(sql => removeOldRows(sql, table, keepSeconds))
       }
     },
     onFailure: error => logger.warn({ err: error }, 'what became of events could not be looked at'),
@@ -64,18 +68,20 @@ export function startDeliveryWatch({ url, log, keepSeconds, logger }: DeliveryWa
     async stop() {
       const stopped = loop.stop()
       // What a Postgres that does not answer keeps waiting ends with its connection.
-      await sql.end({ timeout: 1 })
+      await pool.close()
       await stopped
     },
   }
 }
 
 /** The number of the session that holds the lock; 0 where it is another process's. */
-async function sessionThatLeads(sql: Sql, before: number): Promise<number> {
-  const [row] = await sql<{ session: number; mine: boolean }[]>`
-    select pg_backend_pid() as session,
-           case when pg_backend_pid() = ${before} then true
-                else pg_try_advisory_lock(${deliveryWatchLock}, 0) end as mine`
+async function sessionThatLeads(pool: AnsweringPool, before: number): Promise<number> {
+  const [row] = await pool.run(
+    sql => sql<{ session: number; mine: boolean }[]>`
+      select pg_backend_pid() as session,
+             case when pg_backend_pid() = ${before} then true
+                  else pg_try_advisory_lock(${deliveryWatchLock}, 0) end as mine`,
+  )
   return row?.mine ? row.session : 0
 }
 
@@ -88,8 +94,8 @@ async function mirroredUpTo({ ledger, redis }: LogAccess): Promise<ReadonlyMap<n
 }
 
 /** Of all builds that are kept up to date. */
-async function tables(sql: Sql): Promise<readonly string[]> {
-  const builds = await allBuilds(sql, 'deliveries')
+async function tables(pool: AnsweringPool): Promise<readonly string[]> {
+  const builds = await pool.run(sql => allBuilds(sql, 'deliveries'))
   return builds.flatMap(({ state, tables: { events } }) =>
     state !== 'dropped' && events ? [`${projectionSchema}.${events.physical}`] : [],
   )
