@@ -136,6 +136,19 @@ test('bad input, unknown commands and channels, and faults of the application ar
   expect(await recorded(channel)).toEqual([])
 })
 
+test('what a declaration gives back takes commands and shows states of its own channels only', async () => {
+  const node = await nodes.node()
+  const purse = node.commands.aggregate(purseDefinition())
+  const channel = fresh()
+  expect(await purse.load(channel)).toMatchObject({ state: { owner: null, cents: 0 }, offset: 0 })
+  expect((await purse.command(channel, 'pay', { cents: 4 })).offset).toBe(1)
+  await on(a, channel, 'pay', { cents: 5 })
+  expect(await purse.load(channel)).toMatchObject({ state: { cents: 9 }, offset: 2 })
+  for (const call of [purse.command('room:1' as never, 'pay', { cents: 4 }), purse.load('room:1' as never)]) {
+    await expect(call).rejects.toMatchObject({ code: 'CHANNEL_INVALID' })
+  }
+})
+
 test('a client may do what the command allows it, and nothing else', async () => {
   const channel = fresh()
   const as = (user: string) => ({ caller: { user, client: 'c1' }, info: { user, client: 'c1' } })

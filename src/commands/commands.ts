@@ -132,7 +132,7 @@ export function createCommands(options: CommandsOptions): Commands {
       const declared = aggregates.add(definition)
       return {
         name: declared.name,
-        command: (channel, name, input, { id } = {}) =>
+        command: async (channel, name, input, { id } = {}) =>
           run({ channel: mine(declared, channel), command: name, input, ...(id !== undefined && { id }) }),
         load: async channel => {
           const name = mine(declared, checkChannel(channel))
