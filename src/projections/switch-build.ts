@@ -42,7 +42,7 @@ export async function switchForward(
     await lockBuilds(tx, [build, active])
     const progress = await buildProgress(tx, build, active)
     if (!progress?.caughtUp || progress.stuck > 0) return undefined
-    if (!progress.ahead && Date.now() - (build.caughtUp ?? Date.now()) < tryAheadMs) return undefined
+    if (!progress.ahead && (await hasJustCaughtUp(tx, build))) return undefined
     return { build, active, by, act: 'switch_projection' }
   })
 }
@@ -69,6 +69,14 @@ export async function switchBack(
   })
   if (!done) throw new HoldfastError('INTERNAL', 'a switch back that did not happen')
   return done
+}
+
+/** By the database's clock, which is the one that has noted it. */
+async function hasJustCaughtUp(tx: Transaction, { id }: KnownBuild): Promise<boolean> {
+  const [row] = await tx<{ just: boolean }[]>`
+    select coalesce(caught_up > clock_timestamp() - make_interval(secs => ${tryAheadMs / 1_000}::float8), true) as just
+    from holdfast.projection_builds where id = ${id}`
+  return row?.just ?? true
 }
 
 /** A build that has caught up and is not to be seen by itself: an older version than the one that is active. */

@@ -14,9 +14,9 @@ import { seeded } from '../support/seeded.ts'
 import { until } from '../support/until.ts'
 
 const seed = Number(process.env['HOLDFAST_TEST_SEED'] ?? Date.now() % 1_000_000)
-const total = Number(process.env['HOLDFAST_TEST_EVENTS'] ?? 5_000)
+const total = Number(process.env['HOLDFAST_TEST_EVENTS'] ?? 4_000)
 const channels = 40
-const kills = 4
+const kills = 3
 const limitMs = 240_000
 const program = fileURLToPath(new URL('../support/projection-worker.ts', import.meta.url))
 const names = ['chains', 'kinds', 'sums']
