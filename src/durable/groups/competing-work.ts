@@ -148,7 +148,7 @@ export class CompetingWork {
     }
     const batch = this.#backlog.next(batchSize, batchDelayMs)
     if (batch) return this.#handleFresh(batch)
-    this.#startLater(this.#backlog.dueIn(batchDelayMs))
+    if (batchDelayMs > 0) this.#startLater(this.#backlog.dueIn(batchDelayMs))
     return undefined
   }
 
