@@ -49,11 +49,11 @@ export function createReadModels({ pages, checkpoints }: ReadModelsOptions): Rea
       sql => sql.unsafe(text, [...values]).catch(understood) as unknown as Promise<readonly PageRow[]>,
     )
     if (rows[0]?.active !== build.id) return undefined
-    const found = rows.filter(({ row }) => row !== null)
-    const shown = found.slice(0, query.limit)
+    const found = rows.filter(({ place }) => place !== null)
+    const shown = found.filter(({ row }) => row !== null).slice(0, query.limit)
     const last = shown.at(-1)?.place
     const next =
-      found.length > query.limit && last ? `,"next":"${pageCursor(query.table, query.order, last)}"` : ''
+      found.length > shown.length && last ? `,"next":"${pageCursor(query.table, query.order, last)}"` : ''
     const { projection, version, id } = build
     const head = `"projection":${JSON.stringify(projection)},"version":${version},"build":${id}`
     return `{${head},"table":${JSON.stringify(query.table)},"rows":[${shown.map(({ row }) => row).join(',')}]${next}}`

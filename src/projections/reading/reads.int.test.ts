@@ -158,6 +158,18 @@ describe('a page of a table', () => {
     },
   )
 
+  it('ends a page of large rows early, and goes on behind them', async () => {
+    const { physical } = build.tables['limits'] as { physical: string }
+    await stage.sql.unsafe(
+      `insert into holdfast_projections."${physical}" select n, repeat('x', 1000000) from generate_series(101, 112) as n`,
+    )
+    const first = await page(name, 'table=limits&limit[gt]=100')
+    expect(first.rows.map(({ limit }) => limit)).toEqual([101, 102, 103, 104, 105])
+    const { rows } = await page(name, `table=limits&limit[gt]=100&after=${first.next}`)
+    expect(rows[0]?.['limit']).toBe(106)
+    await stage.sql.unsafe(`delete from holdfast_projections."${physical}" where "limit" > 100`)
+  })
+
   it('takes columns that are called as a parameter is, with an operator', async () => {
     const { rows } = await page(name, `table=limits&limit[eq]=3&order[like]=x%25`)
     expect(rows).toEqual([{ limit: 3, order: `x'"; drop table y` }])

@@ -13,11 +13,14 @@ export interface Statement {
 export interface PageRow {
   /** The build that readers see at this moment. */
   readonly active: number | null
-  /** JSON text; null where there is no row, or the build is not the active one. */
+  /** JSON text; null for no row, and for one behind so many bytes that it is for the next page. */
   readonly row: string | null
-  /** JSON text: the row's place in the order, a text for each column of it. */
+  /** JSON text: the row's place in the order, a text for each column of it. Null where there is no row. */
   readonly place: string | null
 }
+
+/** Behind so many bytes of rows a page ends, whatever its limit. */
+const pageBytes = 4_194_304
 
 type Bind = (value: string | number) => string
 
@@ -45,11 +48,15 @@ export function pageStatement(
     select g.active, r.row, r.place
     from (select (select p.active_build from holdfast.projections as p where p.name = ${projection}::text) as active) as g
     left join lateral (
-      select row_to_json(t)::text as row, json_build_array(${place})::text as place,
-             row_number() over (order by ${order}) as n
-      from ${qualified(table.physical)} as t
-      where ${[guard, ...conditions, ...after].join(' and ')}
-      order by ${order} limit ${bind(query.limit + 1)}::bigint
+      select q.place, q.n,
+             case when sum(octet_length(q.row)) over (order by q.n) - octet_length(q.row) < ${pageBytes} then q.row end as row
+      from (
+        select row_to_json(t)::text as row, json_build_array(${place})::text as place,
+               row_number() over (order by ${order}) as n
+        from ${qualified(table.physical)} as t
+        where ${[guard, ...conditions, ...after].join(' and ')}
+        order by ${order} limit ${bind(query.limit + 1)}::bigint
+      ) as q
     ) as r on true
     order by r.n`
   return { text, values }
