@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { until } from '../../../test/support/until.ts'
 import { Appetite } from './competing-appetite.ts'
 import { Backlog, type Batch } from './competing-backlog.ts'
 import type { TurnItem } from './handler-call.ts'
@@ -69,6 +70,28 @@ describe('a backlog', () => {
     expect(backlog.size).toBe(0)
     backlog.add(place(1), items(1, 3))
     expect(shown(backlog.next(10))).toEqual([1, 2, 3])
+  })
+})
+
+describe('what waits too long in a backlog', () => {
+  it('is let go of, and not what came later behind it', async () => {
+    const backlog = new Backlog()
+    backlog.add(place(1), items(1, 3))
+    expect(shown(backlog.next(1))).toEqual([1, 1])
+    const before = performance.now()
+    await until('later', () => performance.now() > before)
+    const between = performance.now()
+    backlog.add(place(1), items(4, 5))
+    expect(backlog.drop(between)).toEqual([1])
+    expect(backlog.size).toBe(2)
+    expect(backlog.drop(between)).toEqual([])
+    expect(backlog.next(3, 60_000)).toBeUndefined()
+    expect(backlog.dueIn(0)).toBe(0)
+    expect(shown(backlog.next(3))).toEqual([1, 4, 5])
+    // What was let go of may come again, and what is being handled is still held.
+    backlog.add(place(1), items(1, 5))
+    expect(shown(backlog.next(9))).toEqual([1, 2, 3])
+    expect(backlog.dueIn(0)).toBe(Number.POSITIVE_INFINITY)
   })
 })
 

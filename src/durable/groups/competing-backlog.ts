@@ -10,8 +10,8 @@ export interface Batch {
 interface Lane {
   readonly place: LogPlace
   readonly waiting: TurnItem[]
-  /** When the first of those that wait came. */
-  since: number
+  /** When each of those that wait came. */
+  readonly since: number[]
   /** Positions that wait or are being handled: Redis and the ledger may both come with the same event. */
   readonly held: Set<number>
 }
@@ -33,12 +33,13 @@ export class Backlog {
   add(place: LogPlace, items: readonly TurnItem[]): void {
     if (items.length === 0) return
     const lane = this.#lane(place)
-    if (lane.waiting.length === 0) lane.since = performance.now()
+    const now = performance.now()
     for (const item of items) {
       const { position } = item.event
       if (lane.held.has(position)) continue
       lane.held.add(position)
       lane.waiting.push(item)
+      lane.since.push(now)
       this.#size++
     }
   }
@@ -50,10 +51,9 @@ export class Backlog {
   next(most: number, delayMs = 0): Batch | undefined {
     const now = performance.now()
     for (const [key, lane] of this.#lanes) {
-      const { length } = lane.waiting
-      if (length === 0 || (length < most && lane.since + delayMs > now)) continue
-      const items = lane.waiting.splice(0, most)
-      this.#size -= items.length
+      const [since] = lane.since
+      if (since === undefined || (lane.waiting.length < most && since + delayMs > now)) continue
+      const items = this.#take(lane, most)
       this.#lanes.delete(key)
       this.#lanes.set(key, lane)
       return { place: lane.place, items }
@@ -63,7 +63,7 @@ export class Backlog {
 
   /** Milliseconds until what waits has waited for so long somewhere; infinite where nothing waits. */
   dueIn(delayMs: number): number {
-    const since = [...this.#lanes.values()].flatMap(lane => (lane.waiting.length > 0 ? [lane.since] : []))
+    const since = [...this.#lanes.values()].flatMap(lane => lane.since.slice(0, 1))
     return Math.max(0, Math.min(...since) + delayMs - performance.now())
   }
 
@@ -76,25 +76,34 @@ export class Backlog {
   }
 
   /**
-   * Lets go of what waits, everywhere or where it has waited since before a moment, and returns of which partitions; what
-   * is being handled stays held.
+   * Lets go of what waits, all of it or what has waited since before a moment, and returns of which partitions; what is
+   * being handled stays held.
    */
   drop(before = Number.POSITIVE_INFINITY): readonly number[] {
     const partitions: number[] = []
-    for (const { place, waiting, since } of [...this.#lanes.values()]) {
-      if (waiting.length === 0 || since >= before) continue
-      this.#size -= waiting.length
+    for (const lane of [...this.#lanes.values()]) {
+      const { place, since } = lane
+      const fresh = since.findIndex(each => each >= before)
+      const stale = fresh < 0 ? since.length : fresh
+      if (stale === 0) continue
       partitions.push(place.partition)
-      this.release({ place, items: waiting.splice(0) })
+      this.release({ place, items: this.#take(lane, stale) })
     }
     return partitions
+  }
+
+  #take(lane: Lane, most: number): TurnItem[] {
+    const items = lane.waiting.splice(0, most)
+    lane.since.splice(0, most)
+    this.#size -= items.length
+    return items
   }
 
   #lane(place: LogPlace): Lane {
     const key = keyOf(place)
     let lane = this.#lanes.get(key)
     if (!lane) {
-      lane = { place, waiting: [], since: 0, held: new Set() }
+      lane = { place, waiting: [], since: [], held: new Set() }
       this.#lanes.set(key, lane)
     }
     return lane
