@@ -5,7 +5,9 @@ import {
   commandNodes,
   purseDefinition,
 } from '../../test/support/command-nodes.ts'
-import { newEventId } from '../domain/index.ts'
+import { HoldfastError, newEventId } from '../domain/index.ts'
+import { createLogger } from '../platform/index.ts'
+import { createCommands } from './commands.ts'
 
 let nodes: CommandNodes
 let a: CommandNode
@@ -149,6 +151,68 @@ test('what a declaration gives back takes commands and shows states of its own c
   }
 })
 
+test('a handle does not carry out what an earlier declaration has taken', async () => {
+  const { commands } = await nodes.node()
+  const wide = commands.aggregate(purseDefinition())
+  const narrow = commands.aggregate({ ...purseDefinition(undefined, 'purse:vip' as never), name: 'vip' })
+  expect((await wide.command('purse:vip', 'pay', { cents: 4 })).offset).toBe(1)
+  const channel = 'purse:vip' as never
+  for (const call of [narrow.command(channel, 'pay', { cents: 4 }), narrow.load(channel)]) {
+    await expect(call).rejects.toMatchObject({ code: 'CHANNEL_INVALID' })
+  }
+})
+
+/** A node's own commands over a ledger of which something is looked at, or is another's answer. */
+function commandsOver(tier: CommandNode['tier'], instead: Partial<CommandNode['tier']['log']['ledger']>) {
+  const ledger = new Proxy(tier.log.ledger, {
+    get(target, name) {
+      if (Object.hasOwn(instead, name)) return Reflect.get(instead, name)
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const { namespaces } = nodes
+  const logger = createLogger('silent')
+  const log = { ...tier.log, ledger }
+  const { appendTogether } = tier
+  const over = { log, appendTogether } as unknown as CommandNode['tier']
+  const commands = createCommands({ tier: over, namespaces, check: undefined, hookTimeoutMs: 2_000, logger })
+  commands.aggregate(purseDefinition())
+  return commands
+}
+
+test('a command that nobody waits for any more reads nothing', async () => {
+  const { tier } = await nodes.node()
+  const { ledger } = tier.log
+  let reads = 0
+  const query: typeof ledger.query = work => {
+    reads++
+    return ledger.query(work)
+  }
+  const commands = commandsOver(tier, { query })
+  const run = (wanted: () => void) =>
+    commands.run({ channel: fresh(), command: 'pay', input: { cents: 1 }, wanted })
+  await run(() => undefined)
+  expect(reads).toBeGreaterThan(0)
+  reads = 0
+  const gone = () => {
+    throw new HoldfastError('DEPENDENCY_TIMEOUT', 'gone')
+  }
+  await expect(run(gone)).rejects.toThrow('gone')
+  expect(reads).toBe(0)
+  await commands.close()
+})
+
+test('what is recorded already and cannot be found is no conflict: it is to be repeated', async () => {
+  const { tier } = await nodes.node()
+  const commands = commandsOver(tier, { offsetOf: async () => undefined })
+  const sent = { channel: fresh(), command: 'pay', input: { cents: 1 }, id: newEventId() }
+  await commands.run(sent)
+  await expect(commands.run(sent)).rejects.toMatchObject({ code: 'DEPENDENCY_FAILED' })
+  expect((await a.commands.run(sent)).duplicate).toBe(true)
+  await commands.close()
+})
+
 test('a client may do what the command allows it, and nothing else', async () => {
   const channel = fresh()
   const as = (user: string) => ({ caller: { user, client: 'c1' }, info: { user, client: 'c1' } })
@@ -179,6 +243,8 @@ test('a definition that cannot be right is refused', async () => {
     { ...good, pattern: 'attic:{id}' },
     { ...good, pattern: 'purse:{' },
     { ...good, pattern: 'purse:x', initial: undefined },
+    { ...good, pattern: 'purse:x', initial: { made: () => 0 } },
+    { ...good, pattern: 'purse:x', initial: new (class Purse {})() },
     { ...good, pattern: 'purse:x', commands: { pay: {} } },
     { ...good, pattern: 'purse:x', commands: { pay: { decide: () => [], schema: {} } } },
     { ...good, pattern: 'purse:x', snapshots: { every: 0, version: 1 } },

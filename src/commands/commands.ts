@@ -29,8 +29,6 @@ export interface CommandRequest {
   readonly info?: ClientInfo
   /** Who has to be authorised by the command. Without one it is the server itself. */
   readonly caller?: { readonly user: string; readonly client: string }
-  /** Called when it has its place behind the channel's earlier commands. */
-  readonly queued?: () => void
   /** Throws where nobody waits for it any more: then nothing is recorded. */
   readonly wanted?: () => void
 }
@@ -98,7 +96,7 @@ export function createCommands(options: CommandsOptions): Commands {
 
   async function carryOut(request: CommandRequest): Promise<Commanded> {
     if (closing) throw new HoldfastError('SHUTTING_DOWN', 'this node is stopping')
-    const { channel, caller, queued, wanted } = request
+    const { channel, caller, wanted } = request
     const time = Date.now()
     const deadline = performance.now() + deadlineMs
     const { aggregate, params } = aggregates.of(checkChannel(channel))
@@ -112,7 +110,7 @@ export function createCommands(options: CommandsOptions): Commands {
       const allowed = await inTime('authorize', hookTimeoutMs, () => command.authorize?.(call))
       if (allowed !== true) throw denied(request)
     }
-    const done = turns.run(channel, () =>
+    return turns.run(channel, () =>
       execution.run({
         ...{ aggregate, params, channel, input, id, time, deadline },
         command: [request.command, command],
@@ -121,8 +119,6 @@ export function createCommands(options: CommandsOptions): Commands {
         wanted: wanted ?? (() => undefined),
       }),
     )
-    queued?.()
-    return done
   }
 
   return {
@@ -130,12 +126,13 @@ export function createCommands(options: CommandsOptions): Commands {
     run,
     aggregate(definition) {
       const declared = aggregates.add(definition)
+      const mine = (channel: string) => ownChannel(aggregates, declared, channel)
       return {
         name: declared.name,
         command: async (channel, name, input, { id } = {}) =>
-          run({ channel: mine(declared, channel), command: name, input, ...(id !== undefined && { id }) }),
+          run({ channel: mine(channel), command: name, input, ...(id !== undefined && { id }) }),
         load: async channel => {
-          const name = mine(declared, checkChannel(channel))
+          const name = mine(checkChannel(channel))
           const { state, offset, epoch } = await turns.run(name, () => execution.load(declared, name))
           return { state: state as never, offset, epoch }
         },
@@ -158,10 +155,11 @@ function commandOf({ name, commands }: DeclaredAggregate, command: string): AnyC
   throw new HoldfastError('METHOD_UNKNOWN', `the aggregate ${name} has no command ${shown}`)
 }
 
-/** The types say so; a channel that was put together may be any. */
-function mine({ name, pattern }: DeclaredAggregate, channel: string): string {
-  if (pattern.match(channel)) return channel
-  throw new HoldfastError('CHANNEL_INVALID', `${channel.slice(0, 64)} is no channel of the aggregate ${name}`)
+/** The types say so; a channel that was put together may be any, or one that an earlier declaration has taken. */
+function ownChannel(aggregates: Aggregates, declared: DeclaredAggregate, channel: string): string {
+  if (declared.pattern.match(channel) && aggregates.of(channel).aggregate === declared) return channel
+  const message = `${channel.slice(0, 64)} is no channel of the aggregate ${declared.name}`
+  throw new HoldfastError('CHANNEL_INVALID', message)
 }
 
 function denied({ channel, command }: CommandRequest): HoldfastError {

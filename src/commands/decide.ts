@@ -30,25 +30,32 @@ export function decide(
 ): Decision {
   const what = `${commandName} of the aggregate ${name}`
   try {
-    const answer: unknown = command.decide(state, input, context)
-    const events = Array.isArray(answer) ? answer : [answer]
-    if (events.length > maxEvents) {
-      throw new Error(`expected at most ${maxEvents} events of one command, got ${events.length}`)
-    }
-    const made = events.map(decided)
-    const characters = made.reduce((sum, { data }) => sum + data.length, 0)
-    if (characters > maxCharacters) {
-      throw new Error(
-        `expected at most ${maxCharacters} characters of data in one command's events, got ${characters}`,
-      )
-    }
-    return { kind: 'events', events: made }
+    return { kind: 'events', events: eventsOf(command.decide(state, input, context)) }
   } catch (cause) {
     if (cause instanceof HoldfastError) return { kind: 'refused', error: cause }
     const reason = cause instanceof Error ? cause.message : String(cause)
     const error = new HoldfastError('INTERNAL', `decide of ${what} has failed: ${reason}`, { cause })
     return { kind: 'refused', error }
   }
+}
+
+/**
+ * The events that an application has answered with.
+ * @throws Error what is wrong with them
+ */
+export function eventsOf(answer: unknown): readonly Decided[] {
+  const events = Array.isArray(answer) ? answer : [answer]
+  if (events.length > maxEvents) {
+    throw new Error(`expected at most ${maxEvents} events of one command, got ${events.length}`)
+  }
+  const made = events.map(decided)
+  const characters = made.reduce((sum, { data }) => sum + data.length, 0)
+  if (characters > maxCharacters) {
+    throw new Error(
+      `expected at most ${maxCharacters} characters of data in one command's events, got ${characters}`,
+    )
+  }
+  return made
 }
 
 function decided(event: unknown): Decided {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { StandardSchemaV1 } from '../contract/index.ts'
 import { channelPattern, HoldfastError } from '../domain/index.ts'
 import type { AggregateDefinition, CommandDefinition, DomainEvent } from './types.ts'
@@ -5,6 +6,15 @@ import type { AggregateDefinition, CommandDefinition, DomainEvent } from './type
 type AnyCommand = CommandDefinition<unknown, unknown, unknown>
 
 const maxNameLength = 200
+
+/** Each channel begins with a copy of its own. */
+function canBeCopied(state: unknown): boolean {
+  try {
+    return isDeepStrictEqual(structuredClone(state), state)
+  } catch {
+    return false
+  }
+}
 
 /**
  * Declares what an aggregate is: how events make its state, and how commands make events. Nothing runs by it: give it to
@@ -27,6 +37,9 @@ export function defineAggregate<
     throw refuse(`expected a name of 1 to ${maxNameLength} characters`)
   if (typeof evolve !== 'function') throw refuse('expected evolve to be a function')
   if (initial === undefined) throw refuse('expected an initial state; null may stand for none')
+  if (!canBeCopied(initial)) {
+    throw refuse('expected an initial state that can be copied: no functions, and no objects of own classes')
+  }
   for (const [command, { decide, schema, authorize }] of Object.entries<AnyCommand>(commands as never)) {
     if (typeof decide !== 'function') throw refuse(`${command}: expected decide to be a function`)
     if (schema !== undefined && typeof (schema as StandardSchemaV1)['~standard']?.validate !== 'function') {

@@ -67,6 +67,9 @@ export class Execution {
   async run(call: Call): Promise<Commanded> {
     const { states, counts } = this.#parts
     const key = keyOf(call.aggregate, call.channel)
+    // Many may have come too late behind others; a read for each would keep those waiting that are in time.
+    this.#checkTime(call)
+    call.wanted()
     let loaded = await this.#kept(key, call.channel)
     let isNew = false
     for (let conflicts = 0; conflicts < maxConflicts; ) {
@@ -100,9 +103,11 @@ export class Execution {
           states.delete(key)
           const recorded = await findRecorded(this.#parts.tier.log.ledger, call)
           if (recorded) return recorded
-          const code = (outcome.kind === 'refused' && outcome.code) || 'DUPLICATE_CONFLICT'
-          const reason = outcome.kind === 'refused' ? outcome.reason : `the id ${call.id} is taken`
-          throw new HoldfastError(code, reason)
+          if (outcome.kind === 'duplicate') {
+            const gone = `${call.command[0]} on ${call.channel} is recorded, and was gone when it was read; repeat it`
+            throw new HoldfastError('DEPENDENCY_FAILED', gone)
+          }
+          throw new HoldfastError(outcome.code ?? 'DUPLICATE_CONFLICT', outcome.reason)
         }
       }
       isNew = false
@@ -134,12 +139,18 @@ export class Execution {
     before: Loaded | undefined,
   ): Promise<Loaded> {
     const { loader, states, snapshots } = this.#parts
-    const loaded = before
-      ? await loader.renew(aggregate, channel, before)
-      : await loader.load(aggregate, channel)
-    const kept = snapshots.offer(key, aggregate, channel, loaded)
-    states.set(key, kept)
-    return kept
+    try {
+      const loaded = before
+        ? await loader.renew(aggregate, channel, before)
+        : await loader.load(aggregate, channel)
+      const kept = snapshots.offer(key, aggregate, channel, loaded)
+      states.set(key, kept)
+      return kept
+    } catch (error) {
+      // An evolve that has thrown may have changed what it was given.
+      states.delete(key)
+      throw error
+    }
   }
 
   async #decide(call: Call, { state }: Loaded): Promise<Decision> {

@@ -11,16 +11,10 @@ export async function findRecorded(
   ledger: LogAccess['ledger'],
   { channel, id }: { readonly channel: string; readonly id: string },
 ): Promise<Commanded | undefined> {
-  const partition = ledger.partitionOf(channel)
-  const first = eventIdFrom(id, '0')
-  const [row] = await ledger.query(
-    sql => sql<{ offset: number }[]>`
-      select "offset" from holdfast.events
-      where partition = ${partition} and id = ${first} and channel = ${channel}`,
-  )
-  if (!row) return undefined
+  const offset = await ledger.offsetOf(channel, eventIdFrom(id, '0'))
+  if (offset === undefined) return undefined
   const { epoch } = ledger
-  const page = await ledger.readChannel(channel, { since: row.offset - 1, limit: maxEvents })
+  const page = await ledger.readChannel(channel, { since: offset - 1, limit: maxEvents })
   const end = page.events.findIndex((event, i) => event.id !== eventIdFrom(id, String(i)))
   const own = end < 0 ? page.events : page.events.slice(0, end)
   const last = own.at(-1)

@@ -8,7 +8,9 @@ import {
   purseDefinition,
 } from '../../test/support/command-nodes.ts'
 import { until } from '../../test/support/until.ts'
-import { newEventId } from '../domain/index.ts'
+import { channelPattern, newEventId } from '../domain/index.ts'
+import { createLogger } from '../platform/index.ts'
+import { SnapshotWriter } from './snapshots.ts'
 
 let nodes: CommandNodes
 let names = 0
@@ -219,4 +221,47 @@ test('a new epoch makes what nodes know of channels worth nothing', async () => 
   })
   const state: Purse = (await a.purse.load(channel)).state
   expect(state.cents).toBe(0)
+})
+
+test('a state that is changed against the rule is kept as it was, and none while nothing may be written', async () => {
+  const { tier } = await nodes.node()
+  const { ledger } = tier.log
+  let readOnly = false
+  let asked = 0
+  const over = {
+    get readOnly() {
+      return readOnly
+    },
+    partitionOf: (channel: string) => ledger.partitionOf(channel),
+    query: (work: Parameters<typeof ledger.query>[0]) => {
+      asked++
+      return ledger.query(work)
+    },
+  } as typeof ledger
+  const writer = new SnapshotWriter(over, createLogger('silent'))
+  const evolve = () => undefined
+  const aggregate = {
+    ...{ name: 'purse:{id}', pattern: channelPattern('purse:{id}'), initial: {}, evolve },
+    ...{ commands: new Map(), snapshots: { every: 1, version: 1 } },
+  }
+  const loaded = (state: unknown) => ({
+    ...{ epoch: ledger.epoch, state, offset: 1, snapshotAt: 0, erasure: 0, checkedAt: 0, contended: false },
+  })
+  const channel = fresh()
+  await pay({ tier, commands: (await newNode(undefined)).commands }, channel, 1)
+
+  const state = { cents: 1 }
+  expect(writer.offer('k', aggregate, channel, loaded(state)).snapshotAt).toBe(1)
+  state.cents = 2
+  await writer.idle()
+  expect((await kept(channel)).map(row => row.state)).toEqual(['{"cents":1}'])
+  expect(asked).toBe(1)
+
+  writer.offer('k', aggregate, channel, loaded(state))
+  readOnly = true
+  await writer.idle()
+  expect(writer.offer('k', aggregate, channel, loaded(state)).snapshotAt).toBe(0)
+  await writer.idle()
+  expect(asked).toBe(1)
+  await writer.close()
 })

@@ -64,16 +64,29 @@ function parsedState(json: string): unknown {
   }
 }
 
-/** Snapshots that wait to be written. */
+/** Snapshots that wait to be written, and the characters in them behind which no further one is taken. */
 const maxWaiting = 1_000
+const maxWaitingCharacters = 33_554_432
 /** Characters of a state: a larger one is not cheaper to read than events. */
 const maxCharacters = 1_048_576
 
-/** Writes snapshots one after the other, behind the answers: a command never waits for one, and one that is lost is not missed. */
+interface Waiting {
+  readonly aggregate: DeclaredAggregate
+  readonly channel: string
+  readonly loaded: Loaded
+  readonly json: string
+}
+
+/**
+ * Writes snapshots one after the other, behind the answers: a command never waits for one to be written, and one that is
+ * lost is not missed. None are written while the ledger takes no writes: over the connections for reads, each would be
+ * taken for a sign that they lead to a standby.
+ */
 export class SnapshotWriter {
   readonly #ledger: Ledger
   readonly #logger: Logger
-  readonly #waiting = new Map<string, { aggregate: DeclaredAggregate; channel: string; loaded: Loaded }>()
+  readonly #waiting = new Map<string, Waiting>()
+  #waitingCharacters = 0
   /** Aggregates whose states cannot be kept; said once. */
   readonly #unfit = new Set<string>()
   #running: Promise<void> | undefined
@@ -88,9 +101,16 @@ export class SnapshotWriter {
   offer(key: string, aggregate: DeclaredAggregate, channel: string, loaded: Loaded): Loaded {
     const { snapshots, name } = aggregate
     if (!snapshots || loaded.offset - loaded.snapshotAt < snapshots.every || this.#closed) return loaded
-    if (this.#unfit.has(name) || (this.#waiting.size >= maxWaiting && !this.#waiting.has(key))) return loaded
-    this.#waiting.set(key, { aggregate, channel, loaded })
-    this.#running ??= this.#run()
+    if (this.#unfit.has(name) || this.#ledger.readOnly) return loaded
+    this.#forget(key)
+    if (this.#waiting.size >= maxWaiting || this.#waitingCharacters >= maxWaitingCharacters) return loaded
+    // Now: an evolve that changes what it is given, against the rule, would change it before it is written.
+    const json = this.#jsonOf(aggregate, loaded.state)
+    if (json !== undefined) {
+      this.#waiting.set(key, { aggregate, channel, loaded, json })
+      this.#waitingCharacters += json.length
+      this.#running ??= this.#run()
+    }
     return { ...loaded, snapshotAt: loaded.offset }
   }
 
@@ -102,27 +122,31 @@ export class SnapshotWriter {
   /** What waits is dropped. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#waiting.clear()
+    for (const key of this.#waiting.keys()) this.#forget(key)
     await this.#running
+  }
+
+  #forget(key: string): void {
+    this.#waitingCharacters -= this.#waiting.get(key)?.json.length ?? 0
+    this.#waiting.delete(key)
   }
 
   async #run(): Promise<void> {
     // Behind the answer of the command that has brought it.
     await new Promise(resolve => setImmediate(resolve))
-    for (const [key, { aggregate, channel, loaded }] of this.#waiting) {
-      this.#waiting.delete(key)
-      const json = this.#jsonOf(aggregate, loaded.state)
-      if (json === undefined) continue
+    for (const [key, waiting] of this.#waiting) {
+      this.#forget(key)
+      if (this.#ledger.readOnly) continue
       try {
-        await this.#write(aggregate, channel, loaded, json)
+        await this.#write(waiting)
       } catch (error) {
-        this.#logger.debug({ err: error, channel }, 'a snapshot was not written')
+        this.#logger.debug({ err: error, channel: waiting.channel }, 'a snapshot was not written')
       }
     }
     this.#running = undefined
   }
 
-  async #write(aggregate: DeclaredAggregate, channel: string, loaded: Loaded, json: string): Promise<void> {
+  async #write({ aggregate, channel, loaded, json }: Waiting): Promise<void> {
     const { name, snapshots } = aggregate
     await this.#ledger.query(
       sql => sql`

@@ -1,7 +1,7 @@
 /**
  * Lets commands of one session on the same channel start in their order, and those on different channels side by
  * side. A command holds its channel until it lets go: an append when it has been handed to the ledger (so that
- * several are in one commit), a subscribe when it is done.
+ * several are in one commit), a subscribe or an aggregate's command when it is done.
  */
 export class ChannelOrder {
   /** Made with the first command: most connections of a large node are idle. */

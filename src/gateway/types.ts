@@ -133,8 +133,6 @@ export interface CommandCall {
   readonly info?: ClientInfo
   /** Who the command has to allow it to; without one it is the server itself. */
   readonly caller?: { readonly user: string; readonly client: string }
-  /** Called when it has its place behind the channel's earlier commands. */
-  readonly queued?: () => void
   /** Throws where nobody waits for it any more. */
   readonly wanted?: () => void
 }

@@ -106,6 +106,35 @@ describe('given an aggregate', () => {
   })
 })
 
+describe('given an aggregate as the server runs it', () => {
+  const vault = defineAggregate({
+    pattern: 'vault:{id}',
+    initial: { opened: new Date(0), key: new Uint8Array([7]), seen: new Set<string>() },
+    evolve: () => undefined,
+    commands: {
+      look: { decide: ({ opened, key }) => ({ type: 'Seen', data: [opened.getTime(), key[0]] }) },
+      flood: {
+        decide: (_, input) => Array((input as { n: number }).n).fill({ type: 'Noted', data: '' }),
+      },
+      swell: { decide: () => ({ type: 'Noted', data: 'x'.repeat(4_194_304) }) },
+      promise: { decide: (async () => []) as never },
+    },
+  })
+
+  it('begins with a copy of the initial state, whatever it holds', () => {
+    given(vault)
+      .when('look')
+      .then({ type: 'Seen', data: [0, 7] } as never)
+  })
+
+  it('has the bounds of the server', () => {
+    expect(() => given(vault).when('flood', { n: 100 })).not.toThrow()
+    expect(() => given(vault).when('flood', { n: 101 })).toThrow('at most 100 events')
+    expect(() => given(vault).when('swell')).toThrow('characters of data')
+    expect(() => given(vault).when('promise')).toThrow('got a promise')
+  })
+})
+
 describe('given a reducer', () => {
   const totals = defineReducer({
     name: 'totals',

@@ -13,9 +13,10 @@ export function plain<T>(value: T): T {
   return value === undefined ? value : JSON.parse(JSON.stringify(value))
 }
 
-/** Whoever changes it, throws. */
+/** Whoever changes it, throws. Bytes stay as they are: they can't be frozen. */
 export function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  if (ArrayBuffer.isView(value)) return value
   Object.freeze(value)
   for (const each of Object.values(value)) frozen(each)
   return value

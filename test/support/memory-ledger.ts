@@ -67,6 +67,10 @@ export class MemoryLedger implements Ledger {
     })
   }
 
+  async offsetOf(channel: string, id: string) {
+    return this.#answer(() => this.events.find(event => event.channel === channel && event.id === id)?.offset)
+  }
+
   async readPartition(_partition: number, from: number, limit: number) {
     return this.#answer(() => {
       const events = this.events.filter(event => event.position >= from).slice(0, limit)

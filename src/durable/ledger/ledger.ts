@@ -106,6 +106,8 @@ export interface Ledger {
   /** A statement of another room, over the connections for reads and under their guard. */
   query<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T>
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage>
+  /** Where the event of this id lies in a channel; undefined where it has none. */
+  offsetOf(channel: string, id: string): Promise<number | undefined>
   /**
    * Events with positions from … (inclusive), at most `limit` of them, and fewer where they are large. `through` ≥ from − 1
    * says how far it looked; above the last event only where there is none.

@@ -23,7 +23,7 @@ import { openPools } from './ledger-pools.ts'
 import { LossWatch } from './loss-watch.ts'
 import { movedChannels, readAfter } from './news-reads.ts'
 import { partitionOf } from './partition-of.ts'
-import { type Answered, channelHeads, partitionHeads, readChannel, readPartition } from './reads.ts'
+import { type Answered, channelHeads, offsetOf, partitionHeads, readChannel, readPartition } from './reads.ts'
 import { checkServer, type LedgerIdentity } from './start-check.ts'
 
 export interface PostgresLedgerOptions {
@@ -157,6 +157,10 @@ class PostgresLedger implements Ledger {
 
   readChannel(channel: string, request: ChannelRequest): Promise<ChannelPage> {
     return this.#readKnown(sql => readChannel(sql, this.partitionOf(channel), channel, request))
+  }
+
+  offsetOf(channel: string, id: string): Promise<number | undefined> {
+    return this.#readKnown(sql => offsetOf(sql, this.partitionOf(channel), channel, id))
   }
 
   readPartition(partition: number, from: number, limit: number): Promise<PartitionPage> {

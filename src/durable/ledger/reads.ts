@@ -74,6 +74,19 @@ function firstBytes(sql: Sql, rows: SqlFragment, order: SqlFragment, maxBytes: n
     ) as measured where bytes_before < ${maxBytes}`
 }
 
+export async function offsetOf(
+  sql: Sql,
+  partition: number,
+  channel: string,
+  id: string,
+): Promise<Answered<number | undefined>> {
+  const [row] = await sql<{ offset: number | null; epoch: string; server: string }[]>`
+    select (select e."offset" from holdfast.events as e
+            where e.partition = ${partition} and e.id = ${id} and e.channel = ${channel}) as "offset",
+           (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server`
+  return { epoch: row?.epoch, server: row?.server, answer: row?.offset ?? undefined }
+}
+
 /** However small the limit, events may be large: behind so many bytes of data no further one begins. */
 const partitionPageBytes = 1_048_576
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { HoldfastError } from '../../domain/index.ts'
 import { commandsOf, encodeCommanded } from '../commanded.ts'
 import { eventIdOfKey } from '../event-key.ts'
 import type { ApiMethod } from './method.ts'
@@ -22,6 +23,9 @@ const commandParams = z
 export const command: ApiMethod = async (request, { commands }) => {
   const { channel, command: name, input, id, idempotency_key: key } = check(commandParams, request)
   const given = id ?? (key === undefined ? undefined : eventIdOfKey(channel, key))
-  const call = { channel, command: name, input, ...(given === undefined ? {} : { id: given }) }
+  const wanted = () => {
+    if (request.abandoned()) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the caller has gone')
+  }
+  const call = { channel, command: name, input, wanted, ...(given === undefined ? {} : { id: given }) }
   return encodeCommanded(await commandsOf(commands).run(call))
 }

@@ -223,7 +223,8 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
       if (!method) {
         throw new HoldfastError('METHOD_UNKNOWN', `there is no method ${JSON.stringify(wanted.slice(0, 64))}`)
       }
-      const result = await answered(method(readRequest(request.body, inside), options))
+      const abandoned = () => reply.raw.destroyed || reply.raw.writableEnded
+      const result = await answered(method(readRequest(request.body, inside, abandoned), options))
       return json(reply, `{"result":${result}}`)
     } catch (error) {
       return fail(error, request, reply)

@@ -7,6 +7,8 @@ export interface ApiRequest {
   readonly params: unknown
   /** The text of a parameter as it came, so that the application's JSON is passed on untouched. */
   raw(name: string): string | undefined
+  /** Whether nobody waits for the answer any more. */
+  abandoned(): boolean
 }
 
 const maxReportedIssues = 5
@@ -16,7 +18,11 @@ const maxReportedIssues = 5
  * @param inside where the parameters are: `['params']` for `{"method":…,"params":…}`
  * @throws HoldfastError REQUEST_INVALID
  */
-export function readRequest(body: unknown, inside: readonly string[] = []): ApiRequest {
+export function readRequest(
+  body: unknown,
+  inside: readonly string[] = [],
+  abandoned: () => boolean = () => false,
+): ApiRequest {
   const text = decode(body)
   const params = inside.reduce<unknown>(
     (value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : {}),
@@ -24,7 +30,7 @@ export function readRequest(body: unknown, inside: readonly string[] = []): ApiR
   )
   if (!isObject(params))
     throw new HoldfastError('REQUEST_INVALID', `${inside.at(-1) ?? 'body'}: expected an object`)
-  return { params, raw: name => sliceAt(text, [...inside, name]) }
+  return { params, raw: name => sliceAt(text, [...inside, name]), abandoned }
 }
 
 function decode(body: unknown): string {
