@@ -21,7 +21,7 @@ describe('a node that has too much to do', () => {
       setup,
       config: { limits: { shedLagMs: 150, shedMemoryShare: 0.75 }, log: { level: 'info' } },
     })
-    node = await cluster.start({ env: { NODE_OPTIONS: '--max-old-space-size=160' } })
+    node = await cluster.start({ env: { NODE_OPTIONS: '--max-old-space-size=256' } })
     node.process.stdout?.on('data', (chunk: Buffer) => log.push(chunk.toString()))
     inside = await connect(node.url, 'ann', { timeout: 20_000 })
   })
