@@ -68,7 +68,14 @@ export function projectionHandle<Tables extends ProjectionTables>(
       const until = performance.now() + withinMs
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
         const build = await readable(projection, parts)
-        await reachOf(parts.checkpoints, build, { atLeast }, until)
+        try {
+          await reachOf(parts.checkpoints, build, { atLeast }, until)
+        } catch (refusal) {
+          // Another one may have taken its place meanwhile, and nobody fill it any more.
+          const now = await readable(projection, parts).catch(() => build)
+          if (now.id === build.id) throw refusal
+          continue
+        }
         const answer = await inSnapshot(projection, build, parts, query)
         if (answer) return answer.value
       }

@@ -31,13 +31,18 @@ export function createReadModels({ pages, checkpoints }: ReadModelsOptions): Rea
   const lastSeen = new Map<string, Build>()
 
   async function active(projection: string): Promise<Build> {
-    const known = lastSeen.get(projection)
-    if (known) return known
     const build = await pages.run(sql => activeBuild(sql, projection))
     if (!build) existing(projection, await pages.run(sql => allBuilds(sql, projection)))
     if (!build || Object.keys(build.tables).length === 0) throw nothingYet(projection)
     lastSeen.set(projection, build)
     return build
+  }
+
+  /** What is refused by a build that readers have left meanwhile, the one in its place may have an answer to. */
+  async function isLeft(build: Build, refusal: unknown): Promise<boolean> {
+    if (!(refusal instanceof HoldfastError) || /^(DEPENDENCY_|OVERLOADED)/.test(refusal.code)) return false
+    const now = await pages.run(sql => activeBuild(sql, build.projection)).catch(() => build)
+    return now?.id !== build.id
   }
 
   async function pageOf(build: Build, params: URLSearchParams): Promise<string | undefined> {
@@ -64,12 +69,18 @@ export function createReadModels({ pages, checkpoints }: ReadModelsOptions): Rea
       const waiting = waitingOf(params)
       const until = performance.now() + waiting.withinMs
       for (let attempt = 0; attempt < maxAttempts; attempt++) {
-        const build = await active(projection)
-        // What is wrong with the request is said before anybody waits.
-        if (waiting.atLeast) rowQueryOf(params, build.tables, placeOf)
-        await reachOf(checkpoints, build, waiting, until)
-        const page = await pageOf(build, params)
-        if (page !== undefined) return page
+        // Nobody may fill any more what readers have left, so what is waited for is never one that was seen before.
+        const known = waiting.atLeast ? undefined : lastSeen.get(projection)
+        const build = known ?? (await active(projection))
+        try {
+          // What is wrong with the request is said before anybody waits.
+          if (waiting.atLeast) rowQueryOf(params, build.tables, placeOf)
+          await reachOf(checkpoints, build, waiting, until)
+          const page = await pageOf(build, params)
+          if (page !== undefined) return page
+        } catch (refusal) {
+          if (!(await isLeft(build, refusal))) throw refusal
+        }
         lastSeen.delete(projection)
       }
       throw new HoldfastError('PROJECTION_BEHIND', `the builds of ${projection} change too fast to be read`)

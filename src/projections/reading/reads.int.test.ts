@@ -15,15 +15,17 @@ let stage: ProjectionStage
 let reads: Reads
 beforeAll(async () => {
   stage = await projectionStage()
-  reads = openReads({
-    url: stage.runtimeUrl,
-    groups: createOperations(stage.sql).groups,
-    logger: createLogger('silent'),
-  })
+  reads = openReads(readsOptions())
 })
 afterAll(async () => {
   await reads?.close()
   await stage?.close()
+})
+
+const readsOptions = () => ({
+  url: stage.runtimeUrl,
+  groups: createOperations(stage.sql).groups,
+  logger: createLogger('silent'),
 })
 
 interface Page {
@@ -325,3 +327,41 @@ describe('while readers are switched to another build', () => {
     ).rejects.toThrow(/nothing_there/)
   })
 })
+  it('a node that has seen the build before reads what only the new one has, and does not wait for the old one', async () => {
+    const name = stage.newName()
+    const channel = `${name}:x`
+    await append(stage.a, channel, 2)
+    const old = stage.process([counting(name)] as never)
+    await old.work()
+    const wider = defineProjection({
+      name,
+      version: 2,
+      channels: `${name}:{id}`,
+      tables: schema => ({ seen: schema.table('seen', { at: integer().primaryKey(), colour: text() }) }),
+      async apply(events, { db, tables: { seen } }) {
+        await db.insert(seen).values(events.map(({ offset }) => ({ at: offset, colour: 'red' })))
+      },
+    })
+    const nodes = [reads, openReads(readsOptions())]
+    try {
+      for (const node of nodes)
+        await until('it is read', async () => (await node.page(name, new URLSearchParams())).includes('key'))
+      const first = await stage.active(name)
+      await stage.process([wider] as never).work()
+      await stage.switchedFrom(name, first.id)
+      await old.close(1_000)
+      const [offset] = await append(stage.a, channel, 1)
+      const queries = ['colour=red&order=at&limit=1', `atLeast=${channel}@${offset}&order=-at&limit=1`]
+      const pages = await Promise.all(
+        nodes.map(async (node, i) => JSON.parse(await node.page(name, new URLSearchParams(queries[i])))),
+      )
+      expect(pages).toMatchObject([
+        { version: 2, rows: [{ at: 1, colour: 'red' }] },
+        { version: 2, rows: [{ at: 3, colour: 'red' }] },
+      ])
+      expect(await refusal(name, 'shade=red')).toMatch(/REQUEST_INVALID: .*no column "shade"/)
+    } finally {
+      await nodes[1]?.close()
+    }
+  })
+
