@@ -17,8 +17,8 @@ export interface ChangeHooksOptions {
  * the order of each row; a realtime one after the commit, where it may be lost.
  */
 export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOptions): ProjectionHooks {
-  /** By projection: the build that readers saw when this process last looked, and since when. */
-  const lastSeen = new Map<string, string>()
+  /** By projection: the build that readers saw when this process last looked. */
+  const lastSeen = new Map<string, Build>()
 
   function send(projection: string, channel: string, texts: readonly string[]): void {
     for (const text of texts) {
@@ -28,10 +28,13 @@ export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOpti
     }
   }
 
-  /** Of many channels each learns of another build from its next change. */
-  function resetChannel({ projection, version }: Build): string | undefined {
-    const channel = changesOf(projection, version)
-    return typeof channel === 'string' ? channel : undefined
+  /**
+   * Whoever listens to either build. Nobody may declare the version that readers are taken back to, so who has listened
+   * to the other one would never hear again. Of many channels each learns of another build from its next change.
+   */
+  function resetChannels(...builds: readonly Build[]): ReadonlySet<string> {
+    const channels = builds.map(({ projection, version }) => changesOf(projection, version))
+    return new Set(channels.filter(channel => typeof channel === 'string'))
   }
 
   return {
@@ -47,29 +50,32 @@ export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOpti
     },
 
     async switched({ projection, build, previous, tx }) {
-      const channel = resetChannel(build)
       // At the very first build nobody has read anything.
-      if (channel === undefined || previous === undefined) return undefined
-      if (!outlet.isDurable(channel)) return () => send(projection, channel, [resetText(build)])
+      const channels = previous ? [...resetChannels(build, previous)] : []
+      if (channels.length === 0) return undefined
       const [row] = await tx<{ switched: number }[]>`
         select floor(extract(epoch from switched) * 1000)::bigint as switched
         from holdfast.projection_builds where id = ${build.id}`
-      await recordReset(tx, channel, { ...build, switched: row?.switched })
-      return undefined
+      const durable = channels.filter(channel => outlet.isDurable(channel))
+      for (const channel of durable) await recordReset(tx, channel, { ...build, switched: row?.switched })
+      const others = channels.filter(channel => !durable.includes(channel))
+      return () => {
+        for (const channel of others) send(projection, channel, [resetText(build)])
+      }
     },
 
     /** A switch by somebody who knows no definitions, as the command line. Told by several, it is one event all the same. */
     async seen(builds, sql) {
       for (const build of builds) {
         if (build.state !== 'active') continue
-        const now = sightOf(build)
         const before = lastSeen.get(build.projection)
-        const channel = resetChannel(build)
-        if (before !== undefined && before !== now && channel !== undefined) {
-          if (outlet.isDurable(channel)) await recordReset(sql, channel, build)
-          else send(build.projection, channel, [resetText(build)])
+        if (before && sightOf(before) !== sightOf(build)) {
+          for (const channel of resetChannels(build, before)) {
+            if (outlet.isDurable(channel)) await recordReset(sql, channel, build)
+            else send(build.projection, channel, [resetText(build)])
+          }
         }
-        lastSeen.set(build.projection, now)
+        lastSeen.set(build.projection, build)
       }
     },
   }
