@@ -2,14 +2,19 @@ import type { Logger, Sql } from '../platform/index.ts'
 import type { ProjectionHooks } from './hooks.ts'
 import { buildProgress, cutChannels } from './progress.ts'
 import type { KnownBuild } from './registry.ts'
-import { noteCaughtUp, standBy, switchForward } from './switch-build.ts'
+import { hasJustCaughtUp, isOlderByItself, noteCaughtUp, standBy, switchForward } from './switch-build.ts'
+import type { SwitchPatience } from './switch-patience.ts'
 
 interface AdvanceParts {
   readonly sql: Sql
   readonly hooks: ProjectionHooks
   readonly nodeName: string
+  readonly patience: SwitchPatience
   readonly logger: Logger
 }
+
+/** Postgres: a lock was not free in time. */
+const lockNotAvailable = '55P03'
 
 /**
  * Lets builds that have caught up take the next step: to be what readers see, or to stand by. Only those that this process
@@ -36,7 +41,7 @@ export async function advanceBuilds(
 }
 
 async function advance(
-  { sql, hooks, nodeName, logger }: AdvanceParts,
+  { sql, hooks, nodeName, patience, logger }: AdvanceParts,
   build: KnownBuild,
   active: KnownBuild | undefined,
 ): Promise<boolean> {
@@ -44,18 +49,26 @@ async function advance(
   if (!progress?.caughtUp) return false
   await noteCaughtUp(sql, build)
   if (build.state === 'active') return false
-  // Older code that is started once more beside newer one must not take readers back.
-  if (active && build.version < active.version && build.requestedBy === undefined) {
+  if (isOlderByItself(build, active)) {
     await standBy(sql, build)
     return true
   }
-  const done = await switchForward(sql, hooks, build, { actor: nodeName, reason: 'it has caught up' })
+  // Looked at again under the locks, for which readers' batches have to wait: so not before they may be needed.
+  if (progress.stuck > 0 || (!progress.ahead && (await hasJustCaughtUp(sql, build)))) return false
+  const waitMs = patience.waitMs(build.group)
+  if (waitMs === undefined) return false
+  const by = { actor: nodeName, reason: 'it has caught up' }
+  const done = await switchForward(sql, hooks, build, by, waitMs).catch(error => {
+    if ((error as { code?: unknown }).code === lockNotAvailable) patience.inVain(build.group)
+    throw error
+  })
   if (!done) return false
+  patience.forget(build.group)
   const { projection, version } = build
   const seen = { projection, version, build: build.id, previous: done.previous }
   logger.info(seen, 'readers see another build')
   const cut = await cutChannels(sql, build.group)
-  if (cut > 0)
+  if (cut !== undefined && cut > 0)
     logger.warn({ ...seen, channels: cut }, 'a build lacks what retention had removed before it was begun')
   return true
 }

@@ -8,6 +8,7 @@ import { shapeOf } from './ddl.ts'
 import type { ProjectionHooks } from './hooks.ts'
 import { makeBuilds } from './make-build.ts'
 import { allBuilds, type KnownBuild } from './registry.ts'
+import { SwitchPatience } from './switch-patience.ts'
 import type { Projection } from './types.ts'
 
 export interface RunnerOptions {
@@ -43,6 +44,7 @@ export class ProjectionRunner {
   readonly #declared = new Map<string, { readonly projection: Projection; readonly shape: string }>()
   /** Builds that this process works on, by their group. */
   readonly #working = new Map<string, KnownBuild>()
+  readonly #patience = new SwitchPatience()
   readonly #complained = new Map<string, number>()
   /** By projection and version. */
   readonly #applied = new Map<string, AppliedEvents>()
@@ -147,7 +149,8 @@ export class ProjectionRunner {
       this.#workOn(builds)
       const { hooks, nodeName, logger } = this.#options
       const own = new Set(this.#working.keys())
-      const changed = await advanceBuilds({ sql, hooks, nodeName, logger }, builds, own, (build, error) =>
+      const parts = { sql, hooks, nodeName, patience: this.#patience, logger }
+      const changed = await advanceBuilds(parts, builds, own, (build, error) =>
         this.#complain(build.projection, error),
       )
       if (changed) this.#again = true

@@ -22,23 +22,28 @@ export interface SwitchedBuild {
 
 /** What is in hand is waited for, and all who come after wait for the switch. */
 const lockWaitMs = 3_000
+/** A query over a view may take minutes, and meanwhile the batches of both builds wait. */
+const viewShare = 1 / 15
 /** For so long a build that has caught up tries to be nowhere behind the one it takes the place of. */
 const tryAheadMs = 5_000
 
 /**
  * Lets readers see a build that has caught up. Undefined: not now, because somebody has been quicker, or it would show
  * readers something older than they have seen and may soon be able to avoid that.
+ * @throws SQLSTATE 55P03 where what is in hand takes longer than `waitMs`, or a query over a view than a share of it
  */
 export async function switchForward(
   sql: Sql,
   hooks: ProjectionHooks,
   { projection, id }: Pick<KnownBuild, 'projection' | 'id'>,
   by: ProjectionActor,
+  waitMs = lockWaitMs,
 ): Promise<SwitchedBuild | undefined> {
-  return switching(sql, hooks, projection, async (tx, builds) => {
+  const waits = { lockMs: waitMs, viewMs: Math.round(waitMs * viewShare) }
+  return switching(sql, hooks, projection, waits, async (tx, builds) => {
     const build = builds.find(one => one.id === id)
     const active = builds.find(one => one.state === 'active')
-    if (build?.state !== 'building') return undefined
+    if (build?.state !== 'building' || isOlderByItself(build, active)) return undefined
     await lockBuilds(tx, [build, active])
     const progress = await buildProgress(tx, build, active)
     if (!progress?.caughtUp || progress.stuck > 0) return undefined
@@ -57,7 +62,8 @@ export async function switchBack(
   projection: string,
   by: ProjectionActor,
 ): Promise<SwitchedBuild> {
-  const done = await switching(sql, hooks, projection, async (tx, builds) => {
+  const waits = { lockMs: lockWaitMs, viewMs: lockWaitMs }
+  const done = await switching(sql, hooks, projection, waits, async (tx, builds) => {
     const active = builds.find(one => one.state === 'active')
     const build = builds
       .filter(one => one.state === 'standby')
@@ -71,9 +77,14 @@ export async function switchBack(
   return done
 }
 
+/** Older code that is started once more beside newer one must not take readers back. */
+export function isOlderByItself(build: KnownBuild, active: KnownBuild | undefined): boolean {
+  return active !== undefined && build.version < active.version && build.requestedBy === undefined
+}
+
 /** By the database's clock, which is the one that has noted it. */
-async function hasJustCaughtUp(tx: Transaction, { id }: KnownBuild): Promise<boolean> {
-  const [row] = await tx<{ just: boolean }[]>`
+export async function hasJustCaughtUp(sql: Sql | Transaction, { id }: KnownBuild): Promise<boolean> {
+  const [row] = await sql<{ just: boolean }[]>`
     select coalesce(caught_up > clock_timestamp() - make_interval(secs => ${tryAheadMs / 1_000}::float8), true) as just
     from holdfast.projection_builds where id = ${id}`
   return row?.just ?? true
@@ -103,11 +114,12 @@ async function switching(
   sql: Sql,
   hooks: ProjectionHooks,
   projection: string,
+  waits: { readonly lockMs: number; readonly viewMs: number },
   decide: (tx: Transaction, builds: readonly KnownBuild[]) => Promise<Decision | undefined>,
 ): Promise<SwitchedBuild | undefined> {
   let afterCommit: (() => void) | undefined
   const done = await transaction(sql, async tx => {
-    await lockProjection(tx, projection, lockWaitMs)
+    await lockProjection(tx, projection, waits.lockMs)
     const decision = await decide(tx, await allBuilds(tx, projection))
     if (!decision) return undefined
     const { build, active, by, act } = decision
@@ -118,7 +130,9 @@ async function switching(
       set state = 'active', switched = now(), switched_by = ${by.actor}, caught_up = coalesce(caught_up, now())
       where id = ${build.id}`
     await tx`update holdfast.projections set active_build = ${build.id}, updated = now() where name = ${projection}`
+    await tx`select set_config('lock_timeout', ${`${waits.viewMs}`}, true)`
     await showBuild(tx, build, active)
+    await tx`select set_config('lock_timeout', ${`${waits.lockMs}`}, true)`
     await recordAct(tx, by, act, `projection ${projection} build ${build.id}`)
     afterCommit = await hooks.switched({ projection, build, previous: active, tx })
     return { build: build.id, version: build.version, previous: active?.id }
