@@ -62,6 +62,9 @@ export async function lockProjection(tx: Transaction, projection: string, waitMs
   await tx`select pg_advisory_xact_lock(${projectionLock}, hashtext(${projection}))`
 }
 
+/** What the names of all builds' groups begin with. */
+export const buildGroups = 'holdfast.projection-'
+
 /** Its tables are made by whoever declares the version. */
 export async function insertBuild(
   tx: Transaction,
@@ -76,7 +79,7 @@ export async function insertBuild(
     returning id`
   const id = row?.id as number
   await tx`
-    update holdfast.projection_builds set "group" = ${`holdfast.projection-${projection}-${id}`} where id = ${id}`
+    update holdfast.projection_builds set "group" = ${`${buildGroups}${projection}-${id}`} where id = ${id}`
   await tx`
     insert into holdfast.projections as p (name, active_build)
     values (${projection}, ${state === 'active' ? id : null}::bigint)

@@ -6,7 +6,7 @@ import { boundTables, physicalName } from './bound-tables.ts'
 import { advanceBuilds } from './build-advance.ts'
 import { shapeOf } from './ddl.ts'
 import type { ProjectionHooks } from './hooks.ts'
-import { makeBuilds } from './make-build.ts'
+import { buildGroups, makeBuilds } from './make-build.ts'
 import { allBuilds, type KnownBuild } from './registry.ts'
 import { SwitchPatience } from './switch-patience.ts'
 import type { Projection } from './types.ts'
@@ -48,6 +48,8 @@ export class ProjectionRunner {
   readonly #complained = new Map<string, number>()
   /** By projection and version. */
   readonly #applied = new Map<string, AppliedEvents>()
+  /** Groups may be there that no build has any more. */
+  #leftovers = true
   #sql: Sql | undefined
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
@@ -155,6 +157,7 @@ export class ProjectionRunner {
       )
       if (changed) this.#again = true
       else await hooks.seen?.(builds, sql)
+      await this.#removeLeftovers(sql)
     } catch (error) {
       if (this.#closed) return
       this.#complain('', error)
@@ -181,11 +184,35 @@ export class ProjectionRunner {
     for (const group of this.#working.keys()) {
       if (wanted.has(group)) continue
       this.#working.delete(group)
-      groups.end(group, endWithinMs).catch(error => this.#complain(group, error))
+      groups
+        .end(group, endWithinMs)
+        .catch(error => this.#complain(group, error))
+        .finally(() => {
+          this.#leftovers = true
+        })
     }
     for (const [group, build] of wanted) {
       if (!this.#working.has(group)) this.#begin(build)
       this.#working.set(group, build)
+    }
+  }
+
+  /**
+   * A process that has looked just before a build was dropped makes its group once more, which would hold retention for
+   * ever.
+   */
+  async #removeLeftovers(sql: Sql): Promise<void> {
+    if (!this.#leftovers) return
+    this.#leftovers = false
+    try {
+      await sql`
+        select holdfast.remove_group(g.name, ${this.#options.nodeName}, ${'its build was dropped'})
+        from holdfast.groups as g
+        where starts_with(g.name, ${buildGroups}) and not exists (
+          select from holdfast.projection_builds as b where b."group" = g.name and b.state <> 'dropped')`
+    } catch (error) {
+      this.#leftovers = true
+      throw error
     }
   }
 
