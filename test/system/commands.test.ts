@@ -152,6 +152,22 @@ describe('commands', () => {
     expect((await carl.command('spend', { parts: [5] })).offset).toBe(3)
   })
 
+  it('are recorded in one order with the appends that a connection sends behind them', async () => {
+    for (let n = 0; n < 5; n++) {
+      const user = `gina${n}`
+      const channel = `purse:${user}`
+      await fund(channel, 5)
+      // A node that has not met the channel has to read it before it decides.
+      const sdk = await connect(cluster.nodes[1]?.url ?? '', user)
+      await Promise.all([
+        sdk.rpc('holdfast.command', { channel, command: 'spend', input: { parts: [2] } }),
+        sdk.rpc('holdfast.append', { channel, type: 'Noted', data: 'behind' }),
+      ])
+      sdk.disconnect()
+      expect((await events(channel)).map(({ type }) => type)).toEqual(['Paid', 'Spent', 'Noted'])
+    }
+  })
+
   it('have their effect once, whichever nodes are killed and whichever answers are lost', async () => {
     const users = ['dora', 'emil', 'fred']
     for (const user of users) await fund(`purse:${user}`, 100_000)

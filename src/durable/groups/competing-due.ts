@@ -19,7 +19,10 @@ export interface DueDelivery {
 
 type DueRow = Omit<DueDelivery, 'event'> & Omit<StoredEvent, 'id'> & { readonly id: string | null }
 
-/** What is due and at which nobody is at work, at most so many, the longest due first. */
+/** Behind so many bytes of data no further event is read: it would only wait in memory. */
+const dueBytes = 16_777_216
+
+/** What is due and at which nobody is at work, at most so many, the longest due first; fewer where events are large. */
 export async function dueDeliveries(
   store: Pick<GroupStore, 'run'>,
   group: string,
@@ -28,15 +31,21 @@ export async function dueDeliveries(
   const rows = await store.run(
     // Now, asked for once and as a bigint, so that an index begins there: many may be parked, or not due for long.
     sql => sql<DueRow[]>`
-      select d.partition, d.position, d.attempts, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time
+      select partition, position, attempts, channel, "offset", id, type, data, meta, time
       from (
-        select partition, position, attempts, due from holdfast.deliveries
-        where consumer = ${consumerOf(group)} and state = 'retrying'
-          and due <= (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint)
-        order by due limit ${limit} for update skip locked
-      ) as d
-      left join holdfast.events as e on e.partition = d.partition and e.position = d.position
-      order by d.due, d.partition, d.position`,
+        select d.partition, d.position, d.attempts, d.due, e.channel, e."offset", e.id, e.type, e.data, e.meta, e.time,
+               coalesce(sum(octet_length(e.data)) over (order by d.due, d.partition, d.position
+                                                        rows between unbounded preceding and 1 preceding), 0) as bytes_before
+        from (
+          select partition, position, attempts, due from holdfast.deliveries
+          where consumer = ${consumerOf(group)} and state = 'retrying'
+            and due <= (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint)
+          order by due limit ${limit} for update skip locked
+        ) as d
+        left join holdfast.events as e on e.partition = d.partition and e.position = d.position
+      ) as measured
+      where bytes_before < ${dueBytes}
+      order by due, partition, position`,
   )
   return rows.map(({ attempts, id, ...event }) => {
     const { partition, position } = event

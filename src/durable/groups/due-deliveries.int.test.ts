@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type TestLedger, testLedger } from '../../../test/support/ledger.ts'
+import { newEventId } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
 import { dueDeliveries } from './competing-due.ts'
 
@@ -29,6 +30,31 @@ it('are found without going over what is parked, or not due yet', async () => {
   })
   expect(counted.due).toEqual([999, 1_999, 2_999, 3_999])
   expect(counted.rows).toBeLessThan(50)
+})
+
+it('are read a bounded amount of data at a time', async () => {
+  const { sql, ledgers } = db
+  const channel = 'a:1'
+  const partition = ledgers[0].partitionOf(channel)
+  const data = JSON.stringify('x'.repeat(5_000_000))
+  for (let n = 0; n < 6; n++) await ledgers[0].append({ channel, type: 'T', data, id: newEventId() })
+  await sql`
+    insert into holdfast.deliveries
+      (consumer, partition, position, channel, "offset", event_id, event_type, state, due, created, updated)
+    select 'group/large', ${partition}, n, ${channel}, n, gen_random_uuid(), 'T', 'retrying', n, 0, 0
+    from generate_series(1, 7) as n`
+  const next = async () => {
+    const due = await dueDeliveries({ run: async work => work(sql) }, 'large', 10)
+    return due.map(({ position, event }) => [position, event?.data.length])
+  }
+  const { length } = data
+  expect(await next()).toEqual([1, 2, 3, 4].map(position => [position, length]))
+  await sql`delete from holdfast.deliveries where consumer = 'group/large' and position <= 4`
+  expect(await next()).toEqual([
+    [5, length],
+    [6, length],
+    [7, undefined],
+  ])
 })
 
 it('are settled by functions that keep no plan made for a table that was empty', async () => {
