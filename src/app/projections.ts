@@ -5,6 +5,7 @@ import type { Config, Logger } from '../platform/index.ts'
 import {
   builtInProjections,
   type ChangesTo,
+  checkOwnChanges,
   createChangeHooks,
   openReads,
   type Projection,
@@ -84,7 +85,8 @@ export function createProjections({
 
   const declare = (projection: Projection | Reducer) => {
     // A channel that does not exist is told of now, not with the first change.
-    if (typeof projection.changes === 'string') isDurable(projection.changes)
+    const { changes: told } = projection
+    if (typeof told === 'string' && isDurable(told)) checkOwnChanges(projection, told)
     runner.declare(projection as Projection)
     changes.set(`${projection.name}@${projection.version}`, projection.changes)
     return projection.kind === 'reducer'

@@ -2,6 +2,7 @@ import { getTableColumns } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
 import { type BatchHandler, NobodysFault } from '../durable/index.ts'
 import { ormOver, type Transaction } from '../platform/index.ts'
+import { blamedForEvents } from './blame.ts'
 import type { BoundTables } from './bound-tables.ts'
 import type { ProjectionHooks } from './hooks.ts'
 import { buildLock } from './locks.ts'
@@ -20,7 +21,7 @@ type Keys = Map<string, Readonly<Record<string, unknown>>>
 
 /** Hands the events of a turn to a projection, for one build. */
 export function batchHandler({ projection, build, bound, hooks, onApplied }: BatchParts): BatchHandler {
-  return async (events, { tx, signal, heartbeat, afterCommit }) => {
+  const act: BatchHandler = async (events, { tx, signal, heartbeat, afterCommit }) => {
     const state = await standing(tx, build).catch(error => Promise.reject(blameless(error)))
     // Its group is gone too, or is about to be: nobody is to blame.
     if (state === 'dropped') throw new NobodysFault('the build was dropped')
@@ -43,6 +44,13 @@ export function batchHandler({ projection, build, bound, hooks, onApplied }: Bat
       await hooks.changed({ projection, build, keys: told, tx, afterCommit })
     }
     return
+  }
+  return async (events, context) => {
+    try {
+      return await act(events, context)
+    } catch (error) {
+      throw blamedForEvents(error, build.tables)
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { StandardSchemaV1 } from '../contract/index.ts'
 import { boundTables, described, physicalName } from './bound-tables.ts'
 import { shapeOf, tableStatements } from './ddl.ts'
 import { defineProjection } from './define.ts'
+import { checkOwnChanges } from './live/own-changes.ts'
 import { defineReducer, evolved } from './reducer.ts'
 import type { ProjectionDefinition, TableMaker } from './types.ts'
 
@@ -244,4 +245,19 @@ describe('events', () => {
       },
     })
   })
+})
+
+it('only what a projection reads itself may not be told of', () => {
+  const ends = (channels: string[], types: string[] | undefined, channel = 'live:all') => {
+    try {
+      checkOwnChanges({ name: 'p', channels, types }, channel)
+      return 'fine'
+    } catch (error) {
+      return (error as { code: string }).code
+    }
+  }
+  expect(ends(['*'], undefined)).toBe('CONFIG_INVALID')
+  expect(ends(['a:{b}', 'live:{b}'], ['X', 'ProjectionReset'])).toBe('CONFIG_INVALID')
+  expect(ends(['*'], ['X'])).toBe('fine')
+  expect(ends(['a:{b}', 'live:{b}:c'], undefined)).toBe('fine')
 })

@@ -4,7 +4,13 @@ import { isDeepStrictEqual } from 'node:util'
 import { sql as raw } from 'drizzle-orm'
 import { integer, text } from 'drizzle-orm/pg-core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { createHoldfast, defineProjection, defineReducer, type Holdfast } from '../../src/app/index.ts'
+import {
+  channelActivity,
+  createHoldfast,
+  defineProjection,
+  defineReducer,
+  type Holdfast,
+} from '../../src/app/index.ts'
 import { type Client, createClient } from '../../src/client/index.ts'
 import { connectPostgres, type Sql } from '../../src/platform/index.ts'
 import { holdfast } from '../support/command.ts'
@@ -186,6 +192,19 @@ describe('a read model', () => {
       row: { word: 'bye', last_room: 'lobby', times: 1 },
     })
     expect(told().some(({ key }) => key['word'] === 'psst')).toBe(false)
+  })
+
+  it('is refused where it would read in a durable channel what it tells there', () => {
+    const own = { ...accounts.definition, name: 'own', changes: 'account:all' }
+    const refusal = expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('feed itself for ever'),
+    })
+    expect(() => hf.projection(defineReducer(own))).toThrow(refusal)
+    const all = channelActivity({ changes: 'live:activity' })
+    expect(() => hf.projection(all)).toThrow(refusal)
+    const told = defineReducer({ ...own, types: ['Paid', 'ProjectionChanged'] as never })
+    expect(() => hf.projection(told)).toThrow(refusal)
   })
 
   it('refuses over HTTP with a status, and whoever has no key', async () => {

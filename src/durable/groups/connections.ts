@@ -34,6 +34,8 @@ export class Connections {
           statement_timeout: statement,
           idle_in_transaction_session_timeout: idle,
           lock_timeout: `${lockTimeoutMs}`,
+          // Times are told of as everybody else reads them, whatever the zone of the database.
+          ...(orm && { timezone: 'UTC' }),
         },
         orm,
         logger,

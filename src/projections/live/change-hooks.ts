@@ -4,6 +4,7 @@ import type { ChangedBatch, ProjectionHooks } from '../hooks.ts'
 import type { Build, ChangesTo } from '../types.ts'
 import type { ChangeEventType, ChangeOutlet } from './change-outlet.ts'
 import { type Change, changedRows, publications } from './change-rows.ts'
+import { checkOwnChanges } from './own-changes.ts'
 
 export interface ChangeHooksOptions {
   readonly outlet: ChangeOutlet
@@ -44,8 +45,10 @@ export function createChangeHooks({ outlet, changesOf, logger }: ChangeHooksOpti
       const { n, changes } = await changedRows(batch)
       for (const [channel, own] of byChannel(projection.changes, changes)) {
         const texts = publications(build, { n, changes: own })
-        if (outlet.isDurable(channel)) await record(tx, channel, 'ProjectionChanged', texts)
-        else afterCommit(() => send(projection.name, channel, texts))
+        if (outlet.isDurable(channel)) {
+          checkOwnChanges(projection, channel)
+          await record(tx, channel, 'ProjectionChanged', texts)
+        } else afterCommit(() => send(projection.name, channel, texts))
       }
     },
 

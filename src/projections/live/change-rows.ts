@@ -1,4 +1,3 @@
-import type { Transaction } from '../../platform/index.ts'
 import { quoted } from '../ddl.ts'
 import type { ChangedBatch } from '../hooks.ts'
 import { comparable } from '../reading/sql-names.ts'
@@ -22,34 +21,45 @@ export interface NumberedChanges {
 
 /** The rows of a batch as they are at its end, each once. */
 export async function changedRows({ build, keys, tx }: ChangedBatch): Promise<NumberedChanges> {
-  // All is written, so the locks of these rows are ours until the commit: who changes them next gets a higher number.
-  const [numbered, ...tables] = await Promise.all([
+  const named = [...keys].flatMap(([name, rows]) => {
+    const table = build.tables[name]
+    return table && rows.length > 0 ? [{ name, ...ofKeys(table, rows) }] : []
+  })
+  // The rows are locked until the commit before there is a number: who changes them next gets a higher one.
+  const [, numbered, ...tables] = await Promise.all([
+    Promise.all(named.map(({ lock, given }) => tx.unsafe(lock, given))),
     tx<{ n: string }[]>`select nextval('holdfast.projection_changes')::text as n`,
-    ...[...keys].map(([name, own]) => rowsOf(tx, build.tables[name], name, own)),
+    ...named.map(({ read, given }) => tx.unsafe<{ key: string; row: string | null }[]>(read, given)),
   ])
-  return { n: numbered[0]?.n ?? '0', changes: tables.flat() }
+  const changes = tables.flatMap((rows, i) =>
+    rows.map(({ key, row }) => ({ table: named[i]?.name ?? '', key, row })),
+  )
+  return { n: numbered[0]?.n ?? '0', changes }
 }
 
-async function rowsOf(
-  tx: Transaction,
-  table: BuildTable | undefined,
-  name: string,
-  keys: readonly Readonly<Record<string, unknown>>[],
-): Promise<readonly Change[]> {
-  const [first] = table?.key ?? []
-  if (!table || first === undefined || keys.length === 0) return []
+/**
+ * Statements about the rows of some keys. What this transaction has written is locked by that; a row that it has only named,
+ * as one that was there before `on conflict do nothing`, may be changing at this moment.
+ */
+function ofKeys(table: BuildTable, keys: readonly Readonly<Record<string, unknown>>[]) {
   const typed = table.key.map(key => {
     const type = table.columns.find(column => column.name === key)?.type ?? 'text'
     return `${quoted(key)} ${comparable(type)}`
   })
-  const same = table.key.map(key => `t.${quoted(key)} = k.${quoted(key)}`)
-  const rows = await tx.unsafe<{ key: string; row: string | null }[]>(
-    `select row_to_json(k)::text as key, case when t.${quoted(first)} is not null then row_to_json(t)::text end as row
-     from json_to_recordset($1::text::json) as k (${typed.join(', ')})
-     left join ${qualified(table.physical)} as t on ${same.join(' and ')}`,
-    [JSON.stringify(keys, (_, value) => (typeof value === 'bigint' ? value.toString() : value))],
-  )
-  return rows.map(({ key, row }) => ({ table: name, key, row }))
+  const own = table.key.map(key => `t.${quoted(key)}`)
+  const same = table.key.map(key => `t.${quoted(key)} = k.${quoted(key)}`).join(' and ')
+  const named = `json_to_recordset($1::text::json) as k (${typed.join(', ')})`
+  const rows = qualified(table.physical)
+  return {
+    given: [JSON.stringify(keys, (_, value) => (typeof value === 'bigint' ? value.toString() : value))],
+    lock: `
+      select from ${rows} as t join ${named} on ${same}
+      where t.xmin is distinct from pg_current_xact_id_if_assigned()::xid
+      order by ${own.join(', ')} for no key update of t`,
+    read: `
+      select row_to_json(k)::text as key, case when ${own[0]} is not null then row_to_json(t)::text end as row
+      from ${named} left join ${rows} as t on ${same}`,
+  }
 }
 
 /** Bounds of one publication; more changes are told in several. */

@@ -2,14 +2,12 @@ import { is } from 'drizzle-orm'
 import { PgTable } from 'drizzle-orm/pg-core'
 import type { Contract } from '../../contract/index.ts'
 import { HoldfastError } from '../../domain/index.ts'
-import { type Groups, type HandlerEvent, NobodysFault } from '../../durable/index.ts'
+import type { Groups, HandlerEvent } from '../../durable/index.ts'
+import { blamedForRows } from '../blame.ts'
 import { RowWriter } from './row-writer.ts'
 import type { BatchSink, BatchSinkOptions } from './types.ts'
 
 const defaults = { maxRows: 500, maxDelayMs: 100 }
-
-/** Postgres: the statement as such, or where it should go; never the rows. Classes 42, 3D, 3F, 53, 55, and a standby. */
-const notTheRows = /^(42...|3D...|3F...|53...|55...|25006)$/
 
 type Rows = BatchSinkOptions['row']
 
@@ -45,7 +43,8 @@ export function declareBatchSink<
     .onBatch(channels, types, async (events, { tx, afterCommit }) => {
       const rows = rowsOf(events, row)
       if (rows.length === 0) return
-      const written = await writer.write(tx, rows).catch(error => Promise.reject(blamed(error)))
+      // A table that is missing or locked, or a disk that is full, would have everything parked, one event after the other.
+      const written = await writer.write(tx, rows).catch(error => Promise.reject(blamedForRows(error)))
       afterCommit(() => {
         status.rows += written
         status.batches++
@@ -63,13 +62,6 @@ function rowsOf(events: readonly HandlerEvent[], row: Rows): Record<string, unkn
       throw new TypeError('expected a row, an array of rows, or undefined')
     return rows
   })
-}
-
-/** A table that is missing or locked, or a disk that is full, would have everything parked, one event after the other. */
-function blamed(error: unknown): unknown {
-  const state = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!notTheRows.test(state)) return error
-  return new NobodysFault('a batch sink cannot write to its table', { cause: error })
 }
 
 function checked(name: string, options: BatchSinkOptions): BatchSinkOptions & typeof defaults {
