@@ -1,26 +1,27 @@
 import { HoldfastError } from '../domain/index.ts'
 import type { GroupOperations } from '../durable/index.ts'
-import { type Sql, transaction } from '../platform/index.ts'
+import { type Sql, type Transaction, transaction } from '../platform/index.ts'
 import { dropBuild, removeProjection } from './drop-build.ts'
 import type { ProjectionHooks } from './hooks.ts'
 import { insertBuild, lockProjection } from './make-build.ts'
 import { cutChannels } from './progress.ts'
 import { allBuilds, existing } from './registry.ts'
 import { type ProjectionActor, recordAct, type SwitchedBuild, switchBack } from './switch-build.ts'
+import type { Build } from './types.ts'
 
 /** What a person may decide about projections. All of it is Postgres alone: whoever works on builds sees it within a second. */
 export interface ProjectionActs {
   /**
    * Asks for a new build of a version, by default the one that readers see. Whoever declares the version makes its tables
    * and fills them; readers see it when it has caught up. `cutChannels` of its channels have lost events to retention, which
-   * it will lack.
+   * it will lack; undefined where no build tells which channels it reads.
    * @throws HoldfastError REQUEST_INVALID where there is no such projection or version, or one is being built
    */
   rebuild(
     projection: string,
     by: ProjectionActor,
     version?: number,
-  ): Promise<{ readonly build: number; readonly version: number; readonly cutChannels: number }>
+  ): Promise<{ readonly build: number; readonly version: number; readonly cutChannels: number | undefined }>
   /** Lets readers see the build again that they saw before. @throws HoldfastError REQUEST_INVALID where there is none */
   switchBack(projection: string, by: ProjectionActor): Promise<SwitchedBuild>
   /** Takes a build away that readers do not see. @throws HoldfastError REQUEST_INVALID */
@@ -91,7 +92,21 @@ async function requestBuild(sql: Sql, projection: string, by: ProjectionActor, w
       )
     const build = await insertBuild(tx, projection, version, { state: 'building', requestedBy: by.actor })
     await recordAct(tx, by, 'rebuild_projection', `projection ${projection} build ${build}`)
-    const alike = builds.find(one => one.version === version && one.state !== 'dropped')
-    return { build, version, cutChannels: alike ? await cutChannels(tx, alike.group) : 0 }
+    return { build, version, cutChannels: await cutFor(tx, builds, version) }
   })
+}
+
+/** The group of the new build does not exist yet: from one of the same version, else from any of the name. */
+async function cutFor(
+  tx: Transaction,
+  builds: readonly Build[],
+  version: number,
+): Promise<number | undefined> {
+  const living = builds.filter(({ state }) => state !== 'dropped')
+  const [alike, others] = [true, false].map(same => living.filter(one => (one.version === version) === same))
+  for (const { group } of [...(alike ?? []), ...(others ?? [])]) {
+    const cut = await cutChannels(tx, group)
+    if (cut !== undefined) return cut
+  }
+  return undefined
 }

@@ -115,6 +115,11 @@ it('a new version is built beside the running one, switched to, and back', async
   expect(view).toEqual({ state: { count: 11 } })
   await whenFree(() => stage.acts.drop(name, second.id, { actor: 'me' }))
   expect(await stage.sql`select from holdfast.groups where name = ${second.group}`).toEqual([])
+  const channel = `${name}:x`
+  await stage.sql`
+    select holdfast.remove_events(${stage.epoch}, ${stage.bare.partitionOf(channel)}, ${channel}, 2, 100)`
+  // No build of this version is left to tell which channels it reads.
+  expect(await stage.acts.rebuild(name, { actor: 'me' }, 2)).toMatchObject({ cutChannels: 1 })
 })
 
 it('several processes at once make one build, and each does its part', async () => {

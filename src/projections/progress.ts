@@ -53,12 +53,13 @@ export async function buildProgress(
 
 /**
  * Channels of a group's namespaces of which retention has removed events: what is built from now on lacks what those have
- * told.
+ * told. Undefined while the group is not known to the ledger.
  */
-export async function cutChannels(sql: Sql | Transaction, group: string): Promise<number> {
+export async function cutChannels(sql: Sql | Transaction, group: string): Promise<number | undefined> {
   const [row] = await sql<{ count: number }[]>`
-    select count(*) as count from holdfast.channel_floor as f
-    join holdfast.groups as g on g.name = ${group}
-    where f.floor > 0 and (g.namespaces is null or holdfast.namespace_of(f.channel) = any (g.namespaces))`
-  return row?.count ?? 0
+    select count(f.channel) as count from holdfast.groups as g
+    left join holdfast.channel_floor as f
+      on f.floor > 0 and (g.namespaces is null or holdfast.namespace_of(f.channel) = any (g.namespaces))
+    where g.name = ${group} group by g.name`
+  return row?.count
 }

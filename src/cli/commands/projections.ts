@@ -74,15 +74,12 @@ Nodes that declare the projection do the work; one that is killed is taken over 
     .action(async (name: string, options: RebuildOptions) => {
       const begun = await operate('rebuild', async operations => {
         const asked = await operations.rebuild(name, byOf(options), options.version)
-        if (asked.cutChannels > 0) console.error(cutText(asked.cutChannels))
-        if (asked.cutChannels > 0)
-          console.error(
-            `note: retention has removed events of ${asked.cutChannels} channel(s); the new build lacks what they told`,
-          )
+        if (asked.cutChannels !== 0) console.error(cutText(asked.cutChannels))
         if (options.wait) await finished(operations, name, asked.build)
         return asked
       })
-      if (options.json) return console.log(JSON.stringify(begun))
+      if (options.json)
+        return console.log(JSON.stringify({ ...begun, cutChannels: begun.cutChannels ?? null }))
       const { build, version } = begun
       console.log(
         options.wait
@@ -92,8 +89,10 @@ Nodes that declare the projection do the work; one that is killed is taken over 
     })
 }
 
-function cutText(channels: number): string {
-  return `holdfast: retention has removed events of ${channels} of its channels: the new build will lack what they did`
+function cutText(channels: number | undefined): string {
+  return channels === undefined
+    ? 'note: of how many of its channels retention has removed events is not known; the new build lacks what those told'
+    : `note: retention has removed events of ${channels} of its channels; the new build lacks what those told`
 }
 
 const lookEveryMs = 500

@@ -32,7 +32,7 @@ const status: ApiMethod = async (request, parts) => {
 const rebuild: ApiMethod = async (request, parts) => {
   const { projection, version, ...by } = check(rebuildParams, request)
   const made = await projectionsOf(parts).operations.rebuild(projection, by, version)
-  return JSON.stringify({ build: made.build, version: made.version, cut_channels: made.cutChannels })
+  return JSON.stringify({ build: made.build, version: made.version, cut_channels: made.cutChannels ?? null })
 }
 
 const switchBack: ApiMethod = async (request, parts) => {
