@@ -1,6 +1,20 @@
 import { HoldfastError } from '../../domain/index.ts'
 import type { Sql } from '../../platform/index.ts'
+import { Slots } from '../groups/slots.ts'
 import { isReadOnly, postgresError } from './postgres-error.ts'
+
+export interface AnsweringPoolOptions {
+  readonly timeoutMs: number
+  /** How long other statements on a replaced pool may still take. */
+  readonly graceSeconds: number
+  /**
+   * So many work at a time, as many as there are connections: the time of the others begins when they do. Where it is left
+   * out, what waits for a connection counts as silence of Postgres.
+   */
+  readonly atOnce?: number
+  /** So many may be at work or wait for it, each for as long as Postgres may be silent. */
+  readonly mostInHand?: number
+}
 
 /** Above what a statement may take. */
 const renewGraceSeconds = 5
@@ -13,18 +27,40 @@ export class AnsweringPool {
   readonly #open: () => Sql
   readonly #timeoutMs: number
   readonly #graceSeconds: number
+  readonly #slots: Slots | undefined
+  readonly #mostInHand: number
+  #inHand = 0
   #sql: Sql
 
-  /** `graceSeconds`: how long other statements on a replaced pool may still take. */
-  constructor(open: () => Sql, options: { timeoutMs: number; graceSeconds: number }) {
+  constructor(
+    open: () => Sql,
+    { timeoutMs, graceSeconds, atOnce, mostInHand = Number.POSITIVE_INFINITY }: AnsweringPoolOptions,
+  ) {
     this.#open = open
-    this.#timeoutMs = options.timeoutMs
-    this.#graceSeconds = options.graceSeconds
+    this.#timeoutMs = timeoutMs
+    this.#graceSeconds = graceSeconds
+    this.#slots = atOnce === undefined ? undefined : new Slots(atOnce)
+    this.#mostInHand = mostInHand
     this.#sql = open()
   }
 
-  /** @throws HoldfastError DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED (`cause`: the driver's error) */
+  /** @throws HoldfastError OVERLOADED, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED (`cause`: the driver's error) */
   async run<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+    if (!this.#slots) return this.#answered(work)
+    if (this.#inHand >= this.#mostInHand) throw overloaded()
+    const until = performance.now() + this.#timeoutMs
+    this.#inHand++
+    try {
+      return await this.#slots.within(async () => {
+        if (performance.now() > until) throw overloaded()
+        return this.#answered(work)
+      })
+    } finally {
+      this.#inHand--
+    }
+  }
+
+  async #answered<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
     const sql = this.#sql
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
@@ -58,4 +94,8 @@ export class AnsweringPool {
     this.#sql = this.#open()
     silent.end({ timeout: graceSeconds }).catch(() => {})
   }
+}
+
+function overloaded(): HoldfastError {
+  return new HoldfastError('OVERLOADED', 'too many statements wait for Postgres already')
 }

@@ -45,8 +45,8 @@ export interface ReducerHandle<State = unknown> extends ProjectionHandle<StatesT
 }
 
 export interface HandleParts {
-  /** For hand-written statements. */
-  readonly pages: AnsweringPool
+  /** For what is asked about builds, before a query. */
+  readonly looks: AnsweringPool
   /** Of connections that were opened with `orm: true`. */
   readonly queries: AnsweringPool
   readonly checkpoints: CheckpointWatch
@@ -81,7 +81,7 @@ export function projectionHandle<Tables extends ProjectionTables>(
       }
       throw new HoldfastError('PROJECTION_BEHIND', `the builds of ${name} change too fast to be read`)
     },
-    status: () => parts.pages.run(sql => projectionReport(sql, parts.groups, name)),
+    status: () => parts.looks.run(sql => projectionReport(sql, parts.groups, name)),
   }
 }
 
@@ -111,7 +111,7 @@ async function readable(
   { name, version }: Pick<Projection, 'name' | 'version'>,
   parts: HandleParts,
 ): Promise<Build> {
-  const all = await parts.pages.run(sql => allBuilds(sql, name))
+  const all = await parts.looks.run(sql => allBuilds(sql, name))
   const builds = all.filter(build => build.version === version)
   const standby = builds.filter(({ state }) => state === 'standby')
   const build = builds.find(({ state }) => state === 'active') ?? latest(standby)
@@ -123,8 +123,8 @@ function latest(builds: readonly KnownBuild[]): KnownBuild | undefined {
   return [...builds].sort((a, b) => (b.retired ?? 0) - (a.retired ?? 0) || b.id - a.id)[0]
 }
 
-async function notYet(name: string, version: number, { pages, groups }: HandleParts): Promise<HoldfastError> {
-  const report = await pages.run(sql => projectionReport(sql, groups, name)).catch(() => undefined)
+async function notYet(name: string, version: number, { looks, groups }: HandleParts): Promise<HoldfastError> {
+  const report = await looks.run(sql => projectionReport(sql, groups, name)).catch(() => undefined)
   const build = report?.builds.find(one => one.version === version && one.state === 'building')
   if (!build) return new HoldfastError('PROJECTION_BEHIND', `version ${version} of ${name} has no build yet`)
   const { done, total } = build.progress

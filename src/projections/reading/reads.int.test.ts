@@ -5,7 +5,7 @@ import { append } from '../../../test/support/durable-nodes.ts'
 import { type ProjectionStage, projectionStage } from '../../../test/support/projection-stage.ts'
 import { until } from '../../../test/support/until.ts'
 import { createOperations } from '../../durable/index.ts'
-import { createLogger } from '../../platform/index.ts'
+import { createLogger, transaction } from '../../platform/index.ts'
 import { defineProjection } from '../define.ts'
 import { defineReducer } from '../reducer.ts'
 import type { KnownBuild } from '../registry.ts'
@@ -206,6 +206,30 @@ describe('a page of a table', () => {
     )
     expect(await refusal('nobody', '')).toMatch(/REQUEST_INVALID: there is no projection "nobody"/)
   })
+})
+
+it('slow pages keep no query of the application’s waiting, and are refused when there are too many', async () => {
+  const [name, other] = [stage.newName(), stage.newName()]
+  const reducer = counting(other)
+  await stage.process([counting(name), reducer] as never).work()
+  await page(name)
+  await append(stage.a, `${other}:x`, 1)
+  const handle = reads.reducerHandle(reducer)
+  await until('it is counted', async () => (await handle.get(`${other}:x`)) !== undefined)
+  const [build] = await stage.builds(name)
+  let ended = 0
+  const asked = await transaction(stage.sql, async tx => {
+    await tx.unsafe(`lock table holdfast_projections."${build?.tables['states']?.physical}"`)
+    const pages = Array.from({ length: 70 }, () => refusal(name, '').finally(() => ended++))
+    await until('those that are too many are refused', () => ended === 6)
+    expect(await handle.get(`${other}:x`)).toEqual({ count: 1 })
+    expect((await handle.status()).name).toBe(other)
+    expect(ended).toBe(6)
+    return pages
+  })
+  const ends = await Promise.all(asked)
+  expect(ends.filter(end => end === 'answered')).toHaveLength(64)
+  expect(ends.filter(end => end.startsWith('OVERLOADED'))).toHaveLength(6)
 })
 
 describe('who asks for at least an event', () => {

@@ -18,12 +18,14 @@ export interface ReadsOptions {
   readonly logger: Logger
 }
 
-/** Connections: for pages, for the application's own queries, and for those who wait, which must not wait for either. */
-const pools = { pages: 4, queries: 4, waits: 1 }
+/** Connections: for pages, for the application's own queries, and for what comes before them, which must not wait for either. */
+const pools = { pages: 4, queries: 4, looks: 2, waits: 1 }
+/** Pages that are read, or wait for a connection. */
+const mostReading = 64
 /** Below what a caller of the API is kept waiting. */
 const statementTimeoutMs = 10_000
 /** Who gets no answer at all for so long gets an error, and who comes later other connections. */
-const answerMs = { pages: 12_000, queries: 30_000 }
+const answerMs = { pages: 12_000, looks: 12_000, queries: 30_000 }
 /** For statements of others on connections that are given up. */
 const graceSeconds = 10
 
@@ -33,22 +35,24 @@ export function openReads({ url, groups, logger }: ReadsOptions): Reads {
   const applicationName = 'holdfast-reads'
   const connect = (max: number, orm: boolean) =>
     connectPostgres(url, { max, applicationName, statementTimeoutMs, settings, orm, logger })
-  const pages = new AnsweringPool(() => connect(pools.pages, false), {
-    timeoutMs: answerMs.pages,
-    graceSeconds,
-  })
-  const queries = new AnsweringPool(() => connect(pools.queries, true), {
-    timeoutMs: answerMs.queries,
-    graceSeconds,
-  })
+  const poolOf = (kind: keyof typeof answerMs, mostInHand?: number) =>
+    new AnsweringPool(() => connect(pools[kind], kind === 'queries'), {
+      timeoutMs: answerMs[kind],
+      graceSeconds,
+      atOnce: pools[kind],
+      ...(mostInHand !== undefined && { mostInHand }),
+    })
+  const pages = poolOf('pages', mostReading)
+  const queries = poolOf('queries')
+  const looks = poolOf('looks')
   const checkpoints = watchCheckpoints(() => connect(pools.waits, false))
-  const parts = { pages, queries, checkpoints, groups }
+  const parts = { looks, queries, checkpoints, groups }
   return {
     ...createReadModels({ pages, checkpoints }),
     handle: projection => projectionHandle(projection, parts),
     reducerHandle: reducer => reducerHandle(reducer, parts),
     async close() {
-      await Promise.all([pages.close(), queries.close(), checkpoints.close()])
+      await Promise.all([pages, queries, looks, checkpoints].map(one => one.close()))
     },
   }
 }
