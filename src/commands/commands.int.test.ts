@@ -213,6 +213,28 @@ test('what is recorded already and cannot be found is no conflict: it is to be r
   await commands.close()
 })
 
+test('a state that evolve has changed and then thrown at is not kept', async () => {
+  const { commands } = await nodes.node()
+  let failing = false
+  const evolve = (state: { events: number }) => {
+    state.events++
+    if (failing) throw new TypeError('a fault of the application')
+    return undefined
+  }
+  const counter = commands.aggregate({
+    ...{ pattern: 'purse:{id}', initial: { events: 0 }, evolve },
+    commands: { note: { decide: () => ({ type: 'Noted', data: null }) } },
+  } as const)
+  const channel = fresh()
+  await counter.command(channel, 'note', {})
+  expect((await counter.load(channel)).state).toEqual({ events: 1 })
+  await on(a, channel, 'pay', { cents: 1 })
+  failing = true
+  await expect(counter.load(channel)).rejects.toMatchObject({ code: 'INTERNAL' })
+  failing = false
+  expect((await counter.load(channel)).state).toEqual({ events: 2 })
+})
+
 test('a client may do what the command allows it, and nothing else', async () => {
   const channel = fresh()
   const as = (user: string) => ({ caller: { user, client: 'c1' }, info: { user, client: 'c1' } })
