@@ -90,7 +90,10 @@ it('a switch that a reader of the view has kept from happening comes when that h
       const found = (await stage.builds(name)).at(-1)
       return found?.caughtUp ? found : undefined
     })
-    await expect(switchForward(stage.sql, noHooks, build, by)).rejects.toMatchObject({ code: '55P03' })
+    // For longer than the reader may stay: it is the view that is not waited for so long, while batches wait.
+    await expect(switchForward(stage.sql, noHooks, build, by, 12_000)).rejects.toMatchObject({
+      code: '55P03',
+    })
     expect((await stage.active(name)).id).toBe(first.id)
   })
   expect(await stage.switchedFrom(name, first.id)).toMatchObject({ version: 2 })
