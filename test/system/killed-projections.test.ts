@@ -211,7 +211,7 @@ describe(`projections whose processes are killed (seed ${seed}, ${total} events)
       await appendSome(500)
       start([1])
       start([1])
-      await until('somebody has begun', () => active('sums'))
+      await until('somebody has begun', () => active('sums'), 60_000)
       await appendAndKill(total / 2, [1])
       await expectFolds(1)
 
