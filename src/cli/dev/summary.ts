@@ -11,6 +11,8 @@ export function summary(running: {
   const [first, second] = running.ports
   const other = `--url ws://localhost:${second}`
   const here = first === 8000 ? '' : ` --url ws://localhost:${first}`
+  const path = `http://localhost:${first}/api/projections/quakes_by_region?order=-quakes&limit=5`
+  const readModel = `curl -H 'X-API-Key: ${running.apiKey}' '${path}'`
   const lines = [
     [
       'nodes',
@@ -21,6 +23,7 @@ export function summary(running: {
     ['Postgres', `${running.postgres.url} (${running.postgres.note})`],
     ['Redis', `${running.redis.url} (${running.redis.note})`],
     ...(running.feeding ? [['watch', `bin/holdfast tail quakes:all --since 0 ${other}`]] : []),
+    ...(running.feeding ? [['read', readModel]] : []),
     ['talk', `bin/holdfast append chat:lobby Said '{"text":"hello"}'${here}`],
     ['', `bin/holdfast tail chat:lobby --since 0 ${other}`],
   ] as const
