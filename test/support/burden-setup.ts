@@ -29,8 +29,11 @@ export function setup(hf: Holdfast): void {
   hf.rpc('keep', ({ data }) => {
     const { share } = data as { share: number }
     if (share === 0) kept.length = 0
-    for (collect(); memoryUse(limits) < share; collect())
-      for (let n = 0; n < 8; n++) kept.push(new Array(65_536).fill(0.5))
+    // All that is missing at once: each collection takes the longer the more is kept, and nobody is answered meanwhile.
+    for (collect(); memoryUse(limits) < share; collect()) {
+      const missing = (share - memoryUse(limits)) * limits.heap
+      for (let bytes = 0; bytes < missing; bytes += 8 * 65_536) kept.push(new Array(65_536).fill(0.5))
+    }
     return {}
   })
 }

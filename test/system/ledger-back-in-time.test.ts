@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -91,6 +92,8 @@ describe('a Postgres that goes back in time under running nodes', () => {
     await nodesSay('ready')
     await record(20)
     await until('the reader has all', () => heard.offsets.length === 40)
+    // A node knows what others have recorded from when it looks next, which it does every 400 ms.
+    await delay(2_000)
     await wipeRedis()
     await database.replace('today', 'yesterday')
     const refused = await Promise.all(cluster.nodes.map(node => appendAt(node).catch(error => error)))

@@ -94,7 +94,8 @@ describe('a node that has too much to do', () => {
     await inside.rpc('keep', { share: 0.8 })
     await until(
       'the node says that it is short of memory',
-      async () => (await busy()).includes('memory'),
+      // A connection that was kept alive may have been closed while the node was at it.
+      async () => (await busy().catch(() => [])).includes('memory'),
       30_000,
     )
     expect(await handshake(node.port)).toMatch(/^HTTP\/1\.1 503 /)
@@ -112,7 +113,7 @@ describe('a node that has too much to do', () => {
     expect(await metric('holdfast_shed_total', 'memory')).toBeGreaterThanOrEqual(2)
 
     await inside.rpc('keep', { share: 0 })
-    await until('it has recovered', async () => (await busy()).length === 0, 30_000)
+    await until('it has recovered', async () => (await busy().catch(() => ['away'])).length === 0, 30_000)
     expect((await inside.history('order:2', { limit: 10 })).publications).toHaveLength(2)
     // The SDK has come back for it by itself.
     await past.ready(20_000)
