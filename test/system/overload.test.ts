@@ -95,7 +95,7 @@ describe('a node that has too much to do', () => {
     await until(
       'the node says that it is short of memory',
       // A connection that was kept alive may have been closed while the node was at it.
-      async () => (await busy().catch(() => [])).includes('memory'),
+      async () => (await busy().catch((): string[] => [])).includes('memory'),
       30_000,
     )
     expect(await handshake(node.port)).toMatch(/^HTTP\/1\.1 503 /)
