@@ -1,4 +1,4 @@
-export { type BackgroundLoop, startLoop } from './background-loop.ts'
+export { type BackgroundLoop, leadingSession, startLoop } from './background-loop.ts'
 export type { CursorLag } from './cursors/cursor-lags.ts'
 export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-list.ts'
 export { type CursorsOptions, createCursors } from './cursors/postgres-cursors.ts'

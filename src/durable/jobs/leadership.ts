@@ -1,4 +1,5 @@
 import { connectPostgres, type Logger } from '../../platform/index.ts'
+import { leadingSession } from '../background-loop.ts'
 import { AnsweringPool } from '../ledger/answering-pool.ts'
 
 /** Beside the lock of the rules. */
@@ -29,14 +30,8 @@ export class Leadership {
 
   /** Whether this process leads now, which it may have begun to do by asking. @throws HoldfastError DEPENDENCY_* */
   async leads(): Promise<boolean> {
-    const [row] = await this.#pool.run(
-      sql => sql<{ session: number; mine: boolean }[]>`
-        select pg_backend_pid() as session,
-               case when pg_backend_pid() = ${this.#session} then true
-                    else pg_try_advisory_lock(${leaderLock[0]}, ${leaderLock[1]}) end as mine`,
-    )
-    this.#session = row?.mine ? row.session : 0
-    return row?.mine ?? false
+    this.#session = await leadingSession(this.#pool, leaderLock, this.#session)
+    return this.#session !== 0
   }
 
   /** Lets another process lead. @throws HoldfastError DEPENDENCY_* */

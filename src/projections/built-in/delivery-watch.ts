@@ -1,4 +1,10 @@
-import { AnsweringPool, type BackgroundLoop, type LogAccess, startLoop } from '../../durable/index.ts'
+import {
+  AnsweringPool,
+  type BackgroundLoop,
+  type LogAccess,
+  leadingSession,
+  startLoop,
+} from '../../durable/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
 import { deliveryWatchLock } from '../locks.ts'
 import { allBuilds } from '../registry.ts'
@@ -46,7 +52,7 @@ export function startDeliveryWatch({ url, log, keepSeconds, logger }: DeliveryWa
   const loop = startLoop({
     restMs,
     async work(stopping) {
-      session = await sessionThatLeads(pool, session)
+      session = await leadingSession(pool, [deliveryWatchLock, 0], session)
       if (session === 0) return
       const mirrored = await mirroredUpTo(log)
       const old = performance.now() - removed >= removeEveryMs
@@ -72,17 +78,6 @@ export function startDeliveryWatch({ url, log, keepSeconds, logger }: DeliveryWa
       await stopped
     },
   }
-}
-
-/** The number of the session that holds the lock; 0 where it is another process's. */
-async function sessionThatLeads(pool: AnsweringPool, before: number): Promise<number> {
-  const [row] = await pool.run(
-    sql => sql<{ session: number; mine: boolean }[]>`
-      select pg_backend_pid() as session,
-             case when pg_backend_pid() = ${before} then true
-                  else pg_try_advisory_lock(${deliveryWatchLock}, 0) end as mine`,
-  )
-  return row?.mine ? row.session : 0
 }
 
 /** By partition, how far the log goes; empty while it can't be asked. Undefined where there is none. */
