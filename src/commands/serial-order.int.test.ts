@@ -127,10 +127,11 @@ async function judge(channel: string, ended: readonly Ended[]): Promise<void> {
       expect(there.map(({ type, data }) => ({ type, data: JSON.parse(data) }))).toEqual(expected)
       effects += there.length
     }
-    const answered = tries.filter(({ end }) => !(end instanceof HoldfastError))
-    expect(
-      answered.filter(({ end }) => !(end as Commanded).duplicate && there.length > 0).length,
-    ).toBeLessThan(2)
+    // One that had nothing to do has left nothing, so its repeat decides anew: only those that have recorded count.
+    const recorded = tries.filter(
+      ({ end }) => !(end instanceof HoldfastError) && end.events.length > 0 && !end.duplicate,
+    )
+    expect(recorded.length).toBeLessThan(2)
     for (const { end, from, to } of tries) {
       if (!(end instanceof HoldfastError) && end.events.length > 0) {
         expect(end.events.map(({ id }) => id)).toEqual(there.map(({ id }) => id))
@@ -156,7 +157,9 @@ async function judge(channel: string, ended: readonly Ended[]): Promise<void> {
 
 test(`commands of several nodes at once have the outcome of some order one after the other (seed ${seed})`, async () => {
   const random = seeded(seed)
-  const channels = ['purse:a', 'purse:b', 'purse:c']
+  // Of this attempt alone: a second one judges its own events only.
+  const attempt = newEventId()
+  const channels = ['a', 'b', 'c'].map(name => `purse:${name}-${attempt}`)
   const ended = await run(random, channels, 60, 1)
   for (const channel of channels) {
     await judge(
@@ -171,7 +174,8 @@ test(`commands of several nodes at once have the outcome of some order one after
 
 test(`and so they have where the connections of appends and reads are cut again and again (seed ${seed})`, async () => {
   const random = seeded(seed + 1)
-  const channels = ['purse:x', 'purse:y']
+  const attempt = newEventId()
+  const channels = ['x', 'y'].map(name => `purse:${name}-${attempt}`)
   let running = true
   let cuts = 0
   const killer = (async () => {
