@@ -26,9 +26,10 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'domain',
   ],
+  console: ['gateway', 'projections', 'durable', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-    ...['contract', 'projections', 'commands'],
+    ...['contract', 'projections', 'commands', 'console'],
   ],
   cli: ['app', 'gateway', 'projections', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.
@@ -44,7 +45,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Files besides `index.ts` that other rooms may import, and only as types. */
-const typeDoors = ['src/contract/types.ts']
+const typeDoors = ['src/contract/types.ts', 'src/console/wire.ts']
 
 const maxLines = 300
 const maxTestLines = 500
