@@ -41,9 +41,14 @@ describe('the documents', () => {
 
   it('describe every metric in the words of the code', async () => {
     const rows = [
-      ...(await read('docs/TELEMETRY.md')).matchAll(/^\| `(holdfast[^`]+)` \| `([^`]+)` \| (.+) \|$/gm),
+      ...(await read('docs/TELEMETRY.md')).matchAll(
+        /^\| `(holdfast[^`]+)` \| (\w+) \| `([^`]+)` \| (.+?) \| (.+) \|$/gm,
+      ),
     ]
-    const documented = rows.map(([, name, unit, description]) => ({ name, unit, description }))
+    const documented = rows.map(([, name, type, unit, labels = '', description]) => {
+      const words = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label)
+      return { name, type, unit, labels: words, description }
+    })
     expect(documented).toEqual(Object.values(metrics))
   })
 

@@ -1,2 +1,2 @@
 export { createMetrics, type Metrics, type Reading } from './gauges.ts'
-export { type MetricName, metrics } from './names.ts'
+export { type MetricName, metrics, prometheusName } from './names.ts'
