@@ -4,13 +4,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { apiKey, type Cluster, startCluster, tokenSecret } from '../support/cluster.ts'
 import { freshDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 
-const bin = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
+const bin = inject('program')
 
 interface Result {
   readonly code: number | string

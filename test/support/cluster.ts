@@ -10,7 +10,8 @@ import { inject } from 'vitest'
 import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
 import { freshDatabase } from './database.ts'
 
-const bin = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
+/** From the sources, as what a `setup` module imports is: an application and its server share their classes. */
+const sources = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
 
 export const apiKey = 'test-api-key'
 export const tokenSecret = 'test-token-secret-that-is-long-enough-for-hs512-too-0123456789abcdef'
@@ -110,7 +111,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const start: Cluster['start'] = async (overrides = {}) => {
     const node = await startNode({
       name: `node-${nodes.length + 1}`,
-      bin: overrides.bin ?? bin,
+      bin: overrides.bin ?? (setup === undefined ? inject('program') : sources),
       args: [...(migrated ? [] : ['--migrate']), ...(overrides.args ?? [])],
       env: {
         HOLDFAST_CONFIG: file,

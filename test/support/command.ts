@@ -1,7 +1,5 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-
-const bin = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
+import { inject } from 'vitest'
 
 export interface CommandResult {
   readonly code: number | string
@@ -21,7 +19,7 @@ export function holdfast(
   return new Promise(resolve => {
     execFile(
       process.execPath,
-      [bin, ...args.map(String)],
+      [inject('program'), ...args.map(String)],
       { env: { ...bare, ...env } },
       (error, stdout, stderr) => {
         resolve({ code: error?.code ?? 0, stdout, stderr, json: () => JSON.parse(stdout) })

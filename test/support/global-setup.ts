@@ -5,6 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { redisInstallCommand, redisServerOrInstall } from '../../src/cli/services/install-redis.ts'
 import { startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
 import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
+import { buildProgram } from './program.ts'
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -13,6 +14,8 @@ declare module 'vitest' {
     /** The run's shared Redis. Tests that kill or wipe a Redis start one of their own. */
     redisUrl: string
     redisServer: string
+    /** The path of a `bin/holdfast` that begins fast; see `buildProgram`. */
+    program: string
   }
 }
 
@@ -27,12 +30,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
     process.exit(1)
   }
   const directory = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
-  const postgres = await startLocalPostgres({
-    directory: join(directory, 'data'),
-    flags: ['-c', 'max_connections=300'],
-    tell,
-  })
-  const redis = await startLocalRedis({ server })
+  const [program, postgres, redis] = await Promise.all([
+    buildProgram(join(directory, 'program')),
+    startLocalPostgres({
+      directory: join(directory, 'data'),
+      flags: ['-c', 'max_connections=300'],
+      tell,
+    }),
+    startLocalRedis({ server }),
+  ])
+  project.provide('program', program)
   project.provide('postgresUrl', postgres.url)
   project.provide('redisUrl', redis.url)
   project.provide('redisServer', server)

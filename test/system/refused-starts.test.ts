@@ -5,11 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase } from '../support/database.ts'
 
-const bin = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
+const bin = inject('program')
 
 /**
  * A supervisor starts again what has ended, and leaves alone what runs: a node that cannot serve has to end, with
