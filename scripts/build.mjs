@@ -1,4 +1,5 @@
-// Builds what is published: `dist` of the server from `src`, and `packages/client/dist` from `src/client`.
+// Builds what is published: `dist` of the server from `src` with the web pages in it, and `packages/client/dist` from
+// `src/client`.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -41,4 +42,7 @@ for (const file of globSync('**/*.js', { cwd: clientDist })) {
     process.exit(1)
   }
 }
+
+const pages = spawnSync(process.execPath, [inRoot('scripts/pages.mjs')], { cwd: root, stdio: 'inherit' })
+if (pages.status !== 0) process.exit(pages.status ?? 1)
 console.log('built dist and packages/client/dist')

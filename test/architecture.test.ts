@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { arrows, breaches } from './support/architecture.ts'
+import { pageBreaches } from './support/page-arrows.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -16,6 +17,39 @@ describe('the house of rooms', () => {
   it('has no two rooms that may import each other', () => {
     const reach = (room: string): string[] => (arrows[room] ?? []).flatMap(next => [next, ...reach(next)])
     for (const room of Object.keys(arrows)) expect(reach(room)).not.toContain(room)
+  })
+})
+
+describe('the web pages', () => {
+  it('are built on the client alone', () => {
+    const paths = globSync('{console,demo}/**/*.{ts,tsx}', { cwd: root }).map(path =>
+      path.replaceAll('\\', '/'),
+    )
+    expect(paths.length).toBeGreaterThan(3)
+    expect(pageBreaches(new Map(paths.map(path => [path, readFileSync(`${root}/${path}`, 'utf8')])))).toEqual(
+      [],
+    )
+  })
+
+  it.each([
+    ['demo/x.tsx', "import { x } from '../src/client/index.ts'"],
+    ['demo/x.tsx', "import type { x } from '../src/console/wire.ts'"],
+    ['console/x.tsx', "import { x } from '../src/console/wire.ts'"],
+    ['console/views/x.tsx', "import type { x } from '../../src/domain/index.ts'"],
+    ['demo/x.ts', "import { readFileSync } from 'node:fs'"],
+    ['demo/x.ts', "import { x } from '../console/x.ts'"],
+  ])('may not, in %s: %s', (path, text) => {
+    expect(pageBreaches(new Map([[path, text]]))).toHaveLength(1)
+  })
+
+  it('may have their own files, and the console the words of its server', () => {
+    const good = [
+      "import type { x } from '../../src/console/wire.ts'",
+      "import { createClient } from '@holdfast/client'",
+      "import { createRoot } from 'react-dom/client'",
+      "import '../style.css'",
+    ]
+    expect(pageBreaches(new Map([['console/views/x.tsx', good.join('\n')]]))).toEqual([])
   })
 })
 

@@ -1,13 +1,15 @@
 const biome = ['node_modules/@biomejs/biome/bin/biome', 'check']
-const types = ['node_modules/typescript/bin/tsc', '-p', '.']
+const tsc = project => ['node_modules/typescript/bin/tsc', '-p', project]
+const types = [tsc('.'), tsc('tsconfig.pages.json')]
+const pages = ['scripts/pages.mjs', '--if-changed']
 const vitest = ['node_modules/vitest/vitest.mjs', 'run']
 
 const tasks = {
   start: rest => [['bin/holdfast', 'dev', ...rest]],
-  test: rest => [['scripts/bring-chromium.ts'], [...vitest, ...rest]],
+  test: rest => [['scripts/bring-chromium.ts'], pages, [...vitest, ...rest]],
   lint: rest => [[...biome, ...rest]],
-  types: rest => [[...types, ...rest]],
-  check: () => [biome, types, [...vitest, 'test/architecture.test.ts']],
+  types: rest => types.map(each => [...each, ...rest]),
+  check: () => [biome, ...types, [...vitest, 'test/architecture.test.ts']],
   build: rest => [['scripts/build.mjs', ...rest]],
   bench: rest => [['bench/run.ts', ...rest]],
   chaos: rest => [['test/chaos/run.ts', ...rest]],

@@ -32,6 +32,7 @@ import { HookRegistry } from './hooks.ts'
 import { registerNodeMetrics } from './node-metrics.ts'
 import { openDurable } from './open-durable.ts'
 import { Opened } from './opened.ts'
+import { addPages } from './pages.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
@@ -162,6 +163,7 @@ async function build<const C extends Contract>(
     logger,
     limited: sockets.counts.limited,
   })
+  addPages(api.app, config, logger)
   const server = createHttpServer({
     api,
     limits: config.limits,

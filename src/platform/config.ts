@@ -176,6 +176,8 @@ export const configSchema = z.strictObject({
       drainSpreadMs: z.int().min(0).max(600_000).default(2_000),
     })
     .prefault({}),
+  /** Whether this node serves the meeting room at `/demo`. */
+  demo: z.boolean().default(false),
   log: z
     .strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') })
     .prefault({}),

@@ -26,10 +26,15 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'domain',
   ],
-  console: ['gateway', 'projections', 'durable', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+  // The web pages as files.
+  pages: [],
+  console: [
+    ...['gateway', 'projections', 'durable', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+    'pages',
+  ],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-    ...['contract', 'projections', 'commands', 'console'],
+    ...['contract', 'projections', 'commands', 'console', 'pages'],
   ],
   cli: ['app', 'gateway', 'projections', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.

@@ -5,6 +5,7 @@ import { type Backing, postgresBacking, redisBacking } from './backing-services.
 import { CalmOutput } from './calm-line.ts'
 import { KeptProcess, type Running } from './kept-process.ts'
 import { runProgram, startNode, stopProgram } from './own-program.ts'
+import { bringPages } from './pages.ts'
 import { choosePorts, devHost } from './ports.ts'
 import { type StartLock, takeStartLock } from './start-lock.ts'
 import { packageFolder, stateFolder } from './state-folder.ts'
@@ -44,7 +45,11 @@ export class Dev {
     const ports = await choosePorts(env)
     const postgres = await postgresBacking(env, folder, tell)
     const redis = await redisBacking(env, tell)
-    await Promise.all([this.#keepBacking('Postgres', postgres), this.#keepBacking('Redis', redis)])
+    await Promise.all([
+      this.#keepBacking('Postgres', postgres),
+      this.#keepBacking('Redis', redis),
+      bringPages(tell),
+    ])
     if (this.#stopped) return
     await bringSchema(postgres.url)
     const nodeEnv = nodeEnvironment(env, postgres, redis)

@@ -1,0 +1,2 @@
+export { servePage } from './page.ts'
+export type { PageName } from './page-name.ts'

@@ -1,0 +1,2 @@
+/** The pages there are: one folder of the repository each. */
+export type PageName = 'console' | 'demo'
