@@ -47,6 +47,9 @@ describe('a channel pattern', () => {
     ['a.b+c', 'a.b+c', {}],
     ['a.b+c', 'aXbbc', undefined],
     ['dialog#{users}', 'dialog#ann,bob', { users: 'ann,bob' }],
+    ['*', '~home', {}],
+    ['*', '~durable:7', undefined],
+    ['{any}:{id}', '$~realtime:7', undefined],
   ])('%s takes %s as %j', (pattern, channel, params) => {
     expect(channelPattern(pattern).match(channel)).toEqual(params)
   })
@@ -61,12 +64,13 @@ describe('a channel pattern', () => {
     'room:{{a}}',
     'a:*:b',
     '**',
+    '~durable:{any}',
   ])('cannot be %s', pattern => {
     expect(() => channelPattern(pattern)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
   })
 
   it('without braces and star matches itself and nothing else, whatever its characters', () => {
-    const name = fc.string({ minLength: 1, maxLength: 8 }).filter(text => !/[{}*]/.test(text))
+    const name = fc.string({ minLength: 1, maxLength: 8 }).filter(text => !/[{}*]|^\$?~/.test(text))
     fc.assert(
       fc.property(name, name, (pattern, other) => {
         expect(channelPattern(pattern).match(pattern)).toEqual({})

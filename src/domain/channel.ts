@@ -37,12 +37,27 @@ export function isSystemChannel(channel: string): boolean {
   return namespaceOf(channel) === systemNamespace
 }
 
+/**
+ * Where canaries publish and append, by tier. No configuration can declare a namespace with this first character, no
+ * application's pattern matches these channels, and nobody but the canaries may use them.
+ */
+export const canaryNamespaces = { realtime: '~realtime', durable: '~durable' } as const
+
+export function isCanaryChannel(channel: string): boolean {
+  const first = channel[0]
+  // A channel of the namespace without a name may begin with a tilde as well.
+  return (first === '~' || first === '$') && namespaceOf(channel)[0] === '~'
+}
+
 /** Whether a subscription needs a channel token: the name begins with `$`. */
 export function isPrivate(channel: string): boolean {
   return channel.charCodeAt(0) === 36
 }
 
-/** A compiled channel pattern such as `room:{room}`: each `{name}` stands for one or more characters but `:`. */
+/**
+ * A compiled channel pattern such as `room:{room}`: each `{name}` stands for one or more characters but `:`. None matches
+ * the canaries' channels: what an application says of all its channels is not said of those.
+ */
 export interface ChannelPattern {
   readonly source: string
   /** The values of the pattern's parameters in `channel`, or undefined where it does not match. */
@@ -55,6 +70,12 @@ export interface ChannelPattern {
  *   literally it would match nothing, and nobody would miss the hook that never runs
  */
 export function channelPattern(source: string): ChannelPattern {
+  if (isCanaryChannel(source)) {
+    throw new HoldfastError(
+      'CONFIG_INVALID',
+      `channel pattern ${source}: namespaces with ~ are the canaries'`,
+    )
+  }
   const names: string[] = []
   const parts = source.split(/(\{[^{}]*\}|\*$)/)
   const body = parts.map((part, i) => {
@@ -83,6 +104,7 @@ export function channelPattern(source: string): ChannelPattern {
   return {
     source,
     match(channel) {
+      if (isCanaryChannel(channel)) return undefined
       const found = regex.exec(channel)
       if (!found) return undefined
       return Object.fromEntries(names.map((name, i) => [name, found[i + 1] ?? '']))

@@ -1,7 +1,9 @@
 export {
   type ChannelPattern,
+  canaryNamespaces,
   channelPattern,
   checkChannel,
+  isCanaryChannel,
   isPrivate,
   isSystemChannel,
   maxChannelLength,

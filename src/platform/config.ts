@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { HoldfastError, systemNamespace } from '../domain/index.ts'
+import { canaryNamespaces, HoldfastError, systemNamespace } from '../domain/index.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
+import { canarySeconds, proberConfig } from './config-prober.ts'
 import { projectionsConfig } from './config-projections.ts'
 import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
 import { type RedisConfig, redisConfig } from './config-redis.ts'
@@ -82,6 +83,7 @@ export const configSchema = z.strictObject({
   jobs: jobsConfig.prefault({}),
   /** Built-in read models. */
   projections: projectionsConfig.prefault({}),
+  prober: proberConfig.prefault({}),
   http: z
     .strictObject({
       host: z.string().default('0.0.0.0'),
@@ -225,6 +227,7 @@ export function parseConfig(input: unknown): Config {
   )
   // There wherever there is a ledger; a configuration declares it only to say who may read it.
   if (rest.postgres.url !== undefined) merged[systemNamespace] ??= mergeNamespace({}, { tier: 'durable' })
+  if (rest.prober.enabled) Object.assign(merged, ofCanaries)
   return deepFreeze({ ...rest, namespaces: merged })
 }
 
@@ -241,6 +244,14 @@ function invalid({ issues }: z.ZodError): HoldfastError {
 }
 
 type NamespaceInput = z.output<typeof namespaceInput>
+
+const ofCanaries: Readonly<Record<string, NamespaceConfig>> = {
+  [canaryNamespaces.realtime]: mergeNamespace({}, { tier: 'realtime' }),
+  [canaryNamespaces.durable]: mergeNamespace(
+    {},
+    { tier: 'durable', retention: { maxAgeSeconds: canarySeconds, maxEvents: 0 } },
+  ),
+}
 
 function mergeNamespace(defaults: NamespaceInput, own: NamespaceInput): NamespaceConfig {
   const defined = (part: NamespaceInput) =>

@@ -4,6 +4,7 @@ import { deliveryMetrics } from './names/delivery.ts'
 import { dependencyMetrics } from './names/dependencies.ts'
 import { ledgerMetrics } from './names/ledger.ts'
 import { nodeMetrics } from './names/nodes.ts'
+import { probeMetrics } from './names/probes.ts'
 import { processMetrics } from './names/process.ts'
 
 export { type MetricName, prometheusName } from './names/metric-name.ts'
@@ -15,6 +16,7 @@ export const metrics = {
   ...nodeMetrics,
   ...ledgerMetrics,
   ...logMetrics,
+  ...probeMetrics,
   ...dependencyMetrics,
   ...processMetrics,
 } as const

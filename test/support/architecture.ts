@@ -13,6 +13,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   durable: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   commands: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
   projections: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
+  prober: ['durable', 'platform', 'protocol', 'telemetry', 'domain'],
   // For the application's own tests: nothing of the server runs in it.
   testing: ['commands', 'projections', 'durable', 'contract', 'domain'],
   gateway: [
