@@ -1,3 +1,4 @@
+import { abortable } from './abortable.ts'
 import type { AppendCommand, Appended, Appender, CommandCall, Commanded } from './appender.ts'
 import type { Contract, EventDataOf, EventTypeOf, PublishDataOf } from './contract.ts'
 import type { Cursor } from './cursor.ts'
@@ -5,10 +6,13 @@ import { type CursorSubscribeParts, subscribeFromCursor } from './cursor-subscri
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { newEventId } from './event-id.ts'
 import type { Place } from './follower.ts'
+import { type KeptSubscribeParts, subscribeFromKept } from './kept-subscription.ts'
+import type { Presence } from './presence.ts'
+import { type PresenceParts, presenceOf } from './presence-watch.ts'
 import { type HistoryPage, readHistory } from './received.ts'
 import { type ReplayOptions, type ReplayParts, replay } from './replay.ts'
 import { subscribe } from './subscription.ts'
-import type { ClientInfo, Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
+import type { Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
 
 export interface AppendOptions {
   /** A UUID that makes the append recognisable for ever; made here (version 7) where none is given. */
@@ -26,14 +30,22 @@ export interface CommandOptions {
   readonly signal?: AbortSignal
 }
 
-export interface SignalOptions {
+export interface Abortable {
+  /** Ends the waiting and rejects with its reason. Whether the server has done it is then unknown if it was sent. */
+  readonly signal?: AbortSignal
+}
+
+export interface SignalOptions extends Abortable {
   /** One connection, or all connections of one user; without it everyone in the channel. */
   readonly to?: { readonly client: string } | { readonly user: string }
   /** Whether the sender gets it too. */
   readonly echo?: boolean
 }
 
-export interface HistoryRequest {
+/** As of `subscribe`; the handler is an argument of its own. */
+export type ListenOptions = Omit<SubscribeOptions<never>, 'onEvent'>
+
+export interface HistoryRequest extends Abortable {
   /** Events after this place; `start` (the default) is before the oldest one. */
   readonly since?: number | Place | 'start'
   /** Default 100. The server may give fewer; 0 asks where the channel stands. */
@@ -65,20 +77,43 @@ export interface Channel<C extends Contract, Name extends string> {
    */
   command(name: string, input?: unknown, options?: CommandOptions): Promise<Commanded>
   /** Publishes: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
-  publish(data: PublishDataOf<C, Name>): Promise<void>
-  /** Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. */
+  publish(data: PublishDataOf<C, Name>, options?: Abortable): Promise<void>
+  /**
+   * Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. With a type it arrives as
+   * an event does, for `on(type, …)`; without one its type is `publication`. A string that is followed by data is a type.
+   * @throws HoldfastClientError, `temporary` where trying again may help
+   */
+  signal<Type extends EventTypeOf<C, Name>>(
+    type: Type,
+    data: EventDataOf<C, Name, Type>,
+    options?: SignalOptions,
+  ): Promise<void>
   signal(data: PublishDataOf<C, Name>, options?: SignalOptions): Promise<void>
   /**
-   * Subscribes; a function is short for `{ onEvent }`. One subscription a channel.
-   * @throws HoldfastClientError `codes.alreadySubscribed`, `codes.badRequest` for both `since` and `cursor`
+   * Calls the handler with events of one type, of several, or (`*`) all. Each `on` is a reader of its own, at its own pace:
+   * give one handler several types where their order matters. Its place passes over what it does not want.
+   * @throws HoldfastClientError as `subscribe`
+   */
+  on(type: '*', handler: (event: ReceivedOf<C, Name>) => unknown, options?: ListenOptions): Subscription
+  on<Type extends EventTypeOf<C, Name>>(
+    type: Type | readonly Type[],
+    handler: (event: Received<Type, EventDataOf<C, Name, Type>>) => unknown,
+    options?: ListenOptions,
+  ): Subscription
+  /**
+   * Subscribes; a function is short for `{ onEvent }`. Several subscriptions to a channel are one to the server; each has
+   * its own place and pace. One that comes later with a `since` reads what it wants from the history, which needs that
+   * permission.
+   * @throws HoldfastClientError `codes.badRequest` for two of `since`, `cursor` and `keep`; `codes.alreadySubscribed` where
+   *   the application has subscribed with `client.sdk`
    */
   subscribe(
     options: SubscribeOptions<ReceivedOf<C, Name>> | ((event: ReceivedOf<C, Name>) => unknown),
   ): Subscription
   /** The user's own place in this channel, kept by the server. */
   cursor(name: string): Cursor
-  /** Who is subscribed, by the id of the connection. */
-  presence(): Promise<Readonly<Record<string, ClientInfo>>>
+  /** Who is there: `await channel.presence()` asks once, `channel.presence.watch(…)` keeps a list up to date. */
+  readonly presence: Presence
   history(request?: HistoryRequest): Promise<HistoryPage<ReceivedOf<C, Name>>>
   /**
    * The channel's events in order and once each, for `for await`: read page by page as the loop takes them, one page
@@ -86,22 +121,29 @@ export interface Channel<C extends Contract, Name extends string> {
    * replay began, or with `live` when the loop is left. Needs the permission `history`; with `live` and without
    * it, what the server pushes.
    * @throws HoldfastClientError `codes.badRequest` at once; from the loop `codes.unrecoverablePosition` with `reset` for
-   *   a gap that cannot be closed, `codes.permissionDenied`, `codes.alreadySubscribed` (only `live`),
-   *   `codes.disconnected`, and whatever else does not pass
+   *   a gap that cannot be closed, `codes.permissionDenied`, `codes.disconnected`, and whatever else does not pass
    */
   replay(options?: ReplayOptions): AsyncGenerator<ReceivedOf<C, Name>, void, undefined>
 }
 
-export interface ChannelParts extends ReplayParts, CursorSubscribeParts {
-  readonly appender: Appender<AppendCommand | CommandCall, Appended | Commanded>
-  readonly call: <T>(method: string, data: unknown) => Promise<T>
-}
+export type ChannelParts = ReplayParts &
+  CursorSubscribeParts &
+  KeptSubscribeParts &
+  PresenceParts & {
+    readonly appender: Appender<AppendCommand | CommandCall, Appended | Commanded>
+    readonly call: <T>(method: string, data: unknown) => Promise<T>
+  }
 
 export function openChannel<C extends Contract, Name extends string>(
   name: Name,
   parts: ChannelParts,
 ): Channel<C, Name> {
   const { sdk, appender, call, cursors } = parts
+  const open = (options: SubscribeOptions<Received>): Subscription => {
+    if (options.keep !== undefined) return subscribeFromKept(name, options.keep, options, parts)
+    if (options.cursor !== undefined) return subscribeFromCursor(name, options.cursor, options, parts)
+    return subscribe(name, options, parts)
+  }
   return {
     name,
     async append(type, data, { id, expectedOffset, signal } = {}) {
@@ -119,41 +161,60 @@ export function openChannel<C extends Contract, Name extends string>(
       const call = { channel: name, command, ...given, id: id ?? newEventId() }
       return appender.append(call, signal) as Promise<Commanded>
     },
-    async publish(data) {
+    async publish(data, { signal } = {}) {
       const copy = copied(data)
-      await rejecting(sdk.publish(name, copy))
+      signal?.throwIfAborted()
+      await abortable(rejecting(sdk.publish(name, copy)), signal)
     },
-    async signal(data, { to, echo } = {}) {
-      await call('holdfast.signal', {
+    async signal(...given: readonly unknown[]) {
+      const { type, data, options } = signalOf(given)
+      const { to, echo, signal } = options
+      const copy = copied(data)
+      signal?.throwIfAborted()
+      const sent = call('holdfast.signal', {
         channel: name,
-        data: copied(data),
+        ...(type !== undefined && { type }),
+        data: copy,
         ...(to && { to }),
         ...(echo && { echo }),
       })
+      await abortable(sent, signal)
+    },
+    on(types: string | readonly string[], handler: (event: never) => unknown, options: ListenOptions = {}) {
+      const wanted = types === '*' ? undefined : new Set(typeof types === 'string' ? [types] : types)
+      const onEvent = (event: Received) =>
+        !wanted || wanted.has(event.type) ? handler(event as never) : undefined
+      return open({ ...options, onEvent })
     },
     subscribe(options) {
       const given = typeof options === 'function' ? { onEvent: options } : options
       // What arrives is what the contract says: the server refuses everything else.
-      const wish = given as SubscribeOptions<Received>
-      return wish.cursor === undefined
-        ? subscribe(sdk, name, wish, parts)
-        : subscribeFromCursor(name, wish.cursor, wish, parts)
+      return open(given as SubscribeOptions<Received>)
     },
     cursor: cursor => cursors.open(name, cursor),
-    async presence() {
-      const { clients } = await rejecting(sdk.presence(name))
-      return clients
-    },
-    async history({ since, limit = 100, reverse } = {}) {
-      const page = await rejecting(
-        readHistory(sdk, name, { limit, ...sinceOf(since, reverse === true), ...(reverse && { reverse }) }),
-      )
+    presence: presenceOf(name, parts),
+    async history({ since, limit = 100, reverse, signal } = {}) {
+      signal?.throwIfAborted()
+      const wish = { limit, ...sinceOf(since, reverse === true), ...(reverse && { reverse }) }
+      const page = await abortable(rejecting(readHistory(sdk, name, wish)), signal)
       return page as HistoryPage<ReceivedOf<C, Name>>
     },
     replay(options = {}) {
       return replay(name, options, parts) as AsyncGenerator<ReceivedOf<C, Name>, void, undefined>
     },
   }
+}
+
+/** `(type, data, options?)`, or `(data, options?)`: data that is a string, and alone, has no type. */
+function signalOf(given: readonly unknown[]): {
+  readonly type: string | undefined
+  readonly data: unknown
+  readonly options: SignalOptions
+} {
+  const [first, second, third] = given
+  if (typeof first === 'string' && given.length > 1)
+    return { type: first, data: second, options: (third ?? {}) as SignalOptions }
+  return { type: undefined, data: first, options: (second ?? {}) as SignalOptions }
 }
 
 /** In reverse, no place means: from the head. */

@@ -1,4 +1,5 @@
 import type { Centrifuge, Options } from 'centrifuge'
+import { abortable } from './abortable.ts'
 import { type AppendCommand, type Appended, Appender, type CommandCall, type Commanded } from './appender.ts'
 import { threadBreath } from './breath.ts'
 import { type Channel, openChannel } from './channel.ts'
@@ -6,10 +7,15 @@ import { systemClock } from './clock.ts'
 import type { ChannelOf, Contract } from './contract.ts'
 import { Cursors } from './cursor.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
+import { Feeds } from './feed.ts'
+import { KeptPlaces, type PositionStore } from './kept-places.ts'
+import { Listeners } from './listeners.ts'
+import { Progress } from './progress.ts'
 import { guard, reporter } from './report.ts'
 import type { SocketConstructor } from './rotation.ts'
 import { openConnection } from './sdk.ts'
-import type { ErrorContext } from './types.ts'
+import { type ClientStatus, Status } from './status.ts'
+import type { ErrorContext, Gap } from './types.ts'
 
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected'
 
@@ -38,10 +44,35 @@ export interface ClientOptions {
   readonly appendWindow?: number
   /** How many appends and commands may wait in all (default 10,000); above it `append` rejects with `codes.overloaded`. */
   readonly maxPendingAppends?: number
+  /**
+   * Where subscriptions with `keep` keep their places: `session` (the default) over a reload of this tab, `local` for all
+   * tabs and times, or a storage of your own.
+   */
+  readonly positions?: 'session' | 'local' | PositionStore
+}
+
+/** What `client.on` tells of. */
+export interface ClientEvents {
+  /** The client's status has changed. */
+  readonly state: ClientStatus
+  /** Events are missed for good, in whichever channel; also told to that subscription's `onReset`. */
+  readonly gap: Gap
 }
 
 export interface Client<C extends Contract = Contract> {
+  /** Of the connection alone; `status` says more. */
   readonly state: ConnectionState
+  /**
+   * How the client is; the same object until that changes. What the node says about itself is asked for from the first
+   * `on('state')`, or `presence.watch`, on.
+   */
+  readonly status: ClientStatus
+  /** Listens to changes of the status, or to gaps. Returns how to stop; so does `signal`. */
+  on<Name extends keyof ClientEvents>(
+    name: Name,
+    listener: (told: ClientEvents[Name]) => unknown,
+    options?: { readonly signal?: AbortSignal },
+  ): () => void
   /** The address of the last attempt. */
   readonly url: string
   /** The id of the connection; undefined while there is none. */
@@ -50,9 +81,9 @@ export interface Client<C extends Contract = Contract> {
   readonly pendingAppends: number
   /**
    * Connects, and reconnects until `disconnect` or the server's final word. The promise resolves with the first
-   * connection, rejects at that final word, and need not be awaited.
+   * connection, rejects at that final word, and need not be awaited. `signal` ends the waiting, not the connecting.
    */
-  connect(): Promise<void>
+  connect(options?: { readonly signal?: AbortSignal }): Promise<void>
   /**
    * Ends the connection. Appends that are not recorded yet are rejected with `codes.disconnected`; acknowledgements that
    * are on their way are dropped, so await `cursor.flush()` first.
@@ -60,7 +91,11 @@ export interface Client<C extends Contract = Contract> {
   disconnect(): void
   channel<Name extends ChannelOf<C>>(name: Name): Channel<C, Name>
   /** Calls a method of the application; tried once. @throws HoldfastClientError */
-  rpc<Result = unknown>(method: string, data?: unknown): Promise<Result>
+  rpc<Result = unknown>(
+    method: string,
+    data?: unknown,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Result>
   /** The Centrifuge SDK underneath, for what is not offered here. Handlers set there must not throw. */
   readonly sdk: Centrifuge
 }
@@ -102,6 +137,42 @@ export function createClient<C extends Contract = Contract>(
   })
 
   const cursors = new Cursors({ sdk, clock, report, probe: connection.probe, call })
+  const listeners = new Listeners<ClientEvents>(guarded)
+  const progress: Progress = new Progress(() => status.changed())
+  const reachable = new Set<() => void>()
+  let local = false
+  const status: Status = new Status({
+    sdk,
+    behind: () => progress.behind,
+    ask: () => call('holdfast.state', { watch: true }),
+    watched: () => listeners.has('state') || reachable.size > 0,
+    onChange(now) {
+      const before = local
+      local = now.server?.realtime === 'local'
+      if (before && now.server?.realtime === 'ready') for (const listener of [...reachable]) listener()
+      listeners.tell('state', now)
+    },
+  })
+  const parts = {
+    sdk,
+    appender,
+    clock,
+    report,
+    call,
+    cursors,
+    breath,
+    progress,
+    probe: connection.probe,
+    feeds: new Feeds(sdk),
+    places: new KeptPlaces({ positions: options.positions ?? 'session', clock, report }),
+    onGap: (gap: Gap) => listeners.tell('gap', gap),
+    local: () => local,
+    onReachable(listener: () => void) {
+      reachable.add(listener)
+      status.watch()
+      return () => reachable.delete(listener)
+    },
+  }
 
   const told = (state: ConnectionState, why: { code: number; reason: string }) =>
     guarded(() => options.onState?.(state, why))
@@ -127,6 +198,14 @@ export function createClient<C extends Contract = Contract>(
     get state() {
       return sdk.state
     },
+    get status() {
+      return status.now
+    },
+    on(name, listener, { signal } = {}) {
+      const off = listeners.on(name, listener, signal)
+      if (name === 'state') status.watch()
+      return off
+    },
     get url() {
       return connection.url
     },
@@ -136,13 +215,14 @@ export function createClient<C extends Contract = Contract>(
     get pendingAppends() {
       return appender.pending
     },
-    connect() {
+    connect({ signal } = {}) {
+      if (signal?.aborted) return Promise.reject(signal.reason)
       sdk.connect()
       const ready = sdk.ready().catch(thrown => {
         throw clientError(thrown)
       })
       ready.catch(() => {})
-      return ready
+      return abortable(ready, signal)
     },
     disconnect() {
       sdk.disconnect()
@@ -151,9 +231,11 @@ export function createClient<C extends Contract = Contract>(
       appender.rejectAll(why)
       cursors.end(why)
     },
-    channel: name =>
-      openChannel(name, { sdk, appender, clock, report, call, cursors, breath, probe: connection.probe }),
-    rpc: (method, data = null) => call(method, data),
+    channel: name => openChannel(name, parts),
+    async rpc(method, data = null, { signal } = {}) {
+      signal?.throwIfAborted()
+      return abortable(call(method, data), signal)
+    },
   }
 }
 

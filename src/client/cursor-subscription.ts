@@ -1,8 +1,9 @@
 import type { Centrifuge } from 'centrifuge'
+import { abortable } from './abortable.ts'
 import type { Cursors, OwnCursor } from './cursor.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import type { Place } from './follower.ts'
-import { abortable, persistentRead } from './persistent-read.ts'
+import { persistentRead } from './persistent-read.ts'
 import { guard, reporter } from './report.ts'
 import { type SubscribeParts, subscribe } from './subscription.ts'
 import type { Received, SubscribeOptions, Subscription } from './types.ts'
@@ -14,14 +15,13 @@ interface Beginning {
 }
 
 export interface CursorSubscribeParts extends SubscribeParts {
-  readonly sdk: Centrifuge
   readonly probe: () => void
   readonly cursors: Cursors
 }
 
 /**
  * Asks where the user's cursor stands, for as long as that takes, and subscribes from there.
- * @throws HoldfastClientError `alreadySubscribed`, `badRequest`
+ * @throws HoldfastClientError `badRequest`
  */
 export function subscribeFromCursor(
   channel: string,
@@ -33,24 +33,18 @@ export function subscribeFromCursor(
   if (options.since !== undefined) {
     throw new HoldfastClientError(codes.badRequest, 'expected `since` or `cursor`, got both')
   }
-  if (sdk.getSubscription(channel)) {
-    throw new HoldfastClientError(
-      codes.alreadySubscribed,
-      `${channel} has a subscription of this client already`,
-    )
-  }
-  // Keeps the channel's place until it is known where to begin.
-  const reserved = sdk.newSubscription(channel)
   const report = reporter(options.onError, parts.report)
   const cursor = parts.cursors.open(channel, name)
   const ending = new AbortController()
   let subscription: Subscription | undefined
   let ended = false
 
+  const reading = { channel }
   const end = () => {
     ended = true
-    if (!subscription) sdk.removeSubscription(reserved)
+    parts.progress.gone(reading)
   }
+  parts.progress.is(reading, false)
   /** Tried once. */
   const place = async (): Promise<Beginning> => {
     const token = await tokenOf(channel, options)
@@ -61,22 +55,17 @@ export function subscribeFromCursor(
     return { since: await cursor.put({ offset: head, epoch }, token), token }
   }
   const open = async () => {
-    const reading = () => persistentRead(channel, place, { ...parts, report }, ending.signal)
-    const { since, token } = await whileConnected(sdk, reading, ending.signal)
+    const asking = () => persistentRead(channel, place, { ...parts, report }, ending.signal)
+    const { since, token } = await whileConnected(sdk, asking, ending.signal)
     ending.signal.throwIfAborted()
-    sdk.removeSubscription(reserved)
     const more = {
       since,
       afterReset: options.afterReset ?? 'start',
       ...(token !== undefined && { token }),
     } as const
     const onHandled = options.ack === 'manual' ? undefined : acknowledging(cursor)
-    subscription = subscribe(
-      sdk,
-      channel,
-      { ...options, ...more },
-      { ...parts, ...(onHandled && { onHandled }) },
-    )
+    subscription = subscribe(channel, { ...options, ...more }, { ...parts, ...(onHandled && { onHandled }) })
+    parts.progress.gone(reading)
   }
   const opened = open().catch(thrown => {
     if (ended) return
@@ -87,6 +76,15 @@ export function subscribeFromCursor(
     throw why
   })
   opened.catch(() => undefined)
+
+  const unsubscribe = () => {
+    options.signal?.removeEventListener('abort', unsubscribe)
+    if (!ended) end()
+    ending.abort()
+    subscription?.unsubscribe()
+  }
+  options.signal?.addEventListener('abort', unsubscribe, { once: true })
+  if (options.signal?.aborted) unsubscribe()
 
   return {
     channel,
@@ -101,11 +99,7 @@ export function subscribeFromCursor(
       if (!subscription) throw new HoldfastClientError(codes.disconnected, `${channel} is not subscribed`)
       await subscription.ready()
     },
-    unsubscribe() {
-      if (!ended) end()
-      ending.abort()
-      subscription?.unsubscribe()
-    },
+    unsubscribe,
   }
 }
 

@@ -14,6 +14,8 @@ export const codes = {
   overloaded: 50,
   /** The data cannot be written as JSON. */
   notSerialisable: 51,
+  /** A handler threw, and the channel was to stop there (`onPoison: 'stop-channel'`). */
+  poisoned: 52,
   internal: 100,
   unauthorized: 101,
   unknownChannel: 102,
@@ -52,9 +54,9 @@ export class HoldfastClientError extends Error {
   constructor(
     code: number,
     message: string,
-    options: { temporary?: boolean; head?: number | undefined; reset?: Reset } = {},
+    options: { temporary?: boolean; head?: number | undefined; reset?: Reset; cause?: unknown } = {},
   ) {
-    super(message)
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'HoldfastClientError'
     this.code = code
     this.temporary = options.temporary ?? false

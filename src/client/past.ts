@@ -1,6 +1,7 @@
+import { abortable } from './abortable.ts'
 import { codes, HoldfastClientError } from './errors.ts'
 import type { Follower, Item, Place } from './follower.ts'
-import { abortable, pause, persistentRead, type ReadParts } from './persistent-read.ts'
+import { pause, persistentRead, type ReadParts } from './persistent-read.ts'
 import { type HistoryPage, readHistory } from './received.ts'
 import type { Received } from './types.ts'
 

@@ -1,4 +1,5 @@
 import type { Centrifuge } from 'centrifuge'
+import { abortable } from './abortable.ts'
 import type { Clock } from './clock.ts'
 import { clientError, codes, HoldfastClientError } from './errors.ts'
 import type { Report } from './report.ts'
@@ -46,16 +47,6 @@ export function refuseDisconnected(sdk: Centrifuge, channel: string): void {
     codes.disconnected,
     `${channel} cannot be read: the client is not connected; call connect() first`,
   )
-}
-
-/** Settles with the promise, or rejects with the signal's reason, whichever comes first. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }
 
 const firstPauseMs = 50

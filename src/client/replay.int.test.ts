@@ -357,10 +357,17 @@ describe('a replay', () => {
       expect((await again).error).toMatchObject({ code: 2000 })
     })
 
-    it('needs the channel’s one subscription', async () => {
-      client.channel(channel).subscribe(() => undefined)
-      expect((await all({ live: true })).error).toMatchObject({ code: codes.alreadySubscribed })
-      expect((await all()).error).toBeUndefined()
+    it('goes on beside a subscription, which misses nothing by it', async () => {
+      record(3)
+      const seen: number[] = []
+      const other = client.channel(channel).subscribe(event => seen.push(event.offset ?? 0))
+      await other.ready()
+      const following = all({ live: true, until: 5 })
+      await until('it has read the past', () => script.histories.length > 0)
+      record(3)
+      expect((await following).offsets).toEqual([1, 2, 3, 4, 5])
+      await until('the other goes on', () => seen.length === 3)
+      expect(seen).toEqual([4, 5, 6])
     })
   })
 })

@@ -1,10 +1,9 @@
-import type { Breath } from './breath.ts'
 import { codes, HoldfastClientError } from './errors.ts'
 import { Follower, type Item, type Place, type Reset } from './follower.ts'
 import { Handoff } from './handoff.ts'
 import { pageSize, past } from './past.ts'
 import { type ReadParts, refuseDisconnected } from './persistent-read.ts'
-import { subscribe } from './subscription.ts'
+import { type SubscribeParts, subscribe } from './subscription.ts'
 import type { Received } from './types.ts'
 
 export interface ReplayOptions {
@@ -22,7 +21,6 @@ export interface ReplayOptions {
   readonly limit?: number
   /**
    * Goes on with what is recorded from then on, without a gap, until `until` or `limit` is reached or the loop is left.
-   * Takes the place of the channel's one subscription once the past has been read.
    */
   readonly live?: boolean
   /**
@@ -34,11 +32,9 @@ export interface ReplayOptions {
   readonly signal?: AbortSignal
 }
 
-export interface ReplayParts extends ReadParts {
-  readonly breath: Breath
-}
+export type ReplayParts = ReadParts & SubscribeParts
 
-interface Run extends ReplayParts {
+type Run = ReplayParts & {
   readonly channel: string
   readonly since: Place | 'start'
   readonly signal: AbortSignal
@@ -102,10 +98,9 @@ async function* batches(
   { last, limit, options }: Wish,
   run: Run,
 ): AsyncGenerator<readonly Item<Received>[], void, undefined> {
-  const { channel, sdk, signal } = run
+  const { channel, signal } = run
   const since = run.since === 'start' ? { offset: 0, epoch: '' } : run.since
   if (since.offset >= last) return
-  if (options.live && sdk.getSubscription(channel)) refuseSecond(channel)
   const follower = new Follower<Received>({ since: run.since, afterReset: 'start' })
   try {
     yield* past({ channel, follower, since, until: last, limit, signal, parts: run })
@@ -129,7 +124,6 @@ async function* following(run: Run): AsyncGenerator<readonly Item<Received>[], v
   sdk.on('disconnected', disconnected)
   signal.addEventListener('abort', aborted, { once: true })
   const subscription = subscribe(
-    sdk,
     channel,
     {
       since,
@@ -166,13 +160,6 @@ function notPermitted(channel: string): HoldfastClientError {
   return new HoldfastClientError(
     codes.permissionDenied,
     `${channel} cannot be replayed: reading the past needs the permission "history"`,
-  )
-}
-
-function refuseSecond(channel: string): never {
-  throw new HoldfastClientError(
-    codes.alreadySubscribed,
-    `${channel} has a subscription of this client already, which a live replay would need`,
   )
 }
 

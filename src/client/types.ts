@@ -51,6 +51,8 @@ export type ErrorContext =
   | { readonly kind: 'reset'; readonly channel: string; readonly reset: Reset }
   /** Messages without a number were dropped because the handler is too slow. */
   | { readonly kind: 'dropped'; readonly channel: string }
+  /** A place could not be kept (`keep`), as where the storage is full: the one before it stays. */
+  | { readonly kind: 'positions'; readonly channel: string }
   /** The server does not take an acknowledgement: the cursor stays where it is. */
   | { readonly kind: 'cursor'; readonly channel: string; readonly cursor: string }
   /** A listener of the connection threw. */
@@ -68,6 +70,12 @@ export interface SubscribeOptions<Event> {
    */
   readonly cursor?: string
   /**
+   * In place of `since` and `cursor`: keeps the place of each handled event in the client's `positions`, under this name
+   * (`true`: under the channel's alone), and begins there again after a reload of the page. The state that was built from
+   * the events has to be kept as well.
+   */
+  readonly keep?: true | string
+  /**
    * With `cursor`: `auto` (the default) acknowledges each event when its handler has ended. One whose handler threw is
    * not, and so nothing behind it, until the application does it: it comes again with the next subscription. With
    * `manual` only `channel.cursor(name).ack` does.
@@ -75,7 +83,7 @@ export interface SubscribeOptions<Event> {
   readonly ack?: 'auto' | 'manual'
   /**
    * With `cursor`: where one begins that was never acknowledged: before the oldest event there is (`start`, the
-   * default), or at the head, where it then stays until the first ack.
+   * default), or at the head, where it then stays until the first ack. With `keep`: where to begin for the first time.
    */
   readonly from?: 'start' | 'head'
   /**
@@ -83,6 +91,12 @@ export interface SubscribeOptions<Event> {
    * it throws, that is reported and the next event follows.
    */
   readonly onEvent?: (event: Event) => unknown
+  /**
+   * What follows when `onEvent` or `onReset` threw, or the promise it returned rejected: the next event (`skip`, the
+   * default), or nothing any more (`stop-channel`): the subscription ends with `codes.poisoned` and its `position` stays
+   * before the event, so that it can be gone on from there. Other readers of the channel are not touched.
+   */
+  readonly onPoison?: 'skip' | 'stop-channel'
   /**
    * A gap that cannot be closed. Events after `reset.position` follow; what was built from earlier ones should be
    * loaded anew.
@@ -111,6 +125,13 @@ export interface SubscribeOptions<Event> {
    * history when the handler has caught up, others are dropped.
    */
   readonly maxWaiting?: number
+  /** Ends the subscription, as `unsubscribe` does. */
+  readonly signal?: AbortSignal
+}
+
+/** Events that are missed for good in a channel. */
+export interface Gap extends Reset {
+  readonly channel: string
 }
 
 export interface Subscription {
