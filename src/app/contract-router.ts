@@ -14,7 +14,7 @@ export function withContract(router: Router, check: ContractCheck, checkTimeoutM
     publish: async publication =>
       checks.pass({ type: 'publication', ...publication }, () => router.publish(publication)),
     append: async event => checks.pass(event, () => router.append(event)),
-    signal: async signal => checks.pass({ ...signal, type: 'publication' }, () => router.signal(signal)),
+    signal: async signal => checks.pass({ type: 'publication', ...signal }, () => router.signal(signal)),
   }
 }
 

@@ -8,6 +8,7 @@ import type { RateLimits } from './limits/rate-limits.ts'
 import type { Room } from './limits/room.ts'
 import type { LoadWatch } from './load/load-watch.ts'
 import type { SessionRegistry } from './session-registry.ts'
+import type { TierWatch } from './tier-watch.ts'
 import type { Authenticator, CommandRunner, Hooks, Permissions, Router } from './types.ts'
 
 /** What every session of a node shares. */
@@ -35,4 +36,5 @@ export interface GatewayParts {
   /** What commands under way take up on this node. */
   readonly commandBytes: Room
   readonly load: LoadWatch
+  readonly tiers: TierWatch
 }

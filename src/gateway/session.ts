@@ -287,6 +287,7 @@ export class Session implements SessionHandle, SessionContext {
     if (this.#counted) this.parts.userConnections.leave(this.user)
     this.#replies.close()
     this.parts.registry.remove(this)
+    this.parts.tiers.forget(this)
     this.subscriptions.closeAll()
   }
 }

@@ -175,7 +175,7 @@ export interface PublishCall {
   readonly client: string
   readonly channel: string
   readonly params: Readonly<Record<string, string>>
-  /** The event's type, where it is an append. */
+  /** The event's type, where it is an append, or a signal that has one. */
   readonly type?: string
   readonly data: unknown
 }

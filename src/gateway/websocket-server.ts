@@ -19,12 +19,13 @@ import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
 import { spread } from './spread.ts'
 import { steadyNow } from './steady-clock.ts'
+import { TierWatch } from './tier-watch.ts'
 import type { Sessions } from './types.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
 export type SocketServerOptions = Omit<
   GatewayParts,
-  'registry' | 'turn' | 'counts' | 'rates' | 'userConnections' | 'commandBytes' | 'load'
+  'registry' | 'turn' | 'counts' | 'rates' | 'userConnections' | 'commandBytes' | 'load' | 'tiers'
 >
 
 export interface SocketUsage {
@@ -107,6 +108,7 @@ class SessionServer implements SocketServer {
       userConnections: new ConnectionCounts(limits.maxConnectionsPerUser),
       commandBytes: new Room(limits.maxCommandBytes, 'node_command_bytes', limited),
       load: this.loadWatch,
+      tiers: new TierWatch({ status: options.router.status, durable: options.durable !== undefined }),
     }
     this.#addressOf = clientAddress(http.trustedProxies)
     this.#proxyWarning = new ProxyWarning(options.logger)
@@ -227,6 +229,7 @@ class SessionServer implements SocketServer {
 
   readonly #tick = (): void => {
     const now = steadyNow()
+    this.#parts.tiers.look()
     for (const session of this.#open.keys()) session.tick(now)
   }
 

@@ -25,6 +25,8 @@ export interface CommandRequest {
 /** What `holdfast.signal` asks for. */
 export interface SignalRequest {
   readonly channel: string
+  /** Carried as the tag `type`, where recorded events have theirs. */
+  readonly type?: string
   /** JSON text, untouched. */
   readonly data: string
   readonly to?: { readonly client: string } | { readonly user: string }
@@ -47,6 +49,9 @@ export interface AckRequest extends CursorRequest {
   readonly offset: number
   readonly epoch?: string
 }
+
+/** As long as an event's may be. */
+const maxSignalType = 255
 
 const refuse = (detail: string) => new HoldfastError('REQUEST_INVALID', detail)
 
@@ -81,8 +86,11 @@ export function parseCommand(json: string | undefined): CommandRequest {
 export function parseSignal(json: string | undefined): SignalRequest {
   const fields = readerOf(json)
   const to = fields.inside('to')
+  const type = fields.text('type')
+  if (type.length > maxSignalType) throw refuse(`expected a type of at most ${maxSignalType} characters`)
   return {
     channel: fields.requiredText('channel'),
+    ...(type === '' ? {} : { type }),
     data: requiredData(json),
     ...(to === undefined ? {} : { to: receiver(to) }),
     echo: fields.flag('echo'),

@@ -45,6 +45,7 @@ export {
   pingLine,
   presenceReply,
   presenceStatsReply,
+  pushMessage,
   pushSubscribe,
   pushUnsubscribe,
   refreshReply,

@@ -134,6 +134,11 @@ function reply(id: number, method: string, result: string): string {
   return `{"id":${id},"${method}":${result}}`
 }
 
+/** A message that belongs to no channel. `data` is JSON text. */
+export function pushMessage(data: string): string {
+  return `{"push":{"message":{"data":${data}}}}`
+}
+
 /** Tells the client of a subscription that the server has made. */
 export function pushSubscribe(channel: string, result: SubscribeResult): string {
   const fields = [

@@ -59,8 +59,12 @@ export class Publisher {
     return accepted
   }
 
-  signal({ channel, data, info, to, exclude }: Signal): void {
-    const line = pushPublication(channel, encodePublication({ data, ...(info && { info }) }))
+  signal({ channel, type, data, info, to, exclude }: Signal): void {
+    const tags = type === undefined ? undefined : { type }
+    const line = pushPublication(
+      channel,
+      encodePublication({ data, ...(info && { info }), ...(tags && { tags }) }),
+    )
     const live = this.#channels.get(channel)
     if (!to) {
       live?.publish(line, exclude)

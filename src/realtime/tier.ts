@@ -28,6 +28,8 @@ export interface RealtimePublish {
 
 export interface Signal {
   readonly channel: string
+  /** Goes along as the tag `type`. */
+  readonly type?: string
   /** JSON text. */
   readonly data: string
   readonly info?: ClientInfo

@@ -52,14 +52,16 @@ export function append(session: SessionContext, command: RpcCommand, pending: Pe
 
 /** `holdfast.signal`: the reply means accepted by this node, as with every realtime publication. */
 export function signal(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
-  const { channel, data: sent, to, echo } = parseSignal(command.data)
+  const { channel, type, data: sent, to, echo } = parseSignal(command.data)
+  const typed = type === undefined ? {} : { type }
   return session.order.run(channel, async () => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
     session.parts.rates.channel(channel, performance.now())
-    const data = await acceptData(session, { channel, data: sent })
+    const data = await acceptData(session, { channel, ...typed, data: sent })
     stillWanted(pending)
     await session.parts.router.signal({
       channel,
+      ...typed,
       data,
       info: session.infoIn(channel),
       ...(to === undefined ? {} : { to }),

@@ -20,9 +20,19 @@ export async function rpc(session: SessionContext, command: RpcCommand, pending:
       return ack(session, command, pending)
     case 'holdfast.cursor':
       return cursor(session, command, pending)
+    case 'holdfast.state':
+      return rpcReply(command.id, state(session, command))
     default:
       return callApplication(session, command)
   }
+}
+
+/** `{watch: true}`: each change is told too, by a message, until the connection ends. */
+function state(session: SessionContext, command: RpcCommand): string {
+  const wish: unknown = command.data === undefined ? undefined : JSON.parse(command.data)
+  const watch = (wish as { watch?: unknown } | null | undefined)?.watch === true
+  const { tiers } = session.parts
+  return watch && !session.closed ? tiers.watch(session) : tiers.state
 }
 
 async function callApplication(session: SessionContext, command: RpcCommand): Promise<string> {
