@@ -1,12 +1,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type Backing, postgresBacking, redisBacking } from './backing-services.ts'
 import { CalmOutput } from './calm-line.ts'
 import { KeptProcess, type Running } from './kept-process.ts'
 import { runProgram, startNode, stopProgram } from './own-program.ts'
 import { bringPages } from './pages.ts'
 import { choosePorts, devHost } from './ports.ts'
+import { asksToStopRedis, redisAwayMs, type Stage, stageVariable } from './stage.ts'
 import { type StartLock, takeStartLock } from './start-lock.ts'
 import { packageFolder, stateFolder } from './state-folder.ts'
 import { summary } from './summary.ts'
@@ -14,6 +16,8 @@ import { summary } from './summary.ts'
 export interface DevOptions {
   /** Whether to feed the earthquakes. */
   readonly quakes: boolean
+  /** Where its own servers keep their data; by default `.holdfast`. */
+  readonly folder?: string
 }
 
 const command = join(packageFolder, 'bin/holdfast')
@@ -27,8 +31,8 @@ export class Dev {
   readonly #options: DevOptions
   readonly #onGiveUp: (reason: string) => void
   readonly #output = new CalmOutput(line => console.log(line))
-  readonly #backings: KeptProcess[] = []
-  readonly #nodes: KeptProcess[] = []
+  readonly #backings = new Map<string, KeptProcess>()
+  readonly #nodes = new Map<string, KeptProcess>()
   #feeder: ChildProcess | undefined
   #lock: StartLock | undefined
   #stopped: Promise<void> | undefined
@@ -40,7 +44,7 @@ export class Dev {
 
   /** @throws CliError and others where something does not start; `stop` must be called then too */
   async start(env: NodeJS.ProcessEnv): Promise<void> {
-    const folder = stateFolder()
+    const folder = stateFolder(this.#options.folder)
     this.#lock = await takeStartLock(folder, tell)
     const ports = await choosePorts(env)
     const postgres = await postgresBacking(env, folder, tell)
@@ -52,7 +56,9 @@ export class Dev {
     ])
     if (this.#stopped) return
     await bringSchema(postgres.url)
-    const nodeEnv = nodeEnvironment(env, postgres, redis)
+    const addresses = ports.map(port => `http://localhost:${port}`)
+    const stage: Stage = { nodes: addresses, ownRedis: redis.start !== undefined }
+    const nodeEnv = nodeEnvironment({ env, postgres, redis, stage })
     await Promise.all(ports.map(port => this.#keepNode(port, nodeEnv)))
     if (this.#stopped) return
     const feeding = this.#options.quakes && existsSync(feeder)
@@ -67,8 +73,11 @@ export class Dev {
   }
 
   async #stopAll(): Promise<void> {
-    await Promise.all([this.#feeder && stopProgram(this.#feeder), ...this.#nodes.map(node => node.stop())])
-    await Promise.all(this.#backings.map(backing => backing.stop()))
+    await Promise.all([
+      this.#feeder && stopProgram(this.#feeder),
+      ...[...this.#nodes.values()].map(node => node.stop()),
+    ])
+    await Promise.all([...this.#backings.values()].map(backing => backing.stop()))
     this.#lock?.release()
   }
 
@@ -82,16 +91,24 @@ export class Dev {
     return this.#keep(this.#nodes, `the node on port ${port}`, start)
   }
 
-  #keep(among: KeptProcess[], name: string, start: () => Promise<Running>): Promise<void> {
+  #keep(among: Map<string, KeptProcess>, name: string, start: () => Promise<Running>): Promise<void> {
     const kept = new KeptProcess({
       name,
       start,
       tell,
-      onStart: ({ pid }) => pid !== undefined && this.#lock?.record(name, pid),
+      onStart: process => {
+        if (process.pid !== undefined) this.#lock?.record(name, process.pid)
+        process.on('message', message => asksToStopRedis(message) && this.#stopRedis())
+      },
       onGiveUp: this.#onGiveUp,
     })
-    among.push(kept)
+    among.set(name, kept)
     return kept.start()
+  }
+
+  #stopRedis(): void {
+    if (this.#backings.get('Redis')?.pause(redisAwayMs))
+      tell(`Redis is stopped for ${redisAwayMs / 1_000} seconds`)
   }
 
   /** An application of its own: it knows the node's address and its API key, nothing else. */
@@ -110,15 +127,25 @@ async function bringSchema(url: string): Promise<void> {
   await migrate(url)
 }
 
-function nodeEnvironment(env: NodeJS.ProcessEnv, postgres: Backing, redis: Backing): NodeJS.ProcessEnv {
+/** A module beside this one, which is TypeScript in a checkout and JavaScript in a package. */
+const devConfig = fileURLToPath(new URL(`dev-node${extname(import.meta.url)}`, import.meta.url))
+
+function nodeEnvironment(of: {
+  env: NodeJS.ProcessEnv
+  postgres: Backing
+  redis: Backing
+  stage: Stage
+}): NodeJS.ProcessEnv {
+  const { env, postgres, redis, stage } = of
   return {
     ...env,
-    HOLDFAST_CONFIG: env['HOLDFAST_CONFIG'] || join(packageFolder, 'holdfast.config.dev.json'),
+    HOLDFAST_CONFIG: env['HOLDFAST_CONFIG'] || devConfig,
     HOLDFAST_API_KEY: env['HOLDFAST_API_KEY'] || 'dev',
     // Everyone may do everything here, so nobody else may get in.
     HOLDFAST_HOST: devHost,
     REDIS_URL: redis.url,
     DATABASE_URL: postgres.url,
+    [stageVariable]: JSON.stringify(stage),
   }
 }
 

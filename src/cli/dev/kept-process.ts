@@ -36,6 +36,21 @@ export class KeptProcess {
     return this.#starting
   }
 
+  /**
+   * Stops the program and starts it again after `ms`.
+   * @returns false where it does not run anyway
+   */
+  pause(ms: number): boolean {
+    const running = this.#running
+    if (this.#stopping || !running) return false
+    this.#running = undefined
+    this.#starting = running.stop().then(
+      () => this.#startIn(ms),
+      error => this.#options.onGiveUp(`${this.#options.name} could not be stopped: ${error.message}`),
+    )
+    return true
+  }
+
   async stop(): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#restart)
@@ -47,15 +62,23 @@ export class KeptProcess {
     const running = await this.#options.start()
     this.#running = running
     this.#options.onStart(running.process)
-    if (running.process.exitCode !== null || running.process.signalCode !== null) this.#ended()
-    else running.process.once('exit', () => this.#ended())
+    if (running.process.exitCode !== null || running.process.signalCode !== null) this.#ended(running)
+    else running.process.once('exit', () => this.#ended(running))
   }
 
-  #ended(): void {
+  #ended(running: Running): void {
+    // Else it was asked to.
+    if (this.#stopping || this.#running !== running) return
+    this.#running = undefined
+    const { name, tell } = this.#options
+    const { exitCode, signalCode } = running.process
+    tell(`${name} has ended (${signalCode ?? `code ${exitCode}`}); starting it again`)
+    this.#startIn(restartAfterMs)
+  }
+
+  #startIn(ms: number): void {
     if (this.#stopping) return
     const { name, tell, onGiveUp } = this.#options
-    const { exitCode, signalCode } = this.#running?.process ?? {}
-    tell(`${name} has ended (${signalCode ?? `code ${exitCode}`}); starting it again`)
     this.#restart = setTimeout(() => {
       this.start().then(
         () => {
@@ -65,6 +88,6 @@ export class KeptProcess {
           if (!this.#stopping) onGiveUp(`${name} does not start again: ${error.message}`)
         },
       )
-    }, restartAfterMs)
+    }, ms)
   }
 }

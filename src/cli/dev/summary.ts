@@ -15,6 +15,11 @@ export function summary(running: {
   const readModel = `curl -H 'X-API-Key: ${running.apiKey}' '${path}'`
   const lines = [
     [
+      'demo',
+      `http://localhost:${first}/demo/ and http://localhost:${second}/demo/, a meeting over two nodes`,
+    ],
+    ['console', `http://localhost:${first}/console/`],
+    [
       'nodes',
       `http://localhost:${first} and http://localhost:${second}, for this machine only, without authentication`,
     ],
