@@ -91,6 +91,9 @@ export function subscribeFromCursor(
     get position() {
       return subscription?.position
     },
+    get progress() {
+      return subscription?.progress ?? (ended ? 'ended' : 'subscribing')
+    },
     get state() {
       return subscription?.state ?? (ended ? 'unsubscribed' : 'subscribing')
     },

@@ -20,6 +20,7 @@ export { codes, HoldfastClientError } from './errors.ts'
 export { newEventId } from './event-id.ts'
 export type { Place, Reset, ResetReason } from './follower.ts'
 export type { PositionStore } from './kept-places.ts'
+export { type LiveTable, type LiveTableOptions, type LiveTableView, liveTable } from './live-table.ts'
 export type {
   Presence,
   PresenceChange,
@@ -31,6 +32,7 @@ export type { HistoryPage } from './received.ts'
 export type { ReplayOptions } from './replay.ts'
 export type { SocketConstructor } from './rotation.ts'
 export type { ClientState, ClientStatus, ServerState } from './status.ts'
+export type { ReadTable, TablePage, TableRow } from './table-page.ts'
 export type {
   ClientInfo,
   ErrorContext,
@@ -39,4 +41,5 @@ export type {
   ReceivedOf,
   SubscribeOptions,
   Subscription,
+  SubscriptionProgress,
 } from './types.ts'

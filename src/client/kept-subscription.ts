@@ -51,6 +51,9 @@ export function subscribeFromKept(
     get position() {
       return subscription.position
     },
+    get progress() {
+      return subscription.progress
+    },
     get state() {
       return subscription.state
     },

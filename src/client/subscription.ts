@@ -10,7 +10,7 @@ import { askHead, knowsHead } from './placing.ts'
 import type { Progress } from './progress.ts'
 import { applicationData, readHistory } from './received.ts'
 import { guard, type Report, reporter } from './report.ts'
-import type { Gap, Received, SubscribeOptions, Subscription } from './types.ts'
+import type { Gap, Received, SubscribeOptions, Subscription, SubscriptionProgress } from './types.ts'
 
 const defaultMaxWaiting = 1_000
 /** How many events a page of history asks for; the server gives fewer where it wants to. */
@@ -50,6 +50,8 @@ export function subscribe(
   /** Of a reader that waits to be placed: what has come meanwhile. */
   let early: Received[] | undefined
   let over: HoldfastClientError | undefined
+  let answered = false
+  let shown: SubscriptionProgress = 'subscribing'
 
   const inbox = new Inbox<Item<Received>>({
     capacity: options.maxWaiting ?? defaultMaxWaiting,
@@ -74,9 +76,17 @@ export function subscribe(
   const deliver = (items: readonly Item<Received>[]) => {
     for (const item of items) inbox.push(item)
   }
+  const look = (): SubscriptionProgress => {
+    if (over) return 'ended'
+    if (seat.state !== 'subscribed' || (!answered && !early)) return 'subscribing'
+    return early || follower.catchingUp ? 'replaying' : 'live'
+  }
   const told = () => {
-    if (over) progress.gone(own)
-    else progress.is(own, seat.state === 'subscribed' && !early && !follower.catchingUp)
+    const now = look()
+    progress.is(own, now === 'live' || now === 'ended')
+    if (now === shown) return
+    shown = now
+    guarded(() => options.onProgress?.(now))
   }
   const read = (from: Place | undefined) =>
     readHistory(sdk, channel, from ? { since: from, limit: pageSize } : { limit: 0 })
@@ -105,6 +115,7 @@ export function subscribe(
     readPast()
   }
   const settle = (answer: Answer, recovered: boolean, at = answer.position) => {
+    answered = true
     const first = follower.place === undefined
     deliver(follower.subscribed({ position: at, recovered }))
     if (first) position ??= follower.place
@@ -156,6 +167,7 @@ export function subscribe(
     failed: error => report(error, { kind: 'retrying', channel }),
     waiting() {
       early = undefined
+      answered = false
       told()
     },
     // What has arrived is still handed on.
@@ -183,6 +195,9 @@ export function subscribe(
     channel,
     get position() {
       return position
+    },
+    get progress() {
+      return look()
     },
     get state() {
       return over ? 'unsubscribed' : seat.state

@@ -107,6 +107,8 @@ export interface SubscribeOptions<Event> {
    * with `cursor`).
    */
   readonly afterReset?: 'head' | 'start'
+  /** Each time that `subscription.progress` changes. */
+  readonly onProgress?: (progress: SubscriptionProgress) => unknown
   /** Subscribed, for the first time or again. */
   readonly onSubscribed?: (context: { position: Place | undefined; data: unknown }) => unknown
   /** The server ended the subscription for good; without this it goes to `onError`. */
@@ -134,8 +136,15 @@ export interface Gap extends Reset {
   readonly channel: string
 }
 
+/**
+ * `subscribing`: waits for the server's answer. `replaying`: reads what it has missed. `live`: nothing that was published
+ * is missing, as far as the server has said. `ended`: for good.
+ */
+export type SubscriptionProgress = 'subscribing' | 'replaying' | 'live' | 'ended'
+
 export interface Subscription {
   readonly channel: string
+  readonly progress: SubscriptionProgress
   /**
    * The last event whose handler has ended (also by an error, which was reported). Save it, and give it as `since`
    * to go on from there. Undefined before the first reply, and in channels that do not number.

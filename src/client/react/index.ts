@@ -1,0 +1,6 @@
+export type { ChannelEvents } from './channel-store.ts'
+export { HoldfastProvider, useHoldfast } from './provider.ts'
+export { type ChannelView, type UseChannelOptions, useChannel } from './use-channel.ts'
+export { useClientState } from './use-client-state.ts'
+export { type PresenceView, type UsePresenceOptions, usePresence } from './use-presence.ts'
+export { type UseProjectionOptions, useProjection } from './use-projection.ts'
