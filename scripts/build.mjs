@@ -34,9 +34,10 @@ mkdirSync(`${clientDist}/contract`)
 copyFileSync(`${dist}/contract/types.d.ts`, `${clientDist}/contract/types.d.ts`)
 copyFileSync(inRoot('LICENSE'), inRoot('packages/client/LICENSE'))
 for (const file of globSync('**/*.js', { cwd: clientDist })) {
-  const foreign = readFileSync(`${clientDist}/${file}`, 'utf8').match(
-    /from ['"](?!centrifuge['"]|\.\/)[^'"]+/,
-  )
+  const own = /^client[\\/]react[\\/]/.test(file)
+    ? /from ['"](?!react['"]|\.\/|\.\.\/[\w-]+\.js['"])[^'"]+/
+    : /from ['"](?!centrifuge['"]|\.\/)[^'"]+/
+  const foreign = readFileSync(`${clientDist}/${file}`, 'utf8').match(own)
   if (foreign) {
     console.error(`build: packages/client/dist/${file} would load something of the server: ${foreign[0]}`)
     process.exit(1)

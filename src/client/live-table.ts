@@ -1,5 +1,6 @@
 import type { Client } from './client.ts'
 import { clientError, type HoldfastClientError } from './errors.ts'
+import { settledLater } from './settled-later.ts'
 import { type ReadTable, readTable, type TableRow } from './table-page.ts'
 import { type ChangesTold, TableRows } from './table-rows.ts'
 import type { SubscribeOptions, Subscription } from './types.ts'
@@ -68,7 +69,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
   readonly #rows: TableRows<Row>
   readonly #read: ReadTable<Row>
   readonly #onChange: (view: LiveTableView<Row>) => unknown
-  readonly #first = Promise.withResolvers<void>()
+  readonly #first = settledLater()
   readonly #ending = new AbortController()
   readonly #subscription: Subscription
   #held: ChangesTold<Row>[] | undefined = []
@@ -91,7 +92,6 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
         : readTable(options.read ?? `/api/projections/${name}`)
     this.#onChange = onChange
     this.#view = this.#look()
-    this.#first.promise.catch(() => undefined)
     const { token, getToken, signal } = options
     const wish: SubscribeOptions<{ readonly data: unknown }> = {
       // Where the channel numbers, nothing is missed over a lost connection, or it is told.

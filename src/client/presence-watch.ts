@@ -7,6 +7,7 @@ import { pause } from './persistent-read.ts'
 import type { Presence, PresenceChange, PresenceOptions, PresenceWatch, PresentUser } from './presence.ts'
 import { PresentUsers, type UserChange } from './present-users.ts'
 import { guard, type Report, reporter } from './report.ts'
+import { settledLater } from './settled-later.ts'
 import type { ClientInfo } from './types.ts'
 
 export interface PresenceParts {
@@ -46,7 +47,7 @@ class Watch implements PresenceWatch {
   readonly #clock: Clock
   readonly #report: Report
   readonly #present = new PresentUsers()
-  readonly #first = Promise.withResolvers<void>()
+  readonly #first = settledLater()
   readonly #undo: (() => void)[] = []
   readonly #local: () => boolean
   /** By user who is away, how to call the end of the grace off. */
@@ -87,7 +88,6 @@ class Watch implements PresenceWatch {
     this.#clock = parts.clock
     this.#local = parts.local
     this.#report = reporter(options.onError, parts.report)
-    this.#first.promise.catch(() => undefined)
     const { token, getToken, signal } = options
     const seat = parts.feeds.join(
       channel,

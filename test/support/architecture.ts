@@ -48,6 +48,8 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   contract: [],
   protocol: [],
   client: ['centrifuge'],
+  // Of the client, what only those who bring React import.
+  'client/react': ['react'],
 }
 
 /** Files besides `index.ts` that other rooms may import, and only as types. */
@@ -128,7 +130,7 @@ function roomBreaches(each: Import): string[] {
 
 function packageBreaches(each: Import): string[] {
   if (each.target.startsWith('.')) return []
-  const room = roomOf(each.from)
+  const room = each.from.startsWith('src/client/react/') ? 'client/react' : roomOf(each.from)
   const allowed = packages[room]
   return !allowed || allowed.includes(each.target)
     ? []

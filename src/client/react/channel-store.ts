@@ -57,34 +57,39 @@ export class ChannelStore implements Store<ChannelEvents<Received>> {
     this.#changed = changed
     const { wish, handlers, limit, wanted } = this.#options
     const { position } = this.#view
+    let ended = false
+    const tell = (part: Partial<ChannelEvents<Received>>) => {
+      // The one that is shown next has begun already, with the same view.
+      if (!ended) this.#tell(part)
+    }
+    this.#view = { ...this.#view, progress: 'subscribing', error: undefined }
     const subscription = this.#client.channel(this.#name).subscribe({
       ...wish,
       // Shown again: it goes on from where it was hidden, if the channel has places.
       ...(position && wish.cursor === undefined && wish.keep === undefined && { since: position }),
       onEvent: event => {
-        const place = event.position && { position: event.position }
         if (limit > 0 && (!wanted || wanted(event))) this.#fresh.push(event)
-        this.#tell({ ...place })
+        tell(event.position ? { position: event.position } : {})
         return handlers.current.onEvent?.(event)
       },
       onReset: gap => {
-        this.#tell({ gap, position: gap.position })
+        tell({ gap, position: gap.position })
         return handlers.current.onReset?.(gap)
       },
       onProgress: progress => {
-        this.#tell({ progress })
+        tell({ progress })
         return handlers.current.onProgress?.(progress)
       },
-      onSubscribed: context => {
-        this.#tell({ error: undefined })
-        return handlers.current.onSubscribed?.(context)
-      },
+      onSubscribed: context => handlers.current.onSubscribed?.(context),
+      onJoin: info => handlers.current.onJoin?.(info),
+      onLeave: info => handlers.current.onLeave?.(info),
       onUnsubscribed: error => {
-        this.#tell({ error })
+        tell({ error })
         return handlers.current.onUnsubscribed?.(error)
       },
     })
     return () => {
+      ended = true
       this.#changed = () => undefined
       subscription.unsubscribe()
     }

@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useRef, useSyncExternalStore } from 'react'
+import { useCallback, useInsertionEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 
 /** Something that lives outside of React: begun when the first component shows it, ended when the last is gone. */
 export interface Store<View> {
@@ -13,7 +13,7 @@ export interface Store<View> {
  * mounts twice, leaves one.
  */
 export function useStore<View>(make: () => Store<View>, keys: readonly unknown[]): View {
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the keys are the caller's; `make` is new in each drawing
+  // The keys are the caller's; `make` is new in each drawing.
   const store = useMemo(make, keys)
   const begin = useCallback((changed: () => void) => store.begin(changed), [store])
   const view = () => store.view
@@ -23,6 +23,9 @@ export function useStore<View>(make: () => Store<View>, keys: readonly unknown[]
 /** The newest value, for handlers that must not begin anything anew. */
 export function useLatest<T>(value: T): { readonly current: T } {
   const latest = useRef(value)
-  latest.current = value
+  // Not while drawing: what is drawn may be thrown away.
+  useInsertionEffect(() => {
+    latest.current = value
+  })
   return latest
 }

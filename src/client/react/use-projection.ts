@@ -31,6 +31,7 @@ export function useProjection<Row extends TableRow = TableRow>(
       },
       begin(changed) {
         const { read, order, where } = latest.current
+        let ended = false
         const reading =
           typeof read === 'function' ? { read: ((...a) => newest(latest, ...a)) as typeof read } : {}
         const opened = liveTable<Row>(
@@ -43,11 +44,15 @@ export function useProjection<Row extends TableRow = TableRow>(
             ...(where && { where: (row: Row) => (latest.current.where ?? where)(row) }),
           },
           now => {
+            if (ended) return
             view = now
             changed()
           },
         )
-        return () => opened.close()
+        return () => {
+          ended = true
+          opened.close()
+        }
       },
     }
   }, [client, name, changes, address, table, key?.join(' '), maxRows, token])
