@@ -1,0 +1,58 @@
+import type { Alert, Group } from './rule.ts'
+import type { Time } from './time.ts'
+
+/** What canaries and the auditor find out from outside. */
+export function probeAlerts(time: Time): Group<Alert> {
+  return {
+    name: 'holdfast-probes',
+    rules: [
+      {
+        alert: 'HoldfastAcknowledgedLost',
+        severity: 'page',
+        // It stays when the process that has found it restarts.
+        expr: `sum(max_over_time(holdfast_audit_lost_total[${time.span('1h')}])) > 0`,
+        summary: 'Events that were acknowledged are missing',
+        description: '{{ $value | humanize }} were found missing. This must never happen.',
+      },
+      {
+        alert: 'HoldfastAuditDiffers',
+        severity: 'ticket',
+        expr: `sum by (kind) (increase(holdfast_audit_mismatches_total[${time.span('30m')}])) > 0`,
+        summary: 'Copies of events differ from the ledger ({{ $labels.kind }})',
+        description: '{{ $value | humanize }} were found in 30 minutes. The ledger itself is whole.',
+      },
+      {
+        alert: 'HoldfastAuditOld',
+        severity: 'ticket',
+        expr: `min(holdfast_audit_age{scope="recent"}) > ${time.seconds(900)} or absent(holdfast_audit_age{scope="recent"})`,
+        for: time.span('15m'),
+        summary: 'Nobody has looked for long whether events are there',
+        description: 'The auditor runs nowhere, or does not come to an end.',
+      },
+      {
+        alert: 'HoldfastProbesFail',
+        severity: 'page',
+        expr: `sum by (tier, path) (increase(holdfast_probe_results_total{outcome="failed"}[${time.span('5m')}])) > ${time.count(3)}`,
+        for: time.span('1m'),
+        summary: 'Canaries fail: {{ $labels.tier }} {{ $labels.path }}',
+        description: '{{ $value | humanize }} failed in 5 minutes. Users see the same.',
+      },
+      {
+        alert: 'HoldfastProbesSilent',
+        severity: 'ticket',
+        expr: `max by (instance, tier, path) (holdfast_probe_age{path!="other"}) > ${time.seconds(120)}`,
+        for: time.span('2m'),
+        summary: 'No canary of {{ $labels.instance }} succeeds: {{ $labels.tier }} {{ $labels.path }}',
+        description: 'The last one that did was {{ $value | humanizeDuration }} ago.',
+      },
+      {
+        alert: 'HoldfastProbesAbsent',
+        severity: 'ticket',
+        expr: 'absent(holdfast_probe_results_total)',
+        for: time.span('10m'),
+        summary: 'No node has canaries',
+        description: 'Nobody watches from outside whether messages arrive: `prober.enabled` is false everywhere.',
+      },
+    ],
+  }
+}

@@ -1,0 +1,66 @@
+import type { Alert, Group } from './rule.ts'
+import type { Time } from './time.ts'
+
+/** Connections, and the tier that may lose. */
+export function realtimeAlerts(time: Time): Group<Alert> {
+  const connected = '(sum(holdfast_connections{state="connected"}) > 0)'
+  return {
+    name: 'holdfast-realtime',
+    rules: [
+      {
+        alert: 'HoldfastLocalOnly',
+        severity: 'page',
+        expr: 'min by (instance) (holdfast_bus_connected) == 0',
+        for: time.span('1m'),
+        summary: '{{ $labels.instance }} delivers signals to its own clients only',
+        description: 'It does not hear the other nodes, nor they it.',
+      },
+      {
+        alert: 'HoldfastSignalsDropped',
+        severity: 'ticket',
+        expr: `sum by (reason) (rate(holdfast_bus_dropped_total[${time.span('5m')}])) > 1`,
+        for: time.span('2m'),
+        summary: 'Signals between nodes are lost ({{ $labels.reason }})',
+        description: '{{ $value | humanize }} per second.',
+      },
+      {
+        alert: 'HoldfastNoNumbers',
+        severity: 'ticket',
+        expr: 'min by (instance) (holdfast_realtime_numbering) == 0',
+        for: time.span('2m'),
+        summary: 'Signals with a history go out without numbers on {{ $labels.instance }}',
+        description: 'Their subscribers are told that something may be missing, and recover.',
+      },
+      {
+        alert: 'HoldfastBusDeaf',
+        severity: 'ticket',
+        expr: `sum by (bus, instance) (increase(holdfast_bus_deaf_total[${time.span('15m')}])) > ${time.count(3)}`,
+        summary: '{{ $labels.instance }} loses its subscriptions at Redis again and again',
+        description: '{{ $value | humanize }} times in 15 minutes ({{ $labels.bus }}).',
+      },
+      {
+        alert: 'HoldfastReconnectStorm',
+        severity: 'page',
+        expr: `sum(rate(holdfast_connects_total[${time.span('2m')}])) > 20 and sum(rate(holdfast_connects_total[${time.span('2m')}])) > 5 * sum(rate(holdfast_connects_total[${time.span('1h')}] offset ${time.span('5m')}))`,
+        summary: 'Clients come back in masses',
+        description: '{{ $value | humanize }} connects per second, over five times what is usual.',
+      },
+      {
+        alert: 'HoldfastSlowConsumers',
+        severity: 'ticket',
+        expr: `sum(rate(holdfast_slow_consumers_total[${time.span('5m')}])) / ${connected} > 0.001`,
+        for: time.span('5m'),
+        summary: 'Many clients are cut because they read too slowly',
+        description: '{{ $value | humanizePercentage }} of all connections per second.',
+      },
+      {
+        alert: 'HoldfastResyncs',
+        severity: 'ticket',
+        expr: `sum by (tier) (rate(holdfast_resyncs_total[${time.span('5m')}])) > 0.01 * scalar(${connected})`,
+        for: time.span('5m'),
+        summary: 'Subscriptions of the {{ $labels.tier }} tier begin anew in masses',
+        description: '{{ $value | humanize }} per second.',
+      },
+    ],
+  }
+}
