@@ -14,12 +14,10 @@ export const boards: readonly Board[] = [overview, realtime, durable, dependenci
 export function generatedFiles(): ReadonlyMap<string, string> {
   const { recording, alerts } = ruleFiles(usualTime)
   return new Map([
-    ...boards.map(
-      (board): [string, string] => [
-        `grafana/dashboards/${board.name}.json`,
-        `${JSON.stringify(grafanaBoard(board, boards), null, 2)}\n`,
-      ],
-    ),
+    ...boards.map((board): [string, string] => [
+      `grafana/dashboards/${board.name}.json`,
+      `${JSON.stringify(grafanaBoard(board, boards), null, 2)}\n`,
+    ]),
     ['prometheus/rules/recording.yml', ruleText(recording)],
     ['prometheus/rules/alerts.yml', ruleText(alerts)],
   ])

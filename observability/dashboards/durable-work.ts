@@ -43,11 +43,14 @@ export const behindTheLog: Section = {
     lines('Read models: events behind', 'Of each build.', 'short', {
       '{{projection}} {{state}}': max('projection, state', 'holdfast_projection_lag'),
     }),
+    lines('Read models: builds', 'That are not dropped, by state.', 'short', {
+      '{{projection}} {{state}}': max('projection, state', 'holdfast_projection_builds'),
+    }),
     lines('Read models: events', 'Settled per second, rebuilds included.', 'mps', {
       '{{projection}} {{version}}': rates('projection, version', 'holdfast_projection_events_total'),
     }),
     lines(
-      'Builds',
+      'Read models: progress',
       'How much of the ledger each has passed.',
       'percentunit',
       {
@@ -73,7 +76,13 @@ export const behindTheLog: Section = {
       waiting: `max(${at('holdfast_outbox_waiting')})`,
       refused: `max(${at('holdfast_outbox_refused')})`,
     }),
-    lines('Outbox: age', 'Of the oldest row.', 's', { oldest: `max(${at('holdfast_outbox_age')})` }, { bad: 60 }),
+    lines(
+      'Outbox: age',
+      'Of the oldest row.',
+      's',
+      { oldest: `max(${at('holdfast_outbox_age')})` },
+      { bad: 60 },
+    ),
     lines('Duplicates told apart', 'Events per second that another worker had settled already.', 'mps', {
       '{{group}}': rates('group', 'holdfast_group_suppressed_total'),
     }),

@@ -96,10 +96,13 @@ export const durable: Board = {
           events: `sum(${rate('holdfast_acknowledged_total')})`,
         }),
         lines(
-          'Cursors behind',
-          'Events after the cursor that is furthest behind, by kind of cursor.',
+          'Cursors',
+          'How many users have, and the events after the one that is furthest behind; by kind of cursor.',
           'short',
-          { '{{namespace}} {{cursor}}': `max by (namespace, cursor) (${at('holdfast_cursor_lag')})` },
+          {
+            '{{namespace}} {{cursor}}': `max by (namespace, cursor) (${at('holdfast_cursors')})`,
+            'behind, {{namespace}} {{cursor}}': `max by (namespace, cursor) (${at('holdfast_cursor_lag')})`,
+          },
           { only: 'cursors of clients' },
         ),
       ],
@@ -112,7 +115,7 @@ export const durable: Board = {
           'Lost',
           'Acknowledged events that are missing.',
           'none',
-          { '{{found}}': 'sum by (found) (holdfast_audit_lost_total)' },
+          { '{{found}}': 'sum by (found) (holdfast_audit_lost)' },
           { bad: 1, width: 6 },
         ),
         lines(

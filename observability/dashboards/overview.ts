@@ -18,7 +18,7 @@ export const overview: Board = {
           'Acknowledged and lost',
           'Events that were acknowledged and are missing, as the auditor has found. Anything but 0 is a broken promise.',
           'none',
-          'sum(holdfast_audit_lost_total)',
+          'sum(holdfast_audit_lost)',
           { bad: 1 },
         ),
         stat(
@@ -110,6 +110,20 @@ export const overview: Board = {
         lines('Canaries’ latency (p99)', 'How long those took that succeeded, over real sockets.', 's', {
           '{{tier}} {{path}}': quantile(0.99, 'holdfast_probe_latency', 'tier, path'),
         }),
+        lines('Why canaries fail', 'Probes per second, by reason.', 'ops', {
+          '{{tier}} {{path}} {{reason}}': rates('tier, path, reason', 'holdfast_probe_failures_total'),
+        }),
+        lines('Canaries: last success', 'Since when none of a node has succeeded.', 's', {
+          '{{instance}} {{tier}} {{path}}': at('holdfast_probe_age'),
+        }),
+        lines(
+          'Canaries: listeners',
+          'Other nodes that answer the canaries of a node, at most three.',
+          'none',
+          {
+            '{{instance}}': at('holdfast_probe_listeners'),
+          },
+        ),
       ],
     },
     {

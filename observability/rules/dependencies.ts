@@ -110,7 +110,8 @@ function postgres(time: Time): Alert[] {
       expr: `max by (standby) (holdfast_postgres_standby_lag) > ${time.seconds(30)}`,
       for: time.span('5m'),
       summary: 'The standby {{ $labels.standby }} is behind',
-      description: 'By {{ $value | humanizeDuration }}: what a failover now would lose, where it is asynchronous.',
+      description:
+        'By {{ $value | humanizeDuration }}: what a failover now would lose, where it is asynchronous.',
     },
     {
       alert: 'HoldfastDeadRows',

@@ -14,14 +14,16 @@ function ledger(time: Time): Alert[] {
       expr: 'max by (instance, state) (holdfast_ledger_state{state=~"unreachable|read_only"}) == 1',
       for: time.span('1m'),
       summary: '{{ $labels.instance }} can record no events',
-      description: 'The ledger is {{ $labels.state }}. Appends get a temporary error, and clients repeat them.',
+      description:
+        'The ledger is {{ $labels.state }}. Appends get a temporary error, and clients repeat them.',
     },
     {
       alert: 'HoldfastLedgerWentBack',
       severity: 'page',
       expr: 'max(holdfast_ledger_state{state="behind_mirror"}) == 1',
       summary: 'The ledger lacks events that it had',
-      description: 'A restore, or a standby that lagged was promoted. Nothing is recorded until somebody decides.',
+      description:
+        'A restore, or a standby that lagged was promoted. Nothing is recorded until somebody decides.',
     },
     {
       alert: 'HoldfastNewEpoch',
@@ -41,9 +43,10 @@ function ledger(time: Time): Alert[] {
     {
       alert: 'HoldfastToldOfLosses',
       severity: 'ticket',
-      expr: `sum by (tier, reason) (rate(holdfast_recoveries_total{outcome="told",reason!="too_many"}[${time.span('15m')}])) / ignoring (reason) group_left (sum by (tier) (rate(holdfast_recoveries_total[${time.span('15m')}])) > 0) > 0.02`,
+      expr: `sum by (tier, reason) (rate(holdfast_recoveries_total{outcome="told",reason!="too_many"}[${time.span('15m')}])) / ignoring (reason) group_left () (sum by (tier) (rate(holdfast_recoveries_total[${time.span('15m')}])) > 0) > 0.02`,
       for: time.span('5m'),
-      summary: 'Clients of the {{ $labels.tier }} tier are told that they missed something ({{ $labels.reason }})',
+      summary:
+        'Clients of the {{ $labels.tier }} tier are told that they missed something ({{ $labels.reason }})',
       description: '{{ $value | humanizePercentage }} of those who came back.',
     },
   ]

@@ -36,7 +36,10 @@ export const objectives: readonly Objective[] = [
     alert: 'HoldfastLatencyBudgetBurns',
     budget: 0.01,
     goal: `99 % of live messages are written within ${lateAfter.realtime} s (realtime) or ${lateAfter.durable} s (durable) of their acceptance`,
-    errors: window => Object.entries(lateAfter).map(([tier, le]) => late(tier, le, window)).join(' or '),
+    errors: window =>
+      Object.entries(lateAfter)
+        .map(([tier, le]) => late(tier, le, window))
+        .join(' or '),
   },
 ]
 
@@ -47,11 +50,12 @@ function late(tier: string, le: string, window: string): string {
 }
 
 /** A budget of thirty days is gone in two days at 14.4 times its rate, in five at 6, and in thirty at 1 (the SRE workbook’s windows). */
-const burns: readonly { factor: number; long: Span; short: Span; severity: Alert['severity']; for: Span }[] = [
-  { factor: 14.4, long: '1h', short: '5m', severity: 'page', for: '2m' },
-  { factor: 6, long: '6h', short: '30m', severity: 'page', for: '15m' },
-  { factor: 1, long: '3d', short: '6h', severity: 'ticket', for: '1h' },
-]
+const burns: readonly { factor: number; long: Span; short: Span; severity: Alert['severity']; for: Span }[] =
+  [
+    { factor: 14.4, long: '1h', short: '5m', severity: 'page', for: '2m' },
+    { factor: 6, long: '6h', short: '30m', severity: 'page', for: '15m' },
+    { factor: 1, long: '3d', short: '6h', severity: 'ticket', for: '1h' },
+  ]
 
 export const windows: readonly Span[] = [...new Set(burns.flatMap(({ long, short }) => [short, long]))]
 

@@ -10,7 +10,7 @@ export function probeAlerts(time: Time): Group<Alert> {
         alert: 'HoldfastAcknowledgedLost',
         severity: 'page',
         // It stays when the process that has found it restarts.
-        expr: `sum(max_over_time(holdfast_audit_lost_total[${time.span('1h')}])) > 0`,
+        expr: `sum(max_over_time(holdfast_audit_lost[${time.span('1h')}])) > 0`,
         summary: 'Events that were acknowledged are missing',
         description: '{{ $value | humanize }} were found missing. This must never happen.',
       },
@@ -51,7 +51,8 @@ export function probeAlerts(time: Time): Group<Alert> {
         expr: 'absent(holdfast_probe_results_total)',
         for: time.span('10m'),
         summary: 'No node has canaries',
-        description: 'Nobody watches from outside whether messages arrive: `prober.enabled` is false everywhere.',
+        description:
+          'Nobody watches from outside whether messages arrive: `prober.enabled` is false everywhere.',
       },
     ],
   }

@@ -6,7 +6,7 @@ const vitest = ['node_modules/vitest/vitest.mjs', 'run']
 
 const tasks = {
   start: rest => [['bin/holdfast', 'dev', ...rest]],
-  test: rest => [['scripts/bring-chromium.ts'], pages, [...vitest, ...rest]],
+  test: rest => [['scripts/bring-chromium.ts'], ['scripts/bring-prometheus.ts'], pages, [...vitest, ...rest]],
   lint: rest => [[...biome, ...rest]],
   types: rest => types.map(each => [...each, ...rest]),
   check: () => [biome, ...types, [...vitest, 'test/architecture.test.ts']],
