@@ -1,21 +1,53 @@
 import type { ContractCheck } from '../contract/index.ts'
 import { HoldfastError } from '../domain/index.ts'
-import type { Router } from '../gateway/index.ts'
+import { PublicationCounts, type Router } from '../gateway/index.ts'
 
 /**
  * A router that refuses what does not match the contract, whoever sends it: a client's append or signal (which is a
  * publication to some), the HTTP API, or the application itself. The data is parsed for the check only; what is
  * carried on is the text that came.
  */
-export function withContract(router: Router, check: ContractCheck, checkTimeoutMs: number): Router {
+export function withContract(
+  router: Router,
+  check: ContractCheck,
+  checkTimeoutMs: number,
+  counts = new PublicationCounts(),
+): Router {
   const checks = new ChecksInOrder(check, checkTimeoutMs)
+  /** Undefined for a channel that does not exist. */
+  const countsOf = (channel: string) => {
+    try {
+      return counts[router.options(channel).tier]
+    } catch {
+      return undefined
+    }
+  }
+  /** What is refused here never comes to the router, which counts all others. */
+  async function pass<T>(message: Checked, act: () => Promise<T>): Promise<T> {
+    let passed = false
+    try {
+      return await checks.pass(message, () => {
+        passed = true
+        return act()
+      })
+    } catch (error) {
+      if (!passed) countsOf(message.channel)?.failed(error)
+      throw error
+    }
+  }
   return {
     ...router,
     publish: async publication =>
-      checks.pass({ type: 'publication', ...publication }, () => router.publish(publication)),
-    append: async event => checks.pass(event, () => router.append(event)),
-    signal: async signal => checks.pass({ type: 'publication', ...signal }, () => router.signal(signal)),
+      pass({ type: 'publication', ...publication }, () => router.publish(publication)),
+    append: async event => pass(event, () => router.append(event)),
+    signal: async signal => pass({ type: 'publication', ...signal }, () => router.signal(signal)),
   }
+}
+
+interface Checked {
+  readonly channel: string
+  readonly type: string
+  readonly data: string
 }
 
 /**
@@ -34,10 +66,7 @@ class ChecksInOrder {
   }
 
   /** @throws HoldfastError PAYLOAD_INVALID, DEPENDENCY_TIMEOUT (a schema takes too long), and what `act` throws */
-  pass<T>(
-    { channel, type, data }: { channel: string; type: string; data: string },
-    act: () => Promise<T>,
-  ): Promise<T> {
+  pass<T>({ channel, type, data }: Checked, act: () => Promise<T>): Promise<T> {
     const checking = this.#check(channel, type, JSON.parse(data))
     const checked = checking && this.#inTime(checking)
     const before = this.#last.get(channel)

@@ -24,6 +24,31 @@ export function registerDurableMetrics(telemetry: Metrics, tier: OpenTier): void
       ...mirrorStates.map(state => reading(mirrorState, state, mirror)),
     ]
   })
+  const { appendBatchSize, appendCommitDuration, appendWaiting } = metrics
+  const { appends, mirror } = tier.meter
+  telemetry.histogram(appendBatchSize, () => [{ buckets: appends.batchSize }])
+  telemetry.histogram(appendCommitDuration, () => [
+    { buckets: appends.committed, attributes: { outcome: 'committed' } },
+    { buckets: appends.failed, attributes: { outcome: 'failed' } },
+  ])
+  telemetry.gauges([appendWaiting], async () => [{ metric: appendWaiting, value: appends.waitingBytes }])
+  const { mirrorLag, mirrorLagSeconds, mirrorRepairs, mirrorFilled } = metrics
+  telemetry.gauges([mirrorLag, mirrorLagSeconds], async () => {
+    const { lag } = mirror
+    if (!lag) return []
+    return [
+      { metric: mirrorLag, value: lag.events },
+      { metric: mirrorLagSeconds, value: lag.seconds },
+    ]
+  })
+  telemetry.counters([mirrorRepairs, mirrorFilled], async () => [
+    ...Object.entries(mirror.repairs).map(([outcome, value]) => ({
+      metric: mirrorRepairs,
+      value,
+      attributes: { outcome },
+    })),
+    { metric: mirrorFilled, value: mirror.filled },
+  ])
   let epochs = 0
   tier.log.ledger.onEpoch(() => epochs++)
   telemetry.counters([ledgerEpochs], async () => [{ metric: ledgerEpochs, value: epochs }])

@@ -1,4 +1,4 @@
-import type { SocketServer } from '../gateway/index.ts'
+import { handshakeOutcomes, type SocketServer } from '../gateway/index.ts'
 import { type Metrics, metrics } from '../telemetry/index.ts'
 
 /** What becomes of connections on this node, and what its limits refuse. */
@@ -14,12 +14,18 @@ export function registerGatewayMetrics(telemetry: Metrics, sockets: SocketServer
       { metric: commandSize, value: commandBytes },
     ]
   })
-  const { connects, disconnects, limited, slowConsumers } = metrics
-  telemetry.counters([connects, disconnects, limited, slowConsumers], async () => {
+  const { connects, disconnects, errors, handshakes, limited, slowConsumers } = metrics
+  telemetry.counters([connects, disconnects, errors, handshakes, limited, slowConsumers], async () => {
     const { counts } = sockets
     return [
       { metric: connects, value: counts.connects },
       { metric: slowConsumers, value: counts.slowConsumers },
+      ...handshakeOutcomes.map(outcome => ({
+        metric: handshakes,
+        value: counts.handshakes[outcome],
+        attributes: { outcome },
+      })),
+      ...[...counts.errors].map(([code, value]) => ({ metric: errors, value, attributes: { code } })),
       ...[...counts.ended].map(([code, value]) => ({ metric: disconnects, value, attributes: { code } })),
       ...[...counts.limited.entries()].map(([limit, value]) => ({
         metric: limited,

@@ -13,23 +13,19 @@ import {
   createPermissions,
   createRouter,
   createSocketServer,
+  PublicationCounts,
   refuseUpgrade,
 } from '../gateway/index.ts'
 import { createLogger, ForeignMessages, parseConfig, redisTarget } from '../platform/index.ts'
 import { declareBatchSink } from '../projections/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
 import { Breakers } from '../resilience/index.ts'
-import { createMetrics } from '../telemetry/index.ts'
-import { breakerControl, registerBreakerMetrics } from './breakers.ts'
-import { registerBusMetrics } from './bus-metrics.ts'
-import { deciding, openCommands, registerCommandMetrics } from './commands.ts'
+import { breakerControl } from './breakers.ts'
+import { deciding, openCommands } from './commands.ts'
 import { withContract } from './contract-router.ts'
-import { registerDurableMetrics } from './durable-metrics.ts'
-import { registerGatewayMetrics } from './gateway-metrics.ts'
-import { registerGauges } from './gauges.ts'
 import type { ContractGroup } from './group-types.ts'
 import { HookRegistry } from './hooks.ts'
-import { registerNodeMetrics } from './node-metrics.ts'
+import { openMetrics } from './metrics.ts'
 import { openDurable } from './open-durable.ts'
 import { Opened } from './opened.ts'
 import { addPages } from './pages.ts'
@@ -95,8 +91,9 @@ async function build<const C extends Contract>(
   )
 
   const { namespaces } = config
-  const plain = createRouter({ namespaces, realtime, durable: durable?.tier })
-  const router = check ? withContract(plain, check, hookTimeoutMs) : plain
+  const publications = new PublicationCounts()
+  const plain = createRouter({ namespaces, realtime, durable: durable?.tier, counts: publications })
+  const router = check ? withContract(plain, check, hookTimeoutMs, publications) : plain
   const work =
     durable &&
     opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger, breakers }), part =>
@@ -134,16 +131,8 @@ async function build<const C extends Contract>(
   })
   let closing: Promise<void> | undefined
   let serving = false
-  const telemetry = config.http.metrics
-    ? createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
-    : undefined
-  if (telemetry) registerGatewayMetrics(telemetry, sockets)
-  if (telemetry) registerBreakerMetrics(telemetry, breakers)
-  if (telemetry) registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
-  if (work && telemetry) registerGauges(telemetry, work)
-  if (commands && telemetry) registerCommandMetrics(telemetry, commands)
-  if (durable && telemetry) registerDurableMetrics(telemetry, durable.tier)
-  if (telemetry) registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
+  const measured = { sockets, publications, realtime, durable, work, commands, breakers, foreign, logger }
+  const telemetry = config.http.metrics ? openMetrics(measured) : undefined
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({
     router,

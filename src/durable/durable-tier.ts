@@ -18,6 +18,7 @@ import { openLogLoopBack } from './mirror/log-loopback.ts'
 import { LogRedis } from './mirror/log-redis.ts'
 import { LossRecord } from './mirror/loss-record.ts'
 import { Mirror } from './mirror/mirror.ts'
+import { MirrorMeter } from './mirror/mirror-meter.ts'
 import { type MirrorOptions, mirrorDefaults, PartitionMirrors } from './mirror/partition-mirror.ts'
 import { Sweeper } from './mirror/sweeper.ts'
 import type { DurableStatus } from './tier.ts'
@@ -48,10 +49,16 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
   const loopBack = redis && bus && openLogLoopBack(redis, bus, node, logger)
   const mirrors =
     redis && new PartitionMirrors(redis, () => ledger.epoch, { ...mirrorDefaults, ...options.mirror })
-  const fill = mirrors && new PartitionFill(ledger, mirrors, node)
+  const meter = new MirrorMeter()
+  const fill = mirrors && new PartitionFill(ledger, mirrors, node, meter)
   const parts = mirrors &&
-    fill && { mirrors, fill, mirror: new Mirror(mirrors, fill, logger), lossRecord: new LossRecord(redis) }
-  const sweeper = new Sweeper(ledger, parts, logger)
+    fill && {
+      mirrors,
+      fill,
+      mirror: new Mirror(mirrors, fill, logger, meter),
+      lossRecord: new LossRecord(redis),
+    }
+  const sweeper = new Sweeper(ledger, parts, logger, meter)
   const heads = new Heads(ledger)
   const pages = new Pages(ledger, mirrors)
   const feeds = new Feeds({ ledger, bus, heads, pages, logger, foreign })
@@ -95,6 +102,7 @@ export async function createDurableTier(options: DurableTierOptions): Promise<Op
       logger,
       foreign,
     },
+    meter: { appends: ledger.meter, mirror: meter },
     async append(event: NewEvent): Promise<Appended> {
       checkTaking()
       return appendTo(ledger, event)

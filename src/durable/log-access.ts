@@ -1,7 +1,9 @@
 import type { NewEvent } from '../domain/index.ts'
 import type { ForeignMessages, Logger, LoopBack, Subscriptions } from '../platform/index.ts'
+import type { AppendMeter } from './ledger/append-meter.ts'
 import type { Ledger, TogetherOutcome } from './ledger/ledger.ts'
 import type { LogRedis } from './mirror/log-redis.ts'
+import type { MirrorMeter } from './mirror/mirror-meter.ts'
 import type { PartitionMirrors } from './mirror/partition-mirror.ts'
 import type { DurableTier } from './tier.ts'
 
@@ -28,6 +30,8 @@ export interface LogAccess {
 /** The tier of a node that also works behind the log. */
 export interface OpenTier extends DurableTier {
   readonly log: LogAccess
+  /** How appends and mirroring have fared on this node. */
+  readonly meter: { readonly appends: AppendMeter; readonly mirror: MirrorMeter }
   /**
    * Records events of one channel all or not at all, see `Ledger.appendTogether`.
    * @throws HoldfastError SHUTTING_DOWN, LEDGER_BEHIND, EPOCH_CHANGED, DEPENDENCY_* (temporary: repeat with the same ids)

@@ -12,7 +12,7 @@ export {
   type NodeInfo,
 } from './cluster/cluster.ts'
 export type { SessionCommand } from './cluster/session-command.ts'
-export type { GatewayCounts } from './gateway-counts.ts'
+export { type GatewayCounts, handshakeOutcomes } from './gateway-counts.ts'
 export { createHealth, type Health, type HealthOptions } from './health.ts'
 export {
   createHttpServer,
@@ -24,6 +24,7 @@ export {
 export type { LimitCounts, LimitName } from './limit-counts.ts'
 export { type LoadReason, LoadWatch, loadReasons } from './load/load-watch.ts'
 export { createPermissions, type PermissionsOptions } from './permissions.ts'
+export { PublicationCounts, publicationOutcomes } from './publication-counts.ts'
 export { createRouter, type RouterOptions } from './router.ts'
 export type {
   Authenticator,

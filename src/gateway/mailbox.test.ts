@@ -10,14 +10,15 @@ class TestSink implements Sink {
   stuck = false
   #taken: (() => void)[] = []
 
-  write(packet: Packet): void {
-    this.writeAll([packet])
+  write(packet: Packet): boolean {
+    return this.writeAll([packet])
   }
 
-  writeAll(packets: readonly Packet[]): void {
-    if (packets.length === 0) return
+  writeAll(packets: readonly Packet[]): boolean {
+    if (packets.length === 0) return true
     this.writes.push(packets.map(packet => packet.payload.toString()))
     if (this.stuck) for (const packet of packets) this.untaken += packet.frame.length
+    return true
   }
 
   whenTaken(callback: () => void): void {

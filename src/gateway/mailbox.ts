@@ -1,5 +1,6 @@
-import { type Flushable, Lane, maxJoinedCharacters, Packet, type Turn } from '../hub/index.ts'
+import { type Flushable, Lane, type Loss, Packet, type Turn } from '../hub/index.ts'
 import { type PacketOwner, PacketQueue } from './packet-queue.ts'
+import { portionsOf } from './reply-portions.ts'
 import type { Sink } from './sink.ts'
 
 export interface MailboxOptions {
@@ -50,7 +51,10 @@ export class Mailbox implements Flushable {
   #laggingPushBytes = 0
   #lagging = false
   #scheduled = false
-  #closed = false
+  /** Set when it takes no more: what was not written then is lost by this. */
+  #loss: Loss | undefined
+  /** Messages by lane that are written and that the kernel has not taken; made where it lags. */
+  #underWay: Float64Array | undefined
   #replayReaders: { readonly behind: number; readonly resolve: () => void }[] | undefined
   #replayAdded = 0
   #replayWritten = 0
@@ -74,7 +78,7 @@ export class Mailbox implements Flushable {
 
   /** A reply, ping or other line of the session itself; those of one turn leave as one packet. */
   reply(line: string): void {
-    if (this.#closed) return
+    if (this.#loss) return
     this.#useLanes()
     this.#replies.push(line)
     this.#replyBytes += line.length
@@ -83,7 +87,10 @@ export class Mailbox implements Flushable {
 
   /** Packets put into the reply lane count and go as realtime ones: replies are lines, given to `reply`. */
   push(lane: Lane, packet: Packet, owner?: PacketOwner): void {
-    if (this.#closed) return
+    if (this.#loss) {
+      this.lose(lane, packet.messages)
+      return
+    }
     if (lane === Lane.replay) {
       this.#useLanes()
       this.#replay.push(packet, owner)
@@ -103,9 +110,14 @@ export class Mailbox implements Flushable {
     this.#schedule()
   }
 
+  /** Messages that came here, or would have, are not written: whoever they were for has gone, or is not subscribed any more. */
+  lose(lane: Lane, messages: number): void {
+    add(this.turn.deliveries.lost[this.#loss ?? 'unsubscribed'], lane, messages)
+  }
+
   /** @see Outlet.replayRoom */
   replayRoom(): Promise<void> {
-    if (this.#closed || this.#replay.isEmpty) return Promise.resolve()
+    if (this.#loss || this.#replay.isEmpty) return Promise.resolve()
     return new Promise(resolve => {
       this.#replayReaders ??= []
       this.#replayReaders.push({ behind: this.#replayAdded, resolve })
@@ -114,7 +126,7 @@ export class Mailbox implements Flushable {
 
   flush(): void {
     this.#scheduled = false
-    if (this.#closed || this.#lagging) return
+    if (this.#loss || this.#lagging) return
     const crowded = this.#replyBytes > this.#maxBytes
     this.#write(replayChunkBytes)
     if (this.#inLanes) this.#schedule()
@@ -123,35 +135,46 @@ export class Mailbox implements Flushable {
 
   /** Writes replies and live pushes whatever the kernel has taken, then takes no more. For an orderly end. */
   finish(): void {
-    if (this.#closed) return
+    if (this.#loss) return
     this.#write(0)
     this.close()
   }
 
   /** Drops what waits and takes no more. */
-  close(): void {
-    this.#closed = true
+  close(loss: Loss = 'closed'): void {
+    this.#loss ??= loss
+    if (this.#alone) this.lose(this.#aloneLane, this.#alone.messages)
     this.#alone = undefined
     this.#aloneOwner = undefined
     this.#replies = []
     this.#replyBytes = 0
     this.#pushBytes = 0
-    for (const queue of [this.#realtime, this.#durable, this.#replay]) queue.clear()
+    this.lose(Lane.realtime, this.#realtime.clear())
+    this.lose(Lane.durable, this.#durable.clear())
+    this.lose(Lane.replay, this.#replay.clear())
     const readers = this.#replayReaders ?? []
     this.#replayReaders = undefined
     for (const reader of readers) reader.resolve()
   }
 
+  /** The connection is gone: the kernel takes nothing any more. */
+  disconnect(): void {
+    this.close()
+    const underWay = this.#underWay
+    this.#underWay = undefined
+    for (const lane of messageLanes) this.lose(lane, underWay?.[lane] ?? 0)
+  }
+
   /** A burst within one turn is no sign of a slow receiver: the kernel may take it at once. */
   #relieve(newest: number): void {
     this.flush()
-    if (this.#closed || this.pushBytes <= Math.max(this.#maxBytes, newest)) return
-    this.close()
+    if (this.#loss || this.pushBytes <= Math.max(this.#maxBytes, newest)) return
+    this.close('slow')
     this.#options.onOverflow()
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#lagging || this.#closed) return
+    if (this.#scheduled || this.#lagging || this.#loss) return
     this.#scheduled = true
     this.turn.write(this)
   }
@@ -162,15 +185,30 @@ export class Mailbox implements Flushable {
       const owner = this.#aloneOwner
       this.#alone = undefined
       this.#aloneOwner = undefined
-      if (!owner?.ended) this.#sink.write(alone)
-    } else if (this.#inLanes) {
-      this.#sink.writeAll(this.#takeAll(replayBytes))
-      this.#inLanes = !this.#replay.isEmpty
-    }
+      if (owner?.ended) this.lose(this.#aloneLane, alone.messages)
+      else add(this.#destination(this.#sink.write(alone)), this.#aloneLane, alone.messages)
+    } else if (this.#inLanes) this.#writeLanes(replayBytes)
     if (this.#sink.untaken > 0) this.#lag()
     this.#replyBytes = 0
     this.#pushBytes = 0
     if (this.#replayReaders) this.#tellReplayReaders(this.#replayReaders)
+  }
+
+  #writeLanes(replayBytes: number): void {
+    const { leaving } = this.turn.deliveries
+    leaving.fill(0)
+    const destination = this.#destination(this.#sink.writeAll(this.#takeAll(replayBytes, leaving)))
+    for (const lane of messageLanes) add(destination, lane, leaving[lane] as number)
+    this.#inLanes = !this.#replay.isEmpty
+  }
+
+  /** Where what was just given to the sink is counted. */
+  #destination(given: boolean): Float64Array {
+    const { lost, written } = this.turn.deliveries
+    if (!given) return lost.closed
+    if (this.#sink.untaken === 0) return written
+    this.#underWay ??= new Float64Array(written.length)
+    return this.#underWay
   }
 
   #useLanes(): void {
@@ -185,28 +223,38 @@ export class Mailbox implements Flushable {
     return lane === Lane.durable ? this.#durable : this.#realtime
   }
 
-  #takeAll(replayBytes: number): Packet[] {
+  /** `leaving`: by lane, how many messages they carry. */
+  #takeAll(replayBytes: number, leaving: Float64Array): Packet[] {
     const packets: Packet[] = []
     if (this.#replies.length > 0) {
       for (const lines of portionsOf(this.#replies)) packets.push(Packet.of(lines))
       this.#replies = []
     }
-    for (const queue of [this.#realtime, this.#durable]) {
+    for (const lane of [Lane.realtime, Lane.durable]) {
+      const queue = this.#laneOf(lane)
       for (let packet = queue.take(); packet; packet = queue.take()) {
-        if (packet !== 'dropped') packets.push(packet)
+        if (queue.unwanted) this.lose(lane, packet.messages)
+        else {
+          packets.push(packet)
+          add(leaving, lane, packet.messages)
+        }
       }
     }
-    this.#takeReplay(replayBytes, packets)
+    this.#takeReplay(replayBytes, packets, leaving)
     return packets
   }
 
-  #takeReplay(most: number, packets: Packet[]): void {
+  #takeReplay(most: number, packets: Packet[], leaving: Float64Array): void {
     for (let bytes = 0; bytes < most; ) {
       const packet = this.#replay.take()
       if (!packet) return
       this.#replayWritten++
-      if (packet === 'dropped') continue
+      if (this.#replay.unwanted) {
+        this.lose(Lane.replay, packet.messages)
+        continue
+      }
       packets.push(packet)
+      add(leaving, Lane.replay, packet.messages)
       bytes += packet.frame.length
     }
   }
@@ -220,7 +268,11 @@ export class Mailbox implements Flushable {
       this.#lagging = false
       this.#laggingReplyBytes = 0
       this.#laggingPushBytes = 0
-      if (this.#closed) return
+      for (const lane of messageLanes) {
+        add(this.turn.deliveries.written, lane, this.#underWay?.[lane] ?? 0)
+        this.#underWay?.fill(0, lane, lane + 1)
+      }
+      if (this.#loss) return
       this.flush()
       this.#options.onRoom()
     })
@@ -232,17 +284,8 @@ export class Mailbox implements Flushable {
   }
 }
 
-/** The lines in their order, in portions of at most a frame. */
-function* portionsOf(lines: readonly string[]): Generator<readonly string[]> {
-  let from = 0
-  let characters = 0
-  for (const [i, { length }] of lines.entries()) {
-    if (i > from && characters + length > maxJoinedCharacters) {
-      yield lines.slice(from, i)
-      from = i
-      characters = 0
-    }
-    characters += length
-  }
-  yield from === 0 ? lines : lines.slice(from)
+const messageLanes = [Lane.realtime, Lane.durable, Lane.replay] as const
+
+function add(counts: Float64Array, lane: Lane, messages: number): void {
+  counts[lane] = (counts[lane] as number) + messages
 }

@@ -18,6 +18,7 @@ interface Link {
 export class PacketQueue {
   #head: Link | undefined
   #tail: Link | undefined
+  #unwanted = false
 
   get isEmpty(): boolean {
     return this.#head === undefined
@@ -30,17 +31,27 @@ export class PacketQueue {
     this.#tail = link
   }
 
-  /** Takes the first packet out. `dropped`: its owner has ended. Undefined where there is none. */
-  take(): Packet | 'dropped' | undefined {
+  /** Takes the first packet out; undefined where there is none. */
+  take(): Packet | undefined {
     const link = this.#head
     if (!link) return undefined
     this.#head = link.next
     if (!link.next) this.#tail = undefined
-    return link.owner?.ended ? 'dropped' : link.packet
+    this.#unwanted = link.owner?.ended === true
+    return link.packet
   }
 
-  clear(): void {
+  /** Whether the owner of what was taken last has ended: it is not to be sent. */
+  get unwanted(): boolean {
+    return this.#unwanted
+  }
+
+  /** Returns how many messages were in it. */
+  clear(): number {
+    let messages = 0
+    for (let link = this.#head; link; link = link.next) messages += link.packet.messages
     this.#head = undefined
     this.#tail = undefined
+    return messages
   }
 }

@@ -7,6 +7,8 @@ export interface PendingRepliesOptions {
   readonly overtakeMs: number
   /** How long a command may take before it is answered with a temporary error. */
   readonly deadlineMs: number
+  /** Called when the deadline has answered a command, with the error's code. */
+  readonly onLate?: (code: number) => void
   /** Called after every answer. */
   readonly onSettled: () => void
 }
@@ -121,6 +123,7 @@ export class PendingReplies {
       if (entry.answer !== undefined) continue
       if (age >= this.#options.deadlineMs) {
         entry.finish(errorReply(entry.id, wireErrors.internal))
+        this.#options.onLate?.(wireErrors.internal.code)
         entry.abandon()
       } else if (age >= this.#options.overtakeMs) this.#loseTurn(entry)
     }

@@ -1,13 +1,16 @@
 import {
+  type Appended,
   checkChannel,
   HoldfastError,
   isSystemChannel,
   type NamespaceOptions,
+  type NewEvent,
   namespaceOf,
 } from '../domain/index.ts'
 import type { DurableTier } from '../durable/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
 import { eventIdOfKey } from './event-key.ts'
+import { PublicationCounts } from './publication-counts.ts'
 import type { Router } from './types.ts'
 
 /** Of one answer: above it who asks is told to ask for the numbers instead. */
@@ -18,12 +21,19 @@ export interface RouterOptions {
   readonly realtime: RealtimeTier
   /** Undefined where no Postgres is configured: durable channels exist and answer NOT_AVAILABLE. */
   readonly durable: DurableTier | undefined
+  /** Where publications are counted. */
+  readonly counts?: PublicationCounts
 }
 
 /** The type of an event that was published instead of appended. */
 export const publishedType = 'publication'
 
-export function createRouter({ namespaces, realtime, durable }: RouterOptions): Router {
+export function createRouter({
+  namespaces,
+  realtime,
+  durable,
+  counts = new PublicationCounts(),
+}: RouterOptions): Router {
   const options = (channel: string): NamespaceOptions => {
     const name = namespaceOf(checkChannel(channel))
     const found = Object.hasOwn(namespaces, name) ? namespaces[name] : undefined
@@ -35,37 +45,53 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
     if (durable) return durable
     throw new HoldfastError('NOT_AVAILABLE', 'durable channels need Postgres, and none is configured')
   }
+  async function record(eventOf: () => NewEvent, channel: string): Promise<Appended> {
+    const since = counts.durable.begin()
+    try {
+      refuseSystem(channel)
+      const appended = await ledger().append(eventOf())
+      counts.durable.accepted(since, appended.duplicate)
+      return appended
+    } catch (error) {
+      counts.durable.failed(error)
+      throw error
+    }
+  }
   return {
     options,
     async publish({ channel, data, info, tags, skipHistory, idempotencyKey, type }) {
       const namespace = options(channel)
-      refuseSystem(channel)
       if (namespace.tier === 'durable') {
-        if (tags) throw new HoldfastError('REQUEST_INVALID', "an event's tags are its id and type")
-        const id = idempotencyKey === undefined ? undefined : eventIdOfKey(channel, idempotencyKey)
-        const { offset, epoch } = await ledger().append({
-          channel,
-          type: type ?? publishedType,
-          data,
-          ...(id === undefined ? {} : { id }),
-          ...(info === undefined ? {} : { info }),
-        })
+        const event = { channel, type: type ?? publishedType, data, ...(info === undefined ? {} : { info }) }
+        const { offset, epoch } = await record(() => {
+          if (tags) throw new HoldfastError('REQUEST_INVALID', "an event's tags are its id and type")
+          const id = idempotencyKey === undefined ? undefined : eventIdOfKey(channel, idempotencyKey)
+          return id === undefined ? event : { ...event, id }
+        }, channel)
         return { offset, epoch }
       }
-      return realtime.publish({
-        channel,
-        data,
-        options: namespace,
-        ...(info === undefined ? {} : { info }),
-        ...(tags === undefined ? {} : { tags }),
-        ...(skipHistory === undefined ? {} : { skipHistory }),
-        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-      })
+      const since = counts.realtime.begin()
+      try {
+        refuseSystem(channel)
+        const place = await realtime.publish({
+          channel,
+          data,
+          options: namespace,
+          ...(info === undefined ? {} : { info }),
+          ...(tags === undefined ? {} : { tags }),
+          ...(skipHistory === undefined ? {} : { skipHistory }),
+          ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+        })
+        counts.realtime.accepted(since)
+        return place
+      } catch (error) {
+        counts.realtime.failed(error)
+        throw error
+      }
     },
     async append(event) {
       const durableChannel = isDurable(event.channel)
-      refuseSystem(event.channel)
-      if (durableChannel) return ledger().append(event)
+      if (durableChannel) return record(() => event, event.channel)
       throw new HoldfastError('NOT_AVAILABLE', `${event.channel} is not durable`)
     },
     async signal(signal) {
@@ -75,7 +101,9 @@ export function createRouter({ namespaces, realtime, durable }: RouterOptions): 
           `signals go over realtime channels, ${signal.channel} is durable`,
         )
       }
+      const since = counts.realtime.begin()
       realtime.signal(signal)
+      counts.realtime.accepted(since)
     },
     async history(request) {
       const namespace = options(request.channel)

@@ -1,5 +1,12 @@
 import { asHoldfastError, type HoldfastError } from '../domain/index.ts'
-import { disconnectFor, disconnects, errorReply, wireError, wireErrors } from '../protocol/index.ts'
+import {
+  disconnectFor,
+  disconnects,
+  errorReply,
+  type WireError,
+  wireError,
+  wireErrors,
+} from '../protocol/index.ts'
 import { perform } from './commands/perform.ts'
 import type { LimitName } from './limit-counts.ts'
 import { SessionLimits } from './limits/session-limits.ts'
@@ -38,11 +45,11 @@ export class SessionCommands {
     if (excess) {
       const { tooManyRequests } = wireErrors
       const message = `${tooManyRequests.message}: ${told[excess.limit]}`
-      return pending.finish(errorReply(command.id, { ...tooManyRequests, message }))
+      return pending.finish(this.#refusal(command.id, { ...tooManyRequests, message }))
     }
     const { commandBytes } = session.parts
     const bytes = sizeOf(command)
-    if (!commandBytes.enter(bytes)) return pending.finish(errorReply(command.id, wireErrors.internal))
+    if (!commandBytes.enter(bytes)) return pending.finish(this.#refusal(command.id, wireErrors.internal))
     try {
       const line = await perform(session, command, pending)
       if (line !== undefined) pending.finish(line)
@@ -52,7 +59,7 @@ export class SessionCommands {
       this.#count(error, command)
       const disconnect = disconnectFor(error)
       if (disconnect) session.end(disconnect)
-      else pending.finish(errorReply(command.id, wireError(error)))
+      else pending.finish(this.#refusal(command.id, wireError(error)))
     } finally {
       commandBytes.leave(bytes)
     }
@@ -64,6 +71,11 @@ export class SessionCommands {
     const fault = error.code === 'INTERNAL' || error.code === 'DEPENDENCY_FAILED'
     const level = fault && !closed ? 'warn' : 'debug'
     parts.logger[level]({ err: error, command, client }, 'a command failed')
+  }
+
+  #refusal(id: number, error: WireError): string {
+    this.#session.parts.counts.error(error.code)
+    return errorReply(id, error)
   }
 
   #count({ code }: HoldfastError, command: Performable): void {

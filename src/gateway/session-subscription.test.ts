@@ -12,6 +12,7 @@ function given() {
   const ended: number[] = []
   const write = (packets: readonly Packet[]) => {
     written.push(...packets.map(packet => packet.payload.toString()))
+    return true
   }
   const mailbox = new Mailbox({
     sink: { untaken: 0, write: packet => write([packet]), writeAll: write, whenTaken: () => undefined },

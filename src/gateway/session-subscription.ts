@@ -97,7 +97,10 @@ export class SessionSubscription implements Outlet, PacketOwner {
   }
 
   push(lane: Lane, packet: Packet): void {
-    if (this.ended) return
+    if (this.ended) {
+      this.#mailbox.lose(lane, packet.messages)
+      return
+    }
     if (!this.#held) {
       this.#mailbox.push(lane, packet, this)
       return
@@ -139,6 +142,7 @@ export class SessionSubscription implements Outlet, PacketOwner {
   end(): void {
     this.ended = true
     this.live = false
+    for (const [lane, packet] of this.#held ?? []) this.#mailbox.lose(lane, packet.messages)
     this.#held = undefined
     this.#release()
   }

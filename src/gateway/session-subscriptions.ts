@@ -104,6 +104,10 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
     let companion: Subscription | undefined
     try {
       joined = await this.#subscribe(subscription, wish)
+      if (joined.wasRecovering) this.#parts.counts.subscriptions.answered(options.tier, joined)
+    } catch (error) {
+      if (wish.recover) this.#parts.counts.subscriptions.refused(options.tier)
+      throw error
     } finally {
       companion = await accompanied
       subscription.inTier = true
@@ -151,6 +155,8 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
   endSubscription(subscription: SessionSubscription, code: number, reason: string): void {
     if (subscription.ended) return
     const { known } = subscription
+    if (code === unsubscribes.insufficientState.code)
+      this.#parts.counts.subscriptions.resyncs[subscription.options.tier]++
     this.close(subscription)
     if (subscription.serverSide && code >= unsubscribes.insufficientState.code) {
       const { insufficientState, subscriptionExpired } = disconnects

@@ -73,6 +73,7 @@ export class Session implements SessionHandle, SessionContext {
       send: line => this.mailbox.reply(line),
       overtakeMs,
       deadlineMs: limits.hookTimeoutMs,
+      onLate: code => parts.counts.error(code),
       onSettled: () => this.#afterCommands(),
     })
     this.#reading = new Reading(transport, limits.maxMailboxBytes)
@@ -144,7 +145,7 @@ export class Session implements SessionHandle, SessionContext {
 
   /** The transport is gone. */
   lost(by: OtherEnd): void {
-    this.mailbox.close()
+    this.mailbox.disconnect()
     this.#close(by)
   }
 
@@ -251,7 +252,9 @@ export class Session implements SessionHandle, SessionContext {
       return
     }
     this.#state = { kind: 'refused', staleAtMs }
-    pending.finish(errorReply(pending.id, wireError(error)))
+    const told = wireError(error)
+    this.parts.counts.error(told.code)
+    pending.finish(errorReply(pending.id, told))
   }
 
   #afterCommands(): void {

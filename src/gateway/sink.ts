@@ -6,10 +6,10 @@ import type { Packet } from '../hub/index.ts'
 export interface Sink {
   /** Bytes that the kernel has not taken yet. While there are any, the mailbox keeps what it has. */
   readonly untaken: number
-  /** Does nothing after the connection has ended. */
-  write(packet: Packet): void
+  /** False, and nothing is done, after the connection has ended. */
+  write(packet: Packet): boolean
   /** Writes packets in order, as one write. */
-  writeAll(packets: readonly Packet[]): void
+  writeAll(packets: readonly Packet[]): boolean
   /** Calls back once when the kernel has taken everything written so far; never after the connection has ended. */
   whenTaken(callback: () => void): void
 }
@@ -39,14 +39,18 @@ export class WebSocketSink implements Sink {
     return this.#socket.writableLength
   }
 
-  write(packet: Packet): void {
-    if (this.#isOpen) this.#socket.write(packet.frame)
+  write(packet: Packet): boolean {
+    if (!this.#isOpen) return false
+    this.#socket.write(packet.frame)
+    return true
   }
 
-  writeAll(packets: readonly Packet[]): void {
-    if (packets.length === 0 || !this.#isOpen) return
+  writeAll(packets: readonly Packet[]): boolean {
+    if (!this.#isOpen) return false
+    if (packets.length === 0) return true
     if (sizeOf(packets) <= copyBelowBytes) this.#socket.write(joinFrames(packets))
     else this.#writeGathered(packets)
+    return true
   }
 
   /**

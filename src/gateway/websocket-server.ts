@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
-import { Turn } from '../hub/index.ts'
+import { type Deliveries, Turn } from '../hub/index.ts'
 import { disconnects, withDetail } from '../protocol/index.ts'
 import { Admission, type TurnedAway } from './admission.ts'
 import { GatewayCounts } from './gateway-counts.ts'
@@ -13,7 +13,7 @@ import { ConnectionCounts } from './limits/connection-counts.ts'
 import { ProxyWarning } from './limits/proxy-warning.ts'
 import { RateLimits } from './limits/rate-limits.ts'
 import { Room } from './limits/room.ts'
-import { LoadWatch } from './load/load-watch.ts'
+import { LoadWatch, loadReasons } from './load/load-watch.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
@@ -45,6 +45,8 @@ export interface SocketServer {
   /** Open sockets, whether connected or not yet. */
   readonly openSockets: number
   readonly counts: GatewayCounts
+  /** What has become of the messages that came here for subscribers. */
+  readonly deliveries: Deliveries
   readonly loadWatch: LoadWatch
   /** Looks at every session: for somebody who asks now and then. */
   usage(): SocketUsage
@@ -139,23 +141,36 @@ class SessionServer implements SocketServer {
     return this.#open.size
   }
 
+  get deliveries(): Deliveries {
+    return this.#parts.turn.deliveries
+  }
+
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     if (request.url?.split('?', 1)[0] !== webSocketPath) return false
-    if (this.#closing) turnAway(socket, { status: 503, retryAfterSeconds: retryAfterDrainSeconds })
-    else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins))
+    const { handshakes } = this.counts
+    if (this.#closing) {
+      handshakes.draining++
+      turnAway(socket, { status: 503, retryAfterSeconds: retryAfterDrainSeconds })
+    } else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins)) {
+      handshakes.origin++
       refuse(socket, '403 Forbidden')
-    else {
+    } else {
       const address = this.#addressOf(request)
       const turnedAway = this.#admission.ask({ address })
       if (turnedAway) {
         this.#proxyWarning.turnedAway(request, address, turnedAway.limit)
+        handshakes[loadReasons.some(reason => reason === turnedAway.limit) ? 'busy' : 'limit']++
         turnAway(socket, turnedAway)
         return true
       }
+      let taken = false
       this.#webSockets.handleUpgrade(request, socket, head, webSocket => {
+        taken = true
         this.#accept(webSocket, socket, request)
         if (address !== undefined) this.#countAddress(webSocket, addressKey(address))
       })
+      // `ws` has answered by itself, in the same turn.
+      if (!taken) handshakes.protocol++
     }
     return true
   }
@@ -197,10 +212,12 @@ class SessionServer implements SocketServer {
   #accept(webSocket: WebSocket, socket: Duplex, request: IncomingMessage): void {
     const transport = new WebSocketTransport(webSocket, socket)
     if (wantsProtobuf(request, webSocket.protocol)) {
+      this.counts.handshakes.protocol++
       webSocket.on('error', () => undefined)
       transport.close(withDetail(disconnects.inappropriateProtocol, 'only the JSON protocol is served'))
       return
     }
+    this.counts.handshakes.accepted++
     const session = new Session(this.#parts, transport, openingOf(request))
     this.#open.set(session, webSocket)
     webSocket.on('message', (data: Buffer, isBinary) => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
 import { FanOut } from './fan-out.ts'
-import { Lane } from './outlet.ts'
+import { Lane } from './lane.ts'
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
 const outlets = (n: number) => Array.from({ length: n }, (_, i) => new RecordingOutlet('u', `c${i}`))

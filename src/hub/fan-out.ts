@@ -1,4 +1,5 @@
-import type { Lane, Outlet } from './outlet.ts'
+import type { Lane } from './lane.ts'
+import type { Outlet } from './outlet.ts'
 import { maxJoinedCharacters, Packet } from './packet.ts'
 import type { Flushable, Turn } from './turn.ts'
 
@@ -66,11 +67,25 @@ export class FanOut implements Flushable {
     this.#turn?.handOver(this)
   }
 
+  /** Whether what is published next is one of the messages that are timed. */
+  due(): boolean {
+    return this.#outlets.size > 0 && this.#turn?.deliveries.due(this.#lane) === true
+  }
+
+  /** What is published next is timed; it has been under way for `before` seconds (NaN: nobody knows). */
+  begin(before: number): void {
+    this.#turn?.deliveries.begin(this.#lane, before)
+  }
+
   /** Sends a line to some of the subscribers, after everything published before. */
   publishTo(line: Line, chosen: (outlet: Outlet) => boolean): void {
     this.#handOver()
     const packet = Packet.of([line])
-    for (const outlet of this.#outlets.values()) if (chosen(outlet)) outlet.push(this.#lane, packet)
+    for (const outlet of this.#outlets.values()) {
+      if (!chosen(outlet)) continue
+      this.#expect(1)
+      outlet.push(this.#lane, packet)
+    }
   }
 
   /** Sends a line to one subscriber, after everything published before; returns whether it is here. */
@@ -78,6 +93,7 @@ export class FanOut implements Flushable {
     const outlet = this.#outlets.get(client)
     if (!outlet) return false
     this.#handOver()
+    this.#expect(1)
     outlet.push(this.#lane, Packet.of([line]))
     return true
   }
@@ -98,16 +114,25 @@ export class FanOut implements Flushable {
     this.#characters = 0
     this.#excluded = undefined
     const packet = Packet.of(pending, messages)
+    this.#expect(messages * this.#outlets.size)
     if (!excluded) {
       for (const outlet of this.#outlets.values()) outlet.push(this.#lane, packet)
       return
     }
     for (const [client, outlet] of this.#outlets) {
       const without = excluded.get(client)
-      if (!without) outlet.push(this.#lane, packet)
-      else if (without.size < pending.length)
-        outlet.push(this.#lane, packetWithout(pending, messages, without))
+      if (!without) {
+        outlet.push(this.#lane, packet)
+        continue
+      }
+      const rest = without.size < pending.length ? packetWithout(pending, messages, without) : undefined
+      this.#expect((rest?.messages ?? 0) - messages)
+      if (rest) outlet.push(this.#lane, rest)
     }
+  }
+
+  #expect(messages: number): void {
+    this.#turn?.deliveries.expect(this.#lane, messages)
   }
 
   #exclude(client: string, messages: number): void {

@@ -1,6 +1,13 @@
 import type { Position } from '../domain/index.ts'
 
 /**
+ * Why a place cannot be continued from: it is of another epoch, what lies behind it was removed, it lies above the head, or
+ * more lies behind it than may be pushed (the client reads it page by page).
+ */
+export const lostBy = ['epoch', 'removed', 'ahead', 'too_many'] as const
+export type LostBy = (typeof lostBy)[number]
+
+/**
  * The outcome of a tier's `subscribe`, before the session is live. The gateway writes the reply from it, pushes
  * the reply, and calls `join` in the same turn: so the reply stands before any publication of the channel, and
  * nothing published after it is missed.
@@ -14,6 +21,8 @@ export interface Subscription {
   readonly wasRecovering: boolean
   /** Everything after the requested place will be delivered: in `publications`, then as pushes after `join`. */
   readonly recovered: boolean
+  /** Why not, where it was asked for. */
+  readonly lost?: LostBy
   /** Durable tier: the first offset there is, where retention has removed some of what was asked for. */
   readonly first?: number
   /** Encoded publications (`encodePublication`) that ride in the reply, in order. */

@@ -1,3 +1,5 @@
+import { Deliveries } from './deliveries.ts'
+
 /** Something that hands on at the end of the turn what came during it. */
 export interface Flushable {
   flush(): void
@@ -9,6 +11,8 @@ export interface Flushable {
  * sockets it touched, and a socket gets one write, also where several channels have something for it.
  */
 export class Turn {
+  /** What becomes of what is handed over and written. */
+  readonly deliveries = new Deliveries()
   #handingOver: Flushable[] = []
   #writing: Flushable[] = []
   #scheduled = false
@@ -41,5 +45,6 @@ export class Turn {
     this.#scheduled = false
     if (this.#handingOver.length > 0) this.#schedule()
     for (const flushable of writing) flushable.flush()
+    this.deliveries.settle()
   }
 }

@@ -37,5 +37,6 @@ export { connectRedis, type Redis, type RedisClient, type RedisRole } from './re
 export type { RedisCluster } from './redis-cluster.ts'
 export { openRedis, type RedisConnection } from './redis-connection.ts'
 export { isCluster, type RedisTarget, redisTarget } from './redis-target.ts'
+export { RemoteClock } from './remote-clock.ts'
 export { slotOf } from './slots.ts'
 export { transaction } from './transaction.ts'

@@ -97,10 +97,11 @@ export class Bus {
   }
 
   /**
-   * True when Redis has confirmed it: what is published from now on arrives. False when Redis does not answer or
+   * `age`: how many seconds ago the message, or the oldest line in it, was published, by Redis' clock; NaN where that is
+   * not known. True when Redis has confirmed it: what is published from now on arrives. False when Redis does not answer or
    * is known to be away (then at once); the subscription follows by itself when it is back.
    */
-  subscribe(channel: string, receive: (message: BusMessage) => void): Promise<boolean> {
+  subscribe(channel: string, receive: (message: BusMessage, age: number) => void): Promise<boolean> {
     return this.#subscribe(this.#keys.bus(channel), 'signal', receive)
   }
 
@@ -184,11 +185,11 @@ export class Bus {
       })
   }
 
-  /** What is numbered is not: whoever comes later gets it from the history all the same. */
-  #isStale(message: BusMessage, link: RedisLink): boolean {
-    if (!('at' in message) || message.at === 0) return false
+  /** In milliseconds. Of what is numbered it is not known: whoever comes later gets that from the history all the same. */
+  #ageOf(message: BusMessage, link: RedisLink): number {
+    if (!('at' in message) || message.at === 0) return Number.NaN
     const now = link.time()
-    return now !== 0 && now - message.at > staleMs
+    return now === 0 ? Number.NaN : now - message.at
   }
 
   #drop(reason: DropReason): void {
@@ -199,7 +200,7 @@ export class Bus {
   async #subscribe(
     busChannel: string,
     kind: BusKind,
-    receive: (message: BusMessage) => void,
+    receive: (message: BusMessage, age: number) => void,
   ): Promise<boolean> {
     const link = this.#link
     if (!link) return false
@@ -208,8 +209,9 @@ export class Bus {
         const message = decodeMessage(payload, this.#node)
         if (message.kind === 'own') return
         if (message.kind === 'foreign') this.#foreign.note(kind, busChannel)
-        if (this.#isStale(message, link)) this.#dropped.stale += 'count' in message ? message.count : 1
-        else receive(message)
+        const age = this.#ageOf(message, link)
+        if (age > staleMs) this.#dropped.stale += 'count' in message ? message.count : 1
+        else receive(message, age / 1_000)
       })
       .then(
         () => true,

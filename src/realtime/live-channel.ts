@@ -1,17 +1,14 @@
 import { HoldfastError, type Position } from '../domain/index.ts'
-import { FanOut, Lane, type Outlet, Packet } from '../hub/index.ts'
+import { FanOut, Lane, type Outlet } from '../hub/index.ts'
 import { unsubscribes } from '../protocol/index.ts'
 import type { BusMessage, Whom } from './envelope.ts'
-import { linesBetween, type NumberedLine } from './recovery.ts'
+import { pushMissed, RecentLines } from './recent-lines.ts'
+import type { NumberedLine } from './recovery.ts'
 
 /** How a session joins: without a place, from a place, or without one although it wanted one (Redis is away). */
 export type Joining =
   | { readonly kind: 'plain' | 'owed' }
   | { readonly kind: 'placed'; readonly from: Position }
-
-/** What may be remembered for sessions that are joining; one that takes longer starts again. */
-const maxRecentLines = 4_096
-const maxRecentBytes = 4 * 1024 * 1024
 
 /**
  * One channel with subscribers on this node.
@@ -39,8 +36,7 @@ export class LiveChannel {
   #begun = { after: 0, at: 0 }
   #unnumbered = 0
   #movedAt = 0
-  #recent: NumberedLine[] = []
-  #recentBytes = 0
+  readonly #recent = new RecentLines()
 
   constructor(name: string, historyTtlSeconds: number, onIdle: (channel: LiveChannel) => void) {
     this.name = name
@@ -94,9 +90,9 @@ export class LiveChannel {
     if (this.#joining.get(outlet.client) !== outlet) return
     const lines = joining.kind === 'placed' ? this.#linesFrom(joining.from) : []
     this.#joining.delete(outlet.client)
-    if (this.#joining.size === 0) this.#forget()
+    if (this.#joining.size === 0) this.#recent.clear()
     if (lines && !outlet.closed) {
-      if (lines.length > 0) outlet.push(Lane.realtime, Packet.of(lines.map(({ line }) => line)))
+      if (lines.length > 0) pushMissed(outlet, lines)
       this.#fan.add(outlet)
       if (joining.kind === 'placed') this.#placed.add(outlet.client)
       if (joining.kind === 'owed') this.#owed.add(outlet.client)
@@ -107,7 +103,7 @@ export class LiveChannel {
   }
 
   remove(client: string): void {
-    if (this.#joining.delete(client) && this.#joining.size === 0) this.#forget()
+    if (this.#joining.delete(client) && this.#joining.size === 0) this.#recent.clear()
     this.#placed.delete(client)
     this.#owed.delete(client)
     this.#fan.remove(client)
@@ -121,7 +117,18 @@ export class LiveChannel {
 
   /** A line of this node for all subscribers, or all but one. */
   publish(line: string, exclude?: string): void {
+    this.clock(0)
     this.#fan.publish(line, 1, exclude)
+  }
+
+  /**
+   * What comes next has been under way for `before` seconds (NaN: nobody knows). Whether it is one of the messages that
+   * are timed.
+   */
+  clock(before: number): boolean {
+    const due = this.#fan.due()
+    if (due) this.#fan.begin(before)
+    return due
   }
 
   /** A line that is in no history. */
@@ -234,7 +241,7 @@ export class LiveChannel {
     if (this.#owed.size > 0) this.settleOwed()
     this.#place = place
     this.#movedAt = performance.now()
-    if (this.#joining.size > 0) this.#remember({ place, line })
+    if (this.#joining.size > 0) this.#recent.keep({ place, line })
     if (!known) this.#fan.publish(line)
   }
 
@@ -244,7 +251,7 @@ export class LiveChannel {
     if (this.#place?.epoch === place.epoch && this.#place.offset >= place.offset) return
     this.losePlaces()
     this.settleOwed()
-    this.#forget()
+    this.#recent.clear()
     this.#place = place
     this.#broughtTo = place.offset
   }
@@ -252,25 +259,13 @@ export class LiveChannel {
   /** The lines that a session at `from` lacks to be where this node is; undefined where that can't be said. */
   #linesFrom(from: Position): readonly NumberedLine[] | undefined {
     const place = this.#place
-    if (place?.epoch === from.epoch && place.offset >= from.offset)
-      return linesBetween(from, place, this.#recent)
+    if (place?.epoch === from.epoch && place.offset >= from.offset) return this.#recent.between(from, place)
     // The session has read what the bus will never bring: what lies between is lost for the others. Where instead
     // the bus was faster (it has brought a newer epoch already), the next line or comparison finds that.
     this.losePlaces()
     if (place?.epoch !== from.epoch) this.#broughtTo = 0
     this.#place = from
     return []
-  }
-
-  #remember(numbered: NumberedLine): void {
-    this.#recent.push(numbered)
-    this.#recentBytes += numbered.line.length
-    if (this.#recent.length > maxRecentLines || this.#recentBytes > maxRecentBytes) this.#forget()
-  }
-
-  #forget(): void {
-    this.#recent = []
-    this.#recentBytes = 0
   }
 
   #wasTaken({ epoch, offset }: Position): boolean {

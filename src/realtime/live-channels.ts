@@ -1,10 +1,13 @@
 import type { NamespaceOptions } from '../domain/index.ts'
+import { Buckets } from '../telemetry/index.ts'
 import type { Bus } from './bus.ts'
 import { LiveChannel } from './live-channel.ts'
 import type { Marks } from './marks.ts'
 
 /** The channels with subscribers on this node; each is subscribed on the bus while it is here. */
 export class LiveChannels {
+  /** Seconds from a message's acceptance on another node to its arrival here; of those that are timed. */
+  readonly busLatency = new Buckets()
   readonly #bus: Bus
   readonly #channels = new Map<string, LiveChannel>()
   readonly #marks: Marks
@@ -33,10 +36,11 @@ export class LiveChannels {
 
   /** True when the bus has confirmed that messages of other nodes arrive from now on. */
   confirm(channel: LiveChannel): Promise<boolean> {
-    return this.#bus.subscribe(channel.name, message => {
+    return this.#bus.subscribe(channel.name, (message, age) => {
       const mark = message.kind === 'numbered' || message.kind === 'all' ? message.mark : undefined
-      if (message.kind !== 'foreign')
-        channel.receive(message, mark !== undefined && this.#marks.brought(mark))
+      const known = mark !== undefined && this.#marks.brought(mark)
+      if (!known && channel.clock(age) && !Number.isNaN(age)) this.busLatency.record(age)
+      if (message.kind !== 'foreign') channel.receive(message, known)
       else if (channel.historyTtlSeconds > 0) this.#onForeign(channel)
     })
   }

@@ -103,10 +103,11 @@ export class Numbering {
       throw new HoldfastError('OVERLOADED', 'too many publications wait for redis')
     }
     const mark = this.#parts.marks.next()
+    const since = performance.now()
     return new Promise((resolve, reject) => {
       this.#queue.append(publication, mark, fate => {
         try {
-          resolve(this.#settle(publication, mark, fate))
+          resolve(this.#settle(publication, mark, fate, since))
         } catch (error) {
           reject(error)
         }
@@ -123,12 +124,12 @@ export class Numbering {
     await this.#resuming
   }
 
-  #settle(publication: RealtimePublish, mark: string, fate: Fate): Position | undefined {
+  #settle(publication: RealtimePublish, mark: string, fate: Fate, since: number): Position | undefined {
     const { marks, bus, link } = this.#parts
     if (fate.kind !== 'doubtful') marks.settle(mark)
     switch (fate.kind) {
       case 'placed':
-        this.#deliver(publication.channel, fate.place, fate.line)
+        this.#deliver(publication.channel, fate.place, fate.line, since)
         return fate.place
       case 'known':
         return fate.place
@@ -149,8 +150,9 @@ export class Numbering {
     }
   }
 
-  #deliver(channel: string, place: Position, line: string): void {
+  #deliver(channel: string, place: Position, line: string, since: number): void {
     const live = this.#parts.channels.get(channel)
+    live?.clock((performance.now() - since) / 1_000)
     if (live && !live.takeNext(place, line)) this.#parts.gapFill.wait(live, place, line)
   }
 

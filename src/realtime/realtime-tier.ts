@@ -167,6 +167,7 @@ class RedisRealtimeTier implements RealtimeTier {
       dropped: this.#bus.dropped,
       unnumbered: this.#numbering?.published ?? 0,
       loop: this.#link?.loop ?? { losses: 0, resubscribed: 0 },
+      busLatency: this.#channels.busLatency,
     }
   }
 

@@ -1,14 +1,16 @@
 /** What a session that comes back has missed, judged from one consistent look at a channel's short history. */
 import type { Position } from '../domain/index.ts'
-import type { RecoverRequest } from '../hub/index.ts'
+import type { LostBy, RecoverRequest } from '../hub/index.ts'
 import type { HistorySlice } from './scripts.ts'
 
 export interface Recovery {
   readonly recovered: boolean
+  /** Why not. */
+  readonly lost?: LostBy
   readonly publications: readonly string[]
 }
 
-const lost: Recovery = { recovered: false, publications: [] }
+const lost = (by: LostBy): Recovery => ({ recovered: false, lost: by, publications: [] })
 
 /**
  * Recovered only with everything: the slice, read from after the wanted place, has to begin with the next offset
@@ -16,16 +18,18 @@ const lost: Recovery = { recovered: false, publications: [] }
  */
 export function judgeRecovery(wanted: RecoverRequest, slice: HistorySlice, maxCharacters: number): Recovery {
   const { head, entries } = slice
-  if (wanted.epoch !== '' && wanted.epoch !== head.epoch) return lost
+  if (wanted.epoch !== '' && wanted.epoch !== head.epoch) return lost('epoch')
+  if (wanted.offset > head.offset) return lost('ahead')
   if (entries.length === 0)
-    return wanted.offset === head.offset ? { recovered: true, publications: [] } : lost
+    return wanted.offset === head.offset ? { recovered: true, publications: [] } : lost('removed')
   let expected = wanted.offset + 1
   let characters = 0
   for (const entry of entries) {
-    if (entry.offset !== expected++) return lost
+    if (entry.offset !== expected++) return lost('removed')
     characters += entry.publication.length
   }
-  if (expected !== head.offset + 1 || characters > maxCharacters) return lost
+  if (expected !== head.offset + 1) return lost('removed')
+  if (characters > maxCharacters) return lost('too_many')
   return { recovered: true, publications: entries.map(entry => entry.publication) }
 }
 

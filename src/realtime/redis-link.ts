@@ -7,11 +7,11 @@ import {
   type PubSubTimings,
   type RedisConnection,
   type RedisTarget,
+  RemoteClock,
   type Subscriptions,
 } from '../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../resilience/index.ts'
 import { Promptness, promptnessDefaults } from './promptness.ts'
-import { RedisClock } from './redis-clock.ts'
 import { Scripts } from './scripts.ts'
 
 /** Where nobody publishes for so long, a sign of life is asked for. */
@@ -33,7 +33,7 @@ export class RedisLink {
   readonly #deadlineMs: number
   readonly #promptness: Promptness
   readonly #loopBack: LoopBack
-  readonly #clock = new RedisClock()
+  readonly #clock = new RemoteClock()
   readonly #impatient = new Set<() => void>()
   readonly #onSlow = new Set<() => void>()
   readonly #onPassing = new Set<() => void>()

@@ -1,5 +1,5 @@
 import { asHoldfastError, type Position } from '../domain/index.ts'
-import type { Subscription } from '../hub/index.ts'
+import type { LostBy, Subscription } from '../hub/index.ts'
 import type { History } from './history.ts'
 import type { Joining, LiveChannel } from './live-channel.ts'
 import type { LiveChannels } from './live-channels.ts'
@@ -19,6 +19,7 @@ interface Placed {
   /** The head of the channel's history at the moment of reading. */
   readonly head: Position
   readonly recovered: boolean
+  readonly lost?: LostBy
   readonly publications: readonly string[]
 }
 
@@ -63,13 +64,13 @@ export class Subscriber {
       const placed = await this.#place(request, base.wasRecovering)
       // Asked again behind the wait: what went out without a number meanwhile makes the place a wrong one.
       if (placed && this.#numbering?.numbers(request.channel)) {
-        const { head, recovered, publications } = placed
+        const { head, recovered, lost, publications } = placed
         const position = recovered && recover ? { epoch: head.epoch, offset: recover.offset } : head
         return this.#joins(
           channel,
           request,
           { kind: 'placed', from: head },
-          { ...base, position, recovered, publications },
+          { ...base, position, recovered, publications, ...(lost && { lost }) },
         )
       }
       if (!base.wasRecovering || !recover) {
@@ -110,7 +111,7 @@ export class Subscriber {
         () => true,
       )
       if (!(await link.whilePrompt(ended, barrierMs))) return undefined
-      const outcome = recovering && recover ? judgeRecovery(recover, slice, maxRecoveredCharacters) : lost
+      const outcome = recovering && recover ? judgeRecovery(recover, slice, maxRecoveredCharacters) : nothing
       return { head: slice.head, ...outcome }
     } catch (error) {
       if (asHoldfastError(error).code.startsWith('DEPENDENCY_')) return undefined
@@ -128,5 +129,4 @@ export class Subscriber {
   }
 }
 
-const lost = { recovered: false, publications: [] as const }
 const nothing = { recovered: false, publications: [] as const }

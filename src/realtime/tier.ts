@@ -1,5 +1,6 @@
 import type { ClientInfo, NamespaceOptions, Position } from '../domain/index.ts'
 import type { HistoryPage, HistoryRequest, Outlet, RecoverRequest, Subscription } from '../hub/index.ts'
+import type { Buckets } from '../telemetry/index.ts'
 import type { DropReason } from './bus.ts'
 
 export interface RealtimeSubscribe {
@@ -55,6 +56,8 @@ export interface RealtimeCounts {
    * subscribed again after a connection was lost.
    */
   readonly loop: { readonly losses: number; readonly resubscribed: number }
+  /** Seconds from a message's acceptance on another node to its arrival here, by Redis' clock; of one in 16. */
+  readonly busLatency: Buckets
 }
 
 /** Who is in a channel. Kept in Redis with an expiry; while Redis is away, this node's own view. */

@@ -1,6 +1,7 @@
 import type { Attributes, MetricOptions, Observable } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
-import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import { type IMetricReader, MeterProvider, type MetricProducer } from '@opentelemetry/sdk-metrics'
+import { BucketProducer, type BucketReading, type BucketSource } from './bucket-producer.ts'
 import type { MetricName } from './names.ts'
 import { sharedReading } from './shared-reading.ts'
 
@@ -19,14 +20,26 @@ export interface Metrics {
   gauges(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
   /** The same for what only ever grows, from the process' beginning on. */
   counters(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
+  /** Histograms, whose buckets are read when somebody asks. */
+  histogram(metric: MetricName, read: () => readonly BucketReading[]): void
   /** All metrics in the Prometheus text format. */
   readonly prometheus: PrometheusExporter
   close(): Promise<void>
 }
 
-export function createMetrics(onError: (error: unknown) => void): Metrics {
-  const prometheus = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true })
-  const provider = new MeterProvider({ readers: [prometheus] })
+/** @param more makes further readers, which hand on `producers` beside what the provider has */
+export function createMetrics(
+  onError: (error: unknown) => void,
+  more: (producers: () => MetricProducer[]) => readonly IMetricReader[] = () => [],
+): Metrics {
+  const sources: BucketSource[] = []
+  const metricProducers = () => [new BucketProducer(sources, onError)]
+  const prometheus = new PrometheusExporter({
+    preventServerStart: true,
+    withoutScopeInfo: true,
+    metricProducers: metricProducers(),
+  })
+  const provider = new MeterProvider({ readers: [prometheus, ...more(metricProducers)] })
   const meter = provider.getMeter('holdfast')
   const observables = new Map<string, Observable>()
 
@@ -59,6 +72,7 @@ export function createMetrics(onError: (error: unknown) => void): Metrics {
       observe(names, sharedReading(read), (name, options) => meter.createObservableGauge(name, options)),
     counters: (names, read) =>
       observe(names, read, (name, options) => meter.createObservableCounter(name, options)),
+    histogram: (metric, read) => void sources.push({ metric, read }),
     close: () => provider.shutdown(),
   }
 }

@@ -7,7 +7,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   protocol: ['domain'],
   telemetry: ['domain'],
   platform: ['domain'],
-  hub: ['domain', 'protocol'],
+  hub: ['domain', 'protocol', 'telemetry'],
   resilience: ['platform', 'protocol', 'telemetry', 'domain'],
   realtime: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
   durable: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],

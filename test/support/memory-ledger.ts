@@ -1,6 +1,8 @@
 import type { StoredEvent } from '../../src/domain/index.ts'
+import { AppendMeter } from '../../src/durable/ledger/append-meter.ts'
 import type { Ledger, Outcome } from '../../src/durable/ledger/ledger.ts'
 import { LossWatch } from '../../src/durable/ledger/loss-watch.ts'
+import { RemoteClock } from '../../src/platform/index.ts'
 
 /** The ledger's port in memory, for what has no protocol with Postgres in it. Every read takes a turn or more. */
 export class MemoryLedger implements Ledger {
@@ -8,6 +10,8 @@ export class MemoryLedger implements Ledger {
   readonly server = 'memory'
   readonly readOnly = false
   readonly losses = new LossWatch('memory', 'memory')
+  readonly meter = new AppendMeter()
+  readonly clock = new RemoteClock()
   readonly partitions = 1
   readonly events: StoredEvent[] = []
   readonly floors = new Map<string, number>()

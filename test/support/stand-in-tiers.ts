@@ -10,6 +10,7 @@ import {
   pushPublication,
 } from '../../src/protocol/index.ts'
 import type { RealtimeTier } from '../../src/realtime/index.ts'
+import { Buckets } from '../../src/telemetry/index.ts'
 
 /*
  * Both tiers in the memory of one process, with gates that a test may close: for tests of the gateway, which
@@ -84,6 +85,7 @@ export class StandInRealtime implements RealtimeTier {
     dropped: { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 },
     unnumbered: 0,
     loop: { losses: 0, resubscribed: 0 },
+    busLatency: new Buckets(),
   }
   readonly numbering = true
   readonly control = { send: () => undefined, onMessage: () => () => undefined }

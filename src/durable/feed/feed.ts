@@ -22,6 +22,7 @@ export class Feed {
   readonly epoch: string
   readonly partition: number
   readonly #pages: Pages
+  readonly #ageOf: (run: Run) => number
   readonly #sequence = new Sequence()
   readonly #live = new FanOut(Lane.durable)
   readonly #members = new Map<string, Member>()
@@ -41,7 +42,13 @@ export class Feed {
   emptySince = performance.now()
   ended = false
 
-  constructor(at: { channel: string; epoch: string; partition: number }, pages: Pages) {
+  /** @param ageOf how many seconds ago a run was recorded; NaN where nobody knows */
+  constructor(
+    at: { channel: string; epoch: string; partition: number },
+    pages: Pages,
+    ageOf: (run: Run) => number = () => Number.NaN,
+  ) {
+    this.#ageOf = ageOf
     this.channel = at.channel
     this.epoch = at.epoch
     this.partition = at.partition
@@ -109,6 +116,7 @@ export class Feed {
     if (member.at < this.position) {
       const packet = this.#recent.after(member.at)
       if (!packet) return false
+      member.outlet.turn.deliveries.expect(Lane.durable, packet.messages)
       member.outlet.push(Lane.durable, packet)
       member.at = this.position
     }
@@ -178,6 +186,7 @@ export class Feed {
     if (run) {
       this.provenAt = performance.now()
       for (; run; run = this.#sequence.take()) {
+        if (this.#live.due()) this.#live.begin(this.#ageOf(run))
         this.#live.publish(run.text, run.count)
         if (this.#catchingUp > 0) this.#recent.keep(run)
       }

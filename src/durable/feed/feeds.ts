@@ -8,6 +8,7 @@ import type { Heads } from './heads.ts'
 import { readNotice } from './notice.ts'
 import type { Pages } from './pages.ts'
 import { parseRun } from './run.ts'
+import { ageOf } from './run-age.ts'
 import { bringUp } from './shortfalls.ts'
 
 /** An opening waits this long for the bus, then goes on without: the ledger is asked often until it confirms. */
@@ -74,7 +75,10 @@ export class Feeds {
     if (!feed || feed.ended) {
       const partition = this.#ledger.partitionOf(channel)
       if (feed) this.#forget(feed)
-      feed = new Feed({ channel, partition, epoch: this.#ledger.epoch }, this.#pages)
+      const { epoch, clock } = this.#ledger
+      feed = new Feed({ channel, partition, epoch }, this.#pages, run =>
+        ageOf(run, clock.at(performance.now())),
+      )
       this.#feeds.set(channel, feed)
       const others = this.#byPartition.get(partition)
       if (others) others.add(feed)

@@ -1,16 +1,23 @@
 import { describe, expect, it } from 'vitest'
+import type { LostBy } from '../../hub/index.ts'
 import { decideRecovery } from './recovery.ts'
 
 const place = { epoch: 'now', position: 100, floor: 40 }
 const decide = (offset: number, epoch = '', maxPushed = 1_000) =>
   decideRecovery({ offset, epoch }, place, maxPushed)
 
+const lost = (by: LostBy) => ({ lost: by })
+
 describe('a wish to continue', () => {
   it('is none where nothing is asked', () => {
     expect(decideRecovery(undefined, place, 10)).toBe('fresh')
   })
   it('is lost in another epoch, whatever the offset', () => {
-    expect([decide(100, 'then'), decide(200, 'then'), decide(50, 'then')]).toEqual(['lost', 'lost', 'lost'])
+    expect([decide(100, 'then'), decide(200, 'then'), decide(50, 'then')]).toEqual([
+      lost('epoch'),
+      lost('epoch'),
+      lost('epoch'),
+    ])
   })
   it('takes an empty epoch and the present one alike', () => {
     expect([decide(50), decide(50, 'now')]).toEqual(['read', 'read'])
@@ -23,9 +30,9 @@ describe('a wish to continue', () => {
     expect(decide(100, '', 0)).toBe('level')
   })
   it('is lost below the floor and kept at it', () => {
-    expect([decide(39), decide(40)]).toEqual(['lost', 'read'])
+    expect([decide(39), decide(40)]).toEqual([lost('removed'), 'read'])
   })
   it('is left to paging beyond what may be pushed', () => {
-    expect([decide(90, '', 10), decide(89, '', 10)]).toEqual(['read', 'lost'])
+    expect([decide(90, '', 10), decide(89, '', 10)]).toEqual(['read', lost('too_many')])
   })
 })

@@ -1,4 +1,4 @@
-import type { RecoverRequest } from '../../hub/index.ts'
+import type { LostBy, RecoverRequest } from '../../hub/index.ts'
 
 /** The channel as its feed knows it. */
 export interface FeedPlace {
@@ -11,12 +11,12 @@ export interface FeedPlace {
 /**
  * What a wish to continue comes to.
  *   fresh     none was uttered: live from the position on
- *   lost      for a permanent reason it can't be kept: live from the position on, and the client is told
  *   ahead     it lies above what this node has seen: only the ledger can say whether it exists
  *   level     nothing was missed
  *   read      everything after `since` has to be read
+ *   lost      for a permanent reason it can't be kept: live from the position on, and the client is told
  */
-export type Recovery = 'fresh' | 'lost' | 'ahead' | 'level' | 'read'
+export type Recovery = 'fresh' | 'ahead' | 'level' | 'read' | { readonly lost: LostBy }
 
 export function decideRecovery(
   recover: RecoverRequest | undefined,
@@ -24,9 +24,9 @@ export function decideRecovery(
   maxPushed: number,
 ): Recovery {
   if (!recover) return 'fresh'
-  if (recover.epoch !== '' && recover.epoch !== place.epoch) return 'lost'
+  if (recover.epoch !== '' && recover.epoch !== place.epoch) return { lost: 'epoch' }
   if (recover.offset > place.position) return 'ahead'
   if (recover.offset === place.position) return 'level'
-  if (recover.offset < place.floor || place.position - recover.offset > maxPushed) return 'lost'
-  return 'read'
+  if (recover.offset < place.floor) return { lost: 'removed' }
+  return place.position - recover.offset > maxPushed ? { lost: 'too_many' } : 'read'
 }

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../../domain/index.ts'
-import type { RecoverRequest, Subscription } from '../../hub/index.ts'
+import type { LostBy, RecoverRequest, Subscription } from '../../hub/index.ts'
 import { publicationOf } from '../../protocol/index.ts'
 import { lossAdvice } from '../ledger/loss-evidence.ts'
 import { within } from '../mirror/deadline.ts'
@@ -35,7 +35,8 @@ export class Subscribing {
     const member = feed.enter(outlet)
     try {
       await this.#feeds.opened(feed)
-      const publications = await this.#place(feed, member, recover, options.replay.maxPushed)
+      const placed = await this.#place(feed, member, recover, options.replay.maxPushed)
+      const publications = Array.isArray(placed) ? placed : undefined
       if (member.state === 'expelled')
         throw new HoldfastError('DEPENDENCY_FAILED', `${channel} has just been ended`)
       const first = publications || !recover ? undefined : await this.#firstLeft(feed, recover)
@@ -45,6 +46,7 @@ export class Subscribing {
         positioned: true,
         wasRecovering: recover !== undefined,
         recovered: recover !== undefined && publications !== undefined,
+        ...(typeof placed === 'string' && { lost: placed }),
         ...(first === undefined ? {} : { first }),
         publications: publications ?? [],
         join: () => feed.join(member),
@@ -55,17 +57,17 @@ export class Subscribing {
     }
   }
 
-  /** Sets the session's place. Returns what rides in the reply, or undefined where it is not recovered. */
+  /** Sets the session's place. Returns what rides in the reply, or why it is not recovered; undefined where it did not ask. */
   async #place(
     feed: Feed,
     member: Member,
     recover: RecoverRequest | undefined,
     maxPushed: number,
-  ): Promise<string[] | undefined> {
+  ): Promise<string[] | LostBy | undefined> {
     const decision = decideRecovery(recover, feed, maxPushed)
-    const publications = recover && (await this.#recover(decision, feed, member, recover.offset))
-    if (!publications) member.at = feed.position
-    return publications
+    const placed = recover && (await this.#recover(decision, feed, member, recover.offset))
+    if (!Array.isArray(placed)) member.at = feed.position
+    return placed
   }
 
   async #recover(
@@ -73,15 +75,16 @@ export class Subscribing {
     feed: Feed,
     member: Member,
     since: number,
-  ): Promise<string[] | undefined> {
+  ): Promise<string[] | LostBy | undefined> {
     member.at = since
     if (decision === 'level') return []
-    if (decision === 'read') return this.#read(feed, member)
-    if (decision !== 'ahead') return undefined
+    if (decision === 'read') return (await this.#read(feed, member)) ?? 'removed'
+    if (decision === 'fresh') return undefined
+    if (decision !== 'ahead') return decision.lost
     const { head, floor } = await this.#heads.read(feed.channel)
     feed.hear(head, floor)
     if (since > head && this.#feeds.ledgerBehind) throw new HoldfastError('LEDGER_BEHIND', lossAdvice)
-    return since <= head ? [] : undefined
+    return since <= head ? [] : 'ahead'
   }
 
   /** The first offset there is, where retention has removed what the client asks for. */

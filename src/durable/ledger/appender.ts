@@ -3,6 +3,7 @@ import type { Logger, Sql } from '../../platform/index.ts'
 import type { Guard } from '../../resilience/index.ts'
 import type { AnsweringPool } from './answering-pool.ts'
 import { appendBatch, type EntryResult } from './append-batch.ts'
+import { AppendMeter } from './append-meter.ts'
 import { type CheckedServer, pastEpoch } from './checked-server.ts'
 import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
@@ -47,11 +48,11 @@ interface Recorded {
 
 /** Spreads appends over lanes, each with one batch in flight, and makes known what was stored. */
 export class Appender {
+  readonly meter = new AppendMeter()
   readonly #options: AppenderOptions
   readonly #limits: AppenderLimits
   readonly #lanes: readonly Lane[]
   readonly #heads = new KnownHeads()
-  #waitingBytes = 0
   #closed = false
 
   constructor(options: AppenderOptions) {
@@ -78,12 +79,13 @@ export class Appender {
   #admit(partition: number, bytes: number): Lane {
     if (this.#closed) throw new HoldfastError('SHUTTING_DOWN', 'the ledger is closing')
     if (!this.#options.guard.allow()) throw this.#options.guard.refusal()
-    if (this.#waitingBytes + bytes > this.#limits.waitingBytes && this.#waitingBytes > 0) {
-      throw new HoldfastError('OVERLOADED', `${this.#waitingBytes} bytes of events wait for Postgres already`)
+    const { waitingBytes } = this.meter
+    if (waitingBytes + bytes > this.#limits.waitingBytes && waitingBytes > 0) {
+      throw new HoldfastError('OVERLOADED', `${waitingBytes} bytes of events wait for Postgres already`)
     }
     const lane = this.#lanes[partition % this.#lanes.length]
     if (!lane) throw new HoldfastError('INTERNAL', `no lane for partition ${partition}`)
-    this.#waitingBytes += bytes
+    this.meter.waitingBytes += bytes
     return lane
   }
 
@@ -107,7 +109,7 @@ export class Appender {
         send: (entries, repeated) => guard.insist(() => pool.run(sql => this.#send(sql, entries, repeated))),
         epochFound: this.#options.onEpochFound,
         released: bytes => {
-          this.#waitingBytes -= bytes
+          this.meter.waitingBytes -= bytes
         },
         attemptFailed: (error, attempt) => {
           // Once per batch: a long outage is one story.
@@ -116,6 +118,7 @@ export class Appender {
         },
       },
       this.#limits,
+      this.meter,
     )
   }
 

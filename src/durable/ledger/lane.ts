@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError } from '../../domain/index.ts'
+import { AppendMeter } from './append-meter.ts'
 import type { Entry } from './entry.ts'
 import type { Outcome, TogetherOutcome } from './ledger.ts'
 import { togetherOutcome } from './outcomes.ts'
@@ -53,15 +54,17 @@ interface Pending {
 export class Lane {
   readonly #work: LaneWork
   readonly #limits: LaneLimits
+  readonly #meter: AppendMeter
   readonly #waiting: Pending[] = []
   #inFlight: readonly Pending[] = []
   #running: Promise<void> | undefined
   #expiry: NodeJS.Timeout | undefined
   #lastError: HoldfastError | undefined
 
-  constructor(work: LaneWork, limits: LaneLimits) {
+  constructor(work: LaneWork, limits: LaneLimits, meter = new AppendMeter()) {
     this.#work = work
     this.#limits = limits
+    this.#meter = meter
   }
 
   /** @throws HoldfastError DEPENDENCY_TIMEOUT: it may be stored or not; DEPENDENCY_FAILED: it is not */
@@ -130,7 +133,7 @@ export class Lane {
       const open = batch.filter(pending => !pending.ended)
       if (open.length === 0) return
       try {
-        const outcomes = await this.#work.send(entriesOf(open), attempt > 1)
+        const outcomes = await this.#send(entriesOf(open), attempt > 1)
         this.#resolveAll(open, outcomes)
         return
       } catch (thrown) {
@@ -149,6 +152,20 @@ export class Lane {
           await delay(Math.min(20 * 2 ** attempt, 500) * (0.5 + Math.random()))
         }
       }
+    }
+  }
+
+  async #send(entries: readonly Entry[], repeated: boolean): Promise<readonly Outcome[]> {
+    const { batchSize, committed, failed } = this.#meter
+    const sentAt = performance.now()
+    batchSize.record(entries.length)
+    let took = failed
+    try {
+      const outcomes = await this.#work.send(entries, repeated)
+      took = committed
+      return outcomes
+    } finally {
+      took.record((performance.now() - sentAt) / 1_000)
     }
   }
 
@@ -184,7 +201,10 @@ export class Lane {
 
   #resolveAll(open: readonly Pending[], outcomes: readonly Outcome[]): void {
     let at = 0
+    const now = performance.now()
     for (const pending of open) {
+      if (!pending.ended)
+        this.#meter.stored.record((now - pending.deadline + this.#limits.deadlineMs) / 1_000)
       const { length } = pending.followers
       const followers = length === 0 ? alone : outcomes.slice(at + 1, at + 1 + length)
       this.#resolve(pending, outcomes[at] as Outcome, followers)

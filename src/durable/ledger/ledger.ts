@@ -1,5 +1,6 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
-import type { Sql } from '../../platform/index.ts'
+import type { RemoteClock, Sql } from '../../platform/index.ts'
+import type { AppendMeter } from './append-meter.ts'
 import type { LossWatch } from './loss-watch.ts'
 
 /** What became of one event of a batch. */
@@ -84,6 +85,10 @@ export interface Ledger {
   readonly readOnly: boolean
   /** What is known to have been recorded, and whether the ledger has lost some of it: appends fail with LEDGER_BEHIND then. */
   readonly losses: LossWatch
+  /** How appends fare. */
+  readonly meter: AppendMeter
+  /** The server's clock, as its answers tell it. */
+  readonly clock: RemoteClock
   readonly partitions: number
   partitionOf(channel: string): number
   /**

@@ -1,8 +1,9 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
 import { HoldfastError } from '../../domain/index.ts'
-import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import { connectPostgres, type Logger, RemoteClock, type Sql } from '../../platform/index.ts'
 import { Breakers } from '../../resilience/index.ts'
 import type { AnsweringPool } from './answering-pool.ts'
+import type { AppendMeter } from './append-meter.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { anotherServer, CheckedServer, pastEpoch } from './checked-server.ts'
 import { entriesTogether, entryOf } from './entry.ts'
@@ -77,6 +78,7 @@ interface Ways {
 class PostgresLedger implements Ledger {
   readonly partitions: number
   readonly losses: LossWatch
+  readonly clock = new RemoteClock()
   readonly #ways: Ways
   readonly #server: CheckedServer
   readonly #appender: Appender
@@ -115,6 +117,10 @@ class PostgresLedger implements Ledger {
 
   get epoch(): string {
     return this.#epoch
+  }
+
+  get meter(): AppendMeter {
+    return this.#appender.meter
   }
 
   get server(): string {
@@ -196,7 +202,8 @@ class PostgresLedger implements Ledger {
     if (partitions.length === 0) return new Map()
     const before = this.losses.known()
     const answer = await this.query(sql => partitionHeads(sql, partitions))
-    const { epoch, heads, ids, server = '', kind } = answer
+    const { epoch, heads, ids, server = '', kind, clock } = answer
+    if (clock !== undefined) this.clock.learn(clock)
     this.#ways.guard.learn(kind)
     await this.#know(epoch, server)
     this.losses.compare(before, { server, heads, ids })

@@ -142,18 +142,31 @@ export async function channelHeads(
   }
 }
 
-export async function partitionHeads(
-  sql: Sql,
-  partitions: readonly number[],
-): Promise<Heads<number, number> & { readonly kind: ServerKind; readonly ids: ReadonlyMap<number, string> }> {
+export interface PartitionHeads extends Heads<number, number> {
+  readonly kind: ServerKind
+  readonly ids: ReadonlyMap<number, string>
+  /** What the server's clock showed, in milliseconds; undefined where no partition was asked for. */
+  readonly clock: number | undefined
+}
+
+export async function partitionHeads(sql: Sql, partitions: readonly number[]): Promise<PartitionHeads> {
   const rows = await sql<
-    { partition: number; head: number; id: string | null; epoch: string; server: string; kind: ServerKind }[]
+    {
+      partition: number
+      head: number
+      id: string | null
+      epoch: string
+      server: string
+      kind: ServerKind
+      clock: number
+    }[]
   >`
     select t.partition,
            greatest(last.position, f.head, 0) as head,
            case when last.position >= coalesce(f.head, 0) then last.id end as id,
            (select epoch from holdfast.ledger) as epoch, ${serverName(sql)} as server,
-           ${serverKind(sql)} as kind
+           ${serverKind(sql)} as kind,
+           (select floor(extract(epoch from clock_timestamp()) * 1000)::bigint) as clock
     from unnest(${intArray(partitions, one => one)}::int[]) as t (partition)
     left join lateral (
       select l.position, l.id from holdfast.events as l
@@ -163,6 +176,7 @@ export async function partitionHeads(
     epoch: rows[0]?.epoch,
     server: rows[0]?.server,
     kind: rows[0]?.kind ?? 'primary',
+    clock: rows[0]?.clock,
     heads: new Map(rows.map(({ partition, head }) => [partition, head])),
     ids: new Map(rows.flatMap(({ partition, id }) => (id === null ? [] : [[partition, id]]))),
   }

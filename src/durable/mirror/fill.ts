@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Ledger } from '../ledger/ledger.ts'
 import { entryOf } from './entry.ts'
+import { MirrorMeter } from './mirror-meter.ts'
 import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 import { cutRange } from './ranges.ts'
 import type { Announce } from './scripts.ts'
@@ -24,11 +25,13 @@ export class PartitionFill {
   readonly #ledger: Ledger
   readonly #mirrors: PartitionMirrors
   readonly #node: string
+  readonly #meter: MirrorMeter
   readonly #running = new Map<number, Promise<number | undefined>>()
   /** By partition, since when its mirror stands there under another node's lease. */
   readonly #still = new Map<number, { readonly last: number; readonly since: number }>()
 
-  constructor(ledger: Ledger, mirrors: PartitionMirrors, node: string) {
+  constructor(ledger: Ledger, mirrors: PartitionMirrors, node: string, meter = new MirrorMeter()) {
+    this.#meter = meter
     this.#ledger = ledger
     this.#mirrors = mirrors
     this.#node = node
@@ -121,7 +124,10 @@ export class PartitionFill {
         const { code, last: reached, gen } = await mirrors.apply(partition, part, done)
         last = reached
         if (this.#isPast(mirrors)) return undefined
-        if (code === 'applied') continue
+        if (code === 'applied') {
+          this.#meter.filled += part.entries.length
+          continue
+        }
         if (code !== 'refused') last = await this.#seed(mirrors, partition, gen, head)
         setbacks++
         break

@@ -3,6 +3,7 @@ import { HoldfastError } from '../../domain/index.ts'
 import type { Logger } from '../../platform/index.ts'
 import type { Entry } from './entry.ts'
 import type { PartitionFill } from './fill.ts'
+import { MirrorMeter } from './mirror-meter.ts'
 import type { PartitionMirrors } from './partition-mirror.ts'
 import { contiguousRanges } from './ranges.ts'
 import type { Applied, Range } from './scripts.ts'
@@ -17,6 +18,8 @@ interface Lane {
   readonly partition: number
   waiting: Entry[]
   bytes: number
+  /** When the oldest of them was committed, by `performance.now()`. */
+  since: number
   busy: boolean
   /** The mirror's last position as it was told to this node; what lies at or below it is not sent. */
   told: { readonly epoch: string; readonly last: number }
@@ -31,6 +34,7 @@ export class Mirror {
   readonly #mirrors: PartitionMirrors
   readonly #fill: PartitionFill
   readonly #logger: Logger
+  readonly #meter: MirrorMeter
   readonly #lanes = new Map<number, Lane>()
   readonly #unhealed = new Set<number>()
   #idle: (() => void)[] = []
@@ -38,7 +42,8 @@ export class Mirror {
   /** Those of the epoch in which entries are taken: names must not change under a range. */
   #present: PartitionMirrors
 
-  constructor(mirrors: PartitionMirrors, fill: PartitionFill, logger: Logger) {
+  constructor(mirrors: PartitionMirrors, fill: PartitionFill, logger: Logger, meter = new MirrorMeter()) {
+    this.#meter = meter
     this.#mirrors = mirrors
     this.#present = mirrors.at(mirrors.epoch)
     this.#fill = fill
@@ -56,6 +61,7 @@ export class Mirror {
 
   /** Entries in ascending order of their positions within each partition. */
   add(entries: readonly Entry[]): void {
+    const now = performance.now()
     for (const entry of entries) {
       const lane = this.#lane(entry.partition)
       if (lane.waiting.length >= maxWaiting || lane.bytes >= maxWaitingBytes) {
@@ -63,6 +69,7 @@ export class Mirror {
         lane.bytes = 0
         this.#unhealed.add(entry.partition)
       }
+      if (lane.waiting.length === 0) lane.since = now
       lane.waiting.push(entry)
       lane.bytes += entry.line.length
     }
@@ -90,7 +97,7 @@ export class Mirror {
   #lane(partition: number): Lane {
     let lane = this.#lanes.get(partition)
     if (!lane) {
-      lane = { partition, waiting: [], bytes: 0, busy: false, told: { epoch: '', last: 0 } }
+      lane = { partition, waiting: [], bytes: 0, since: 0, busy: false, told: { epoch: '', last: 0 } }
       this.#lanes.set(partition, lane)
     }
     return lane
@@ -103,10 +110,12 @@ export class Mirror {
     while (lane.waiting.length > 0) {
       const entries = lane.waiting
       const mirrors = this.#present
+      const { since } = lane
       lane.waiting = []
       lane.bytes = 0
       try {
         await this.#mirror(lane, entries, mirrors)
+        this.#meter.latency.record((performance.now() - since) / 1_000)
         if (mirrors === this.#present) this.#unhealed.delete(partition)
       } catch (error) {
         if (mirrors !== this.#present) continue

@@ -3,6 +3,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { PartitionFill } from './fill.ts'
 import type { LossRecord, WrittenLoss } from './loss-record.ts'
 import type { Mirror } from './mirror.ts'
+import { MirrorMeter } from './mirror-meter.ts'
 import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 
 const tickMs = 250
@@ -28,6 +29,8 @@ interface Watched {
   last: number
   lag: number
   still: number
+  /** Since when it is behind, by `performance.now()`. */
+  readonly since: number
 }
 
 /**
@@ -43,6 +46,7 @@ export class Sweeper {
   readonly #ledger: Ledger
   readonly #parts: MirrorParts | undefined
   readonly #logger: Logger
+  readonly #meter: MirrorMeter
   readonly #watched = new Map<number, Watched>()
   readonly #announced = new Map<number, number>()
   #ticks = 0
@@ -55,7 +59,8 @@ export class Sweeper {
   /** The verdict that was written down by this node, with everything that it knew. */
   #written: string | undefined
 
-  constructor(ledger: Ledger, parts: MirrorParts | undefined, logger: Logger) {
+  constructor(ledger: Ledger, parts: MirrorParts | undefined, logger: Logger, meter = new MirrorMeter()) {
+    this.#meter = meter
     this.#ledger = ledger
     this.#parts = parts
     this.#logger = logger
@@ -94,6 +99,7 @@ export class Sweeper {
     this.#announced.clear()
     this.#due = []
     this.#ticks = 0
+    this.#meter.seesNothing()
   }
 
   close(): void {
@@ -125,9 +131,10 @@ export class Sweeper {
       this.#ledgerReachable = true
     } catch {
       this.#ledgerReachable = false
+      this.#meter.seesNothing()
       return
     }
-    if (!this.#parts || !states || epoch !== this.#ledger.epoch) return
+    if (!this.#parts || !states || epoch !== this.#ledger.epoch) return this.#meter.seesNothing()
     await this.#tellOfLoss(this.#parts, epoch, told)
     if (this.#ticks++ % budgetEvery === 0) await this.#parts.mirrors.checkBudget().catch(() => undefined)
     this.#judge(all, heads, states)
@@ -188,8 +195,20 @@ export class Sweeper {
       }
       const watched = this.#watched.get(partition)
       const still = watched?.last === last ? watched.still + 1 : 1
-      this.#watched.set(partition, { last, lag: head - last, still })
+      const since = watched?.since ?? performance.now()
+      this.#watched.set(partition, { last, lag: head - last, still, since })
     })
+    this.#sayLag()
+  }
+
+  #sayLag(): void {
+    let events = 0
+    let first: number | undefined
+    for (const { lag, since } of this.#watched.values()) {
+      events += lag
+      first = Math.min(first ?? since, since)
+    }
+    this.#meter.sees(events, first)
   }
 
   /**
@@ -209,9 +228,13 @@ export class Sweeper {
       const partition = next
       if (this.#closed) return
       this.#filling.add(partition)
-      await fill
-        .attempt(partition)
-        .catch(error => this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again'))
+      try {
+        const reached = await fill.attempt(partition)
+        this.#meter.repairs[reached === undefined ? 'yielded' : 'filled']++
+      } catch (error) {
+        this.#meter.repairs.failed++
+        this.#logger.debug({ partition, err: error }, 'a fill failed; it is tried again')
+      }
       this.#filling.delete(partition)
     }
   }

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import { RedisClock } from './redis-clock.ts'
+import { RemoteClock } from './remote-clock.ts'
 
 function clockAt(start: number) {
   const time = { now: start }
-  return { time, clock: new RedisClock(() => time.now) }
+  return { time, clock: new RemoteClock(() => time.now) }
 }
 
 it('knows nothing before the first answer, and after the connection is lost', () => {

@@ -1,8 +1,8 @@
-/** A difference is believed for one to two of these: so long a step of Redis' clock can mislead. */
+/** A difference is believed for one to two of these: so long a step of the other clock can mislead. */
 const windowMs = 15_000
 
-/** Redis' clock as far as its answers on the present connection tell, against this process' monotonic one. */
-export class RedisClock {
+/** A server's clock (Redis', Postgres') as far as its answers tell, against this process' monotonic one. */
+export class RemoteClock {
   readonly #now: () => number
   #ahead: number | undefined
   #before: number | undefined
@@ -29,7 +29,7 @@ export class RedisClock {
     this.#windowEnds = 0
   }
 
-  /** A moment of this process, as Redis' clock shows it, in milliseconds; 0 where its clock is not known. */
+  /** A moment of this process, as the server's clock shows it, in milliseconds; 0 where that clock is not known. */
   at(moment: number): number {
     if (this.#ahead === undefined) return 0
     return Math.ceil(moment + Math.max(this.#ahead, this.#before ?? this.#ahead))
