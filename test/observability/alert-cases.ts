@@ -1,0 +1,362 @@
+import type { Alert } from '../../observability/rules/rule.ts'
+
+/** Series of Prometheus' tests, one value a minute: `0+60x10` begins at 0 and adds 60, ten times. */
+type Series = Readonly<Record<string, string>>
+
+export interface Case {
+  readonly alert: Alert['alert']
+  /** With these it fires at the end of `minutes`. */
+  readonly fires: Series
+  /** With these, which differ little, it does not. */
+  readonly quiet: Series
+  readonly minutes: number
+}
+
+const burning = (
+  good: string,
+  bad: string,
+  total: string,
+  errors: string,
+): Pick<Case, 'fires' | 'quiet'> => ({
+  fires: { [total]: '0+600x120', [errors]: '0+60x120' },
+  quiet: { [total]: good, [errors]: bad },
+})
+const latency = 'tier="realtime",stage="end_to_end"'
+
+export const cases: readonly Case[] = [
+  {
+    alert: 'HoldfastPublishBudgetBurns',
+    minutes: 90,
+    ...burning(
+      '0+60000x120',
+      '0+6x120',
+      'holdfast_publications_total{tier="durable",outcome="accepted"}',
+      'holdfast_publications_total{tier="durable",outcome="unavailable"}',
+    ),
+  },
+  {
+    alert: 'HoldfastDeliveryBudgetBurns',
+    minutes: 90,
+    ...burning(
+      '0+60000x120',
+      '0+6x120',
+      'holdfast_delivery_expected_total{tier="realtime"}',
+      'holdfast_delivery_dropped_total{tier="realtime",path="live",reason="slow"}',
+    ),
+  },
+  {
+    alert: 'HoldfastLatencyBudgetBurns',
+    minutes: 90,
+    fires: {
+      [`holdfast_delivery_latency_count{${latency}}`]: '0+600x120',
+      [`holdfast_delivery_latency_bucket{${latency},le="0.25"}`]: '0+400x120',
+    },
+    quiet: {
+      [`holdfast_delivery_latency_count{${latency}}`]: '0+600x120',
+      [`holdfast_delivery_latency_bucket{${latency},le="0.25"}`]: '0+599x120',
+    },
+  },
+  one('HoldfastAcknowledgedLost', 'holdfast_audit_lost{found="ledger"}', '0x3 1x3', '0x6', 5),
+  {
+    // A process that has found it may be gone; what it found is not.
+    alert: 'HoldfastAcknowledgedLost',
+    minutes: 40,
+    fires: { 'holdfast_audit_lost{found="canary"}': '1x2 stale' },
+    quiet: { 'holdfast_audit_lost{found="canary"}': '0x40' },
+  },
+  one('HoldfastAuditDiffers', 'holdfast_audit_mismatches_total{kind="mirror_other"}', '0x5 2x5', '2x10', 8),
+  one('HoldfastAuditOld', 'holdfast_audit_age{scope="recent"}', '0+60x60', '30x60', 40),
+  {
+    alert: 'HoldfastAuditOld',
+    minutes: 20,
+    fires: { holdfast_info: '1x20' },
+    quiet: { 'holdfast_audit_age{scope="recent"}': '10x20' },
+  },
+  one(
+    'HoldfastProbesFail',
+    'holdfast_probe_results_total{tier="durable",path="other",outcome="failed"}',
+    '0+6x10',
+    '0 1 1x10',
+    8,
+  ),
+  {
+    // What cannot be otherwise, because Redis is away, gets nobody up.
+    alert: 'HoldfastProbesFail',
+    minutes: 8,
+    fires: { 'holdfast_probe_results_total{tier="realtime",path="local",outcome="failed"}': '0+6x10' },
+    quiet: { 'holdfast_probe_results_total{tier="realtime",path="other",outcome="degraded"}': '0+6x10' },
+  },
+  one('HoldfastProbesSilent', 'holdfast_probe_age{tier="durable",path="accept"}', '0+60x20', '5x20', 10),
+  {
+    alert: 'HoldfastProbesAbsent',
+    minutes: 15,
+    fires: { holdfast_info: '1x20' },
+    quiet: { 'holdfast_probe_results_total{path="connect",outcome="succeeded"}': '0+1x20' },
+  },
+  {
+    alert: 'HoldfastAbsent',
+    minutes: 5,
+    fires: { 'up{job="prometheus"}': '1x10' },
+    quiet: { 'holdfast_info{instance="a"}': '1x10' },
+  },
+  one('HoldfastNodeDown', 'up{job="holdfast",instance="a"}', '1 0x10', '1x10', 5),
+  one(
+    'HoldfastNodeRestarts',
+    'holdfast_process_uptime{instance="a"}',
+    '60 120 5 65 5 65 5 65x10',
+    '0+60x20',
+    10,
+  ),
+  one(
+    'HoldfastEventLoopLags',
+    'holdfast_event_loop_lag_seconds{instance="a"}',
+    '0.4x10',
+    '0.4 0.4 0.01x10',
+    5,
+  ),
+  one('HoldfastSheds', 'holdfast_shedding{instance="a",reason="memory"}', '0 1x10', '0x10', 5),
+  one('HoldfastMemory', 'holdfast_memory_use{instance="a"}', '0.9x10', '0.6x10', 8),
+  {
+    alert: 'HoldfastVersionsDiffer',
+    minutes: 90,
+    fires: {
+      'holdfast_info{version="1.0.0",instance="a"}': '1x100',
+      'holdfast_info{version="1.1.0",instance="b"}': '1x100',
+    },
+    quiet: {
+      'holdfast_info{version="1.1.0",instance="a"}': '1x100',
+      'holdfast_info{version="1.1.0",instance="b"}': '1x100',
+    },
+  },
+  one('HoldfastForeignMessages', 'holdfast_bus_foreign_total{kind="signal"}', '0 5x10', '5x10', 5),
+  one('HoldfastFlooded', 'holdfast_limited_total{limit="publicationRate"}', '0+1200x20', '0+60x20', 15),
+  {
+    alert: 'HoldfastKeysNotFetched',
+    minutes: 40,
+    fires: {
+      'holdfast_jwks_fetches_total{instance="a",outcome="failed"}': '0+1x60',
+      'holdfast_jwks_fetches_total{instance="a",outcome="succeeded"}': '1x60',
+    },
+    quiet: {
+      'holdfast_jwks_fetches_total{instance="a",outcome="failed"}': '0+1x60',
+      'holdfast_jwks_fetches_total{instance="a",outcome="succeeded"}': '0+1x60',
+    },
+  },
+  one(
+    'HoldfastCertificateExpires',
+    'holdfast_certificate_expiry{dependency="postgres"}',
+    '864000x5',
+    '8640000x5',
+    3,
+  ),
+  one('HoldfastLocalOnly', 'holdfast_bus_connected{instance="a"}', '1 0x10', '1 0 1x10', 5),
+  one('HoldfastSignalsDropped', 'holdfast_bus_dropped_total{reason="away"}', '0+600x10', '0+6x10', 8),
+  one('HoldfastNoNumbers', 'holdfast_realtime_numbering{instance="a"}', '1 0x10', '1x10', 6),
+  one('HoldfastBusDeaf', 'holdfast_bus_deaf_total{bus="log",instance="a"}', '0+1x20', '0 1x20', 12),
+  one('HoldfastReconnectStorm', 'holdfast_connects_total', '0+60x70 10000 20000x5', '0+60x80', 71),
+  {
+    alert: 'HoldfastSlowConsumers',
+    minutes: 15,
+    fires: {
+      holdfast_slow_consumers_total: '0+600x20',
+      'holdfast_connections{state="connected"}': '1000x20',
+    },
+    quiet: { holdfast_slow_consumers_total: '0+6x20', 'holdfast_connections{state="connected"}': '1000x20' },
+  },
+  {
+    alert: 'HoldfastResyncs',
+    minutes: 15,
+    fires: {
+      'holdfast_resyncs_total{tier="realtime"}': '0+6000x20',
+      'holdfast_connections{state="connected"}': '1000x20',
+    },
+    quiet: {
+      'holdfast_resyncs_total{tier="realtime"}': '0+60x20',
+      'holdfast_connections{state="connected"}': '1000x20',
+    },
+  },
+  one(
+    'HoldfastLedgerUnavailable',
+    'holdfast_ledger_state{state="read_only",instance="a"}',
+    '0 1x10',
+    '0x10',
+    5,
+  ),
+  one('HoldfastLedgerWentBack', 'holdfast_ledger_state{state="behind_mirror"}', '0 1x3', '0x4', 2),
+  one('HoldfastNewEpoch', 'holdfast_ledger_epochs_total', '0 1x10', '1x10', 5),
+  {
+    // One node that has looked and found nothing missing is enough.
+    alert: 'HoldfastMirrorLags',
+    minutes: 8,
+    fires: {
+      'holdfast_mirror_lag_age{instance="a"}': '0+60x10',
+      'holdfast_mirror_lag_age{instance="b"}': '0+60x10',
+    },
+    quiet: {
+      'holdfast_mirror_lag_age{instance="a"}': '0+60x10',
+      'holdfast_mirror_lag_age{instance="b"}': '0x10',
+    },
+  },
+  {
+    alert: 'HoldfastToldOfLosses',
+    minutes: 25,
+    fires: {
+      'holdfast_recoveries_total{tier="durable",outcome="told",reason="removed"}': '0+10x30',
+      'holdfast_recoveries_total{tier="durable",outcome="recovered",reason="none"}': '0+100x30',
+    },
+    quiet: {
+      'holdfast_recoveries_total{tier="durable",outcome="told",reason="too_many"}': '0+10x30',
+      'holdfast_recoveries_total{tier="durable",outcome="recovered",reason="none"}': '0+100x30',
+    },
+  },
+  one('HoldfastGroupLags', 'holdfast_group_lag_age{group="mail"}', '0+60x20', '1x20', 10),
+  {
+    alert: 'HoldfastHandlersFail',
+    minutes: 15,
+    fires: {
+      'holdfast_group_attempts_total{group="mail",outcome="failed"}': '0+60x20',
+      'holdfast_group_attempts_total{group="mail",outcome="done"}': '0+60x20',
+    },
+    quiet: {
+      'holdfast_group_attempts_total{group="mail",outcome="failed"}': '0+1x20',
+      'holdfast_group_attempts_total{group="mail",outcome="done"}': '0+60x20',
+    },
+  },
+  one(
+    'HoldfastProjectionLags',
+    'holdfast_projection_lag_age{projection="p",state="active"}',
+    '0+60x20',
+    '1x20',
+    10,
+  ),
+  {
+    alert: 'HoldfastProjectionLags',
+    minutes: 10,
+    fires: { 'holdfast_projection_lag_age{projection="p",state="active"}': '0+60x20' },
+    quiet: { 'holdfast_projection_lag_age{projection="p",state="building"}': '0+60x20' },
+  },
+  one(
+    'HoldfastRebuildStandsStill',
+    'holdfast_projection_progress{projection="p",state="building"}',
+    '0.4x80',
+    '0+0.01x80',
+    70,
+  ),
+  one('HoldfastParked', 'holdfast_deliveries{consumer="group/mail",state="parked"}', '0 3x10', '0x10', 8),
+  one('HoldfastJobsOverdue', 'holdfast_job_overdue{rule="r"}', '0+60x20', '1x20', 10),
+  one('HoldfastOutboxWaits', 'holdfast_outbox_age', '0+60x10', '1x10', 6),
+  one('HoldfastOutboxRefused', 'holdfast_outbox_refused', '0 1x10', '0x10', 8),
+  {
+    // A breaker that goes to and fro between rejecting and probing is open all the time.
+    alert: 'HoldfastBreakerOpen',
+    minutes: 4,
+    fires: {
+      'holdfast_breaker_state{role="bus",instance="a",state="passing"}': '1 0x10',
+      'holdfast_breaker_state{role="bus",instance="a",state="rejecting"}': '0 1 0 1 0 1 0 1',
+      'holdfast_breaker_state{role="bus",instance="a",state="probing"}': '0 0 1 0 1 0 1 0',
+    },
+    quiet: { 'holdfast_breaker_state{role="bus",instance="a",state="passing"}': '1x10' },
+  },
+  one(
+    'HoldfastBreakerFlaps',
+    'holdfast_breaker_changes_total{role="bus",instance="a",state="passing"}',
+    '0+1x15',
+    '0 1x15',
+    12,
+  ),
+  {
+    alert: 'HoldfastBreakersDisagree',
+    minutes: 6,
+    fires: {
+      'holdfast_breaker_state{role="bus",instance="a",state="passing"}': '0x10',
+      'holdfast_breaker_state{role="bus",instance="b",state="passing"}': '1x10',
+    },
+    quiet: {
+      'holdfast_breaker_state{role="bus",instance="a",state="passing"}': '0x10',
+      'holdfast_breaker_state{role="bus",instance="b",state="passing"}': '0x10',
+    },
+  },
+  one('HoldfastRedisSlow', 'holdfast_redis_rtt{role="log",instance="a"}', '0.3x10', '0.001x10', 5),
+  {
+    alert: 'HoldfastRedisMemory',
+    minutes: 8,
+    fires: {
+      'holdfast_redis_memory_used{role="log"}': '90x10',
+      'holdfast_redis_memory_limit{role="log"}': '100x10',
+    },
+    quiet: {
+      'holdfast_redis_memory_used{role="log"}': '50x10',
+      'holdfast_redis_memory_limit{role="log"}': '100x10',
+    },
+  },
+  one('HoldfastRedisEvicts', 'holdfast_redis_evicted_total{role="log"}', '0 50x10', '50x10', 5),
+  {
+    alert: 'HoldfastRedisPolicy',
+    minutes: 15,
+    fires: { 'holdfast_redis_policy{role="jobs",policy="allkeys-lru"}': '1x20' },
+    quiet: {
+      'holdfast_redis_policy{role="jobs",policy="noeviction"}': '1x20',
+      'holdfast_redis_policy{role="log",policy="allkeys-lru"}': '1x20',
+    },
+  },
+  one(
+    'HoldfastRedisCutsConnections',
+    'holdfast_redis_output_buffer_kills_total{role="bus"}',
+    '0 2x10',
+    '2x10',
+    5,
+  ),
+  {
+    alert: 'HoldfastCommitsSlow',
+    minutes: 12,
+    fires: {
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="0.5"}': '0+50x20',
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="1"}': '0+100x20',
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="+Inf"}': '0+100x20',
+    },
+    quiet: {
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="0.5"}': '0+100x20',
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="1"}': '0+100x20',
+      'holdfast_append_commit_duration_bucket{outcome="committed",le="+Inf"}': '0+100x20',
+    },
+  },
+  one(
+    'HoldfastPostgresPoolWaits',
+    'holdfast_postgres_pool_waiting{pool="reads",instance="a"}',
+    '40x10',
+    '2x10',
+    8,
+  ),
+  {
+    alert: 'HoldfastPostgresConnections',
+    minutes: 8,
+    fires: {
+      'holdfast_postgres_connections{state="used"}': '90x10',
+      'holdfast_postgres_connections{state="limit"}': '100x10',
+    },
+    quiet: {
+      'holdfast_postgres_connections{state="used"}': '40x10',
+      'holdfast_postgres_connections{state="limit"}': '100x10',
+    },
+  },
+  one('HoldfastStandbyLags', 'holdfast_postgres_standby_lag{standby="s"}', '0+60x20', '1x20', 12),
+  {
+    alert: 'HoldfastDeadRows',
+    minutes: 80,
+    fires: {
+      'holdfast_postgres_dead_tuples{table="deliveries"}': '900000x100',
+      'holdfast_postgres_live_tuples{table="deliveries"}': '100000x100',
+    },
+    quiet: {
+      'holdfast_postgres_dead_tuples{table="deliveries"}': '900000x100',
+      'holdfast_postgres_live_tuples{table="deliveries"}': '10000000x100',
+    },
+  },
+  one('HoldfastOldTransaction', 'holdfast_postgres_transaction_age', '0+60x100', '10x100', 80),
+  one('HoldfastLedgerGrows', 'holdfast_postgres_size', '20000000000+10000000x500', '20000000000x500', 480),
+]
+
+/** Where one series decides. */
+function one(alert: Case['alert'], series: string, fires: string, quiet: string, minutes: number): Case {
+  return { alert, minutes, fires: { [series]: fires }, quiet: { [series]: quiet } }
+}
