@@ -1,4 +1,5 @@
 import type { Centrifuge } from 'centrifuge'
+import { abortable } from './abortable.ts'
 import type { Clock } from './clock.ts'
 import { CursorAcks } from './cursor-acks.ts'
 import { codes, HoldfastClientError } from './errors.ts'
@@ -33,12 +34,12 @@ export interface Cursor {
   ack(upTo: number | Place | { readonly position: Place | undefined }): void
   /**
    * Resolves when everything acknowledged so far is kept by the server, however long that takes. Await it before
-   * `client.disconnect()`, which drops what is on its way.
+   * `client.disconnect()`, which drops what is on its way. `signal` ends the waiting alone.
    * @throws HoldfastClientError where it was refused, or the connection has ended for good
    */
-  flush(): Promise<void>
+  flush(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** Asks the server: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
-  position(): Promise<CursorPosition>
+  position(options?: { readonly signal?: AbortSignal }): Promise<CursorPosition>
 }
 
 export interface CursorsParts {
@@ -78,8 +79,8 @@ export class Cursors {
         return acks.confirmed
       },
       ack: upTo => acks.ack(placeOf(upTo)),
-      flush: () => acks.flush(),
-      position: () => call('holdfast.cursor', { channel, cursor: name }),
+      flush: ({ signal } = {}) => abortable(acks.flush(), signal),
+      position: ({ signal } = {}) => abortable(call('holdfast.cursor', { channel, cursor: name }), signal),
       read: token => call('holdfast.cursor', { channel, cursor: name, token }),
       put: (place, token) => call('holdfast.ack', { channel, cursor: name, ...place, token }),
       covers: place => acks.covers(place),

@@ -51,6 +51,14 @@ export class HoldfastClientError extends Error {
   /** From a replay: the gap that cannot be closed. Events after `reset.position` are the first ones there are. */
   readonly reset: Reset | undefined
 
+  /**
+   * Where it is written what to do about it: a page, and a heading of it, of the npm package `holdfast` and of its
+   * repository.
+   */
+  get docs(): string {
+    return `docs/ERRORS.md#${headingOf(this.code)}`
+  }
+
   constructor(
     code: number,
     message: string,
@@ -63,6 +71,12 @@ export class HoldfastClientError extends Error {
     this.head = options.head
     this.reset = options.reset
   }
+}
+
+function headingOf(code: number): string {
+  if (code < codes.internal) return 'errors-of-the-client'
+  if (code < 2_000) return 'errors-in-replies'
+  return code < 3_000 ? 'unsubscribes' : 'disconnects'
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Client } from './client.ts'
-import { clientError, type HoldfastClientError } from './errors.ts'
+import { clientError, codes, HoldfastClientError } from './errors.ts'
 import { settledLater } from './settled-later.ts'
 import { type ReadTable, readTable, type TableRow } from './table-page.ts'
 import { type ChangesTold, TableRows } from './table-rows.ts'
@@ -152,7 +152,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
         failures = 0
       } catch (thrown) {
         if (signal.aborted) return
-        this.#error = clientError(thrown)
+        this.#error = passing(thrown)
         this.#changed()
         if (!this.#error.temporary) {
           this.#end(this.#error)
@@ -169,6 +169,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
       }
       this.#held = undefined
       this.#reading = false
+      this.#view = this.#look()
       this.#first.resolve()
       this.#changed()
       return
@@ -200,6 +201,13 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
     const state = this.#ending.signal.aborted ? 'ended' : this.#held ? 'reading' : 'live'
     return { rows, state, build, truncated, error: this.#error }
   }
+}
+
+/** What an application's own function throws says nothing of whether it will again. */
+function passing(thrown: unknown): HoldfastClientError {
+  if (thrown instanceof HoldfastClientError) return thrown
+  const message = thrown instanceof Error ? thrown.message : String(thrown)
+  return new HoldfastClientError(codes.internal, message, { temporary: true, cause: thrown })
 }
 
 /** Longer with each failure, and spread by chance; over at once where nobody waits any more. */

@@ -105,5 +105,15 @@ function userOf(key: string, present: ReadonlyMap<string, ClientInfo>): PresentU
 function asBefore(before: PresentUser | undefined, now: PresentUser): PresentUser {
   if (!before) return now
   if (now.clients.length === 0 && before.clients.length > 0) return { ...now, info: before.info }
-  return JSON.stringify(before.clients) === JSON.stringify(now.clients) ? before : now
+  const same = now.clients.every((info, i) => sameInfo(info, before.clients[i]))
+  return same && now.clients.length === before.clients.length ? before : now
+}
+
+function sameInfo(a: ClientInfo, b: ClientInfo | undefined): boolean {
+  return textOf(a) === (b && textOf(b))
+}
+
+/** A join and an answer of the server may name the same fields in another order. */
+function textOf({ client, connInfo, chanInfo }: ClientInfo): string {
+  return JSON.stringify([client, connInfo, chanInfo])
 }

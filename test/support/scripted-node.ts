@@ -50,6 +50,17 @@ export class Script {
   historyError: () => { code: number; message: string; temporary?: boolean } | undefined = () => undefined
   /** Whether a push arrives; the connection stays, which a real server would never do to a recoverable channel. */
   arrives: (event: Kept) => boolean = () => true
+  /** Channels that were subscribed to, in order, and those that were let go of. */
+  readonly subscribes: string[] = []
+  readonly unsubscribes: string[] = []
+  /** Who is there, by the id of the connection. */
+  present: Record<string, { user: string; client: string; conn_info?: unknown }> = {
+    'client-1': { user: 'ann', client: 'client-1', conn_info: { n: 1 } },
+  }
+  presences = 0
+  presenceError: () => { code: number; message: string; temporary?: boolean } | undefined = () => undefined
+  /** What a node says of itself; undefined: it does not know the question. */
+  state: object | undefined
   readonly nodes: ScriptedNode[] = []
 
   events(channel: string): Kept[] {
@@ -146,6 +157,11 @@ export class ScriptedNode {
       this.#write(socket, { push: { channel, ...push } })
   }
 
+  /** A message that belongs to no channel, to all. */
+  message(data: unknown): void {
+    for (const socket of this.#server.clients) this.#write(socket, { push: { message: { data } } })
+  }
+
   push(channel: string, event: Kept): void {
     if (this.#script.arrives(event)) this.send(channel, { pub: publicationOf(event) })
   }
@@ -169,14 +185,15 @@ export class ScriptedNode {
       reply({ connect: { client: crypto.randomUUID(), version: 'scripted', ping: 25, pong: true } })
     else if (subscribe) this.#subscribe(socket, subscribe, reply)
     else if (unsubscribe) {
+      this.#script.unsubscribes.push(unsubscribe.channel)
       this.#subscribers.get(unsubscribe.channel)?.delete(socket)
       reply({ unsubscribe: {} })
     } else if (history) reply(this.#history(history))
-    else if (presence)
-      reply({
-        presence: { presence: { 'client-1': { user: 'ann', client: 'client-1', conn_info: { n: 1 } } } },
-      })
-    else if (publish) {
+    else if (presence) {
+      this.#script.presences++
+      const error = this.#script.presenceError()
+      reply(error ? { error } : { presence: { presence: this.#script.present } })
+    } else if (publish) {
       this.#script.record(publish.channel, 'publication', publish.data)
       reply({ publish: {} })
     } else if (rpc) {
@@ -189,6 +206,7 @@ export class ScriptedNode {
   #subscribe(socket: WebSocket, request: Body, reply: (result: object) => void): void {
     const { channel } = request
     const script = this.#script
+    script.subscribes.push(channel)
     const known = this.#subscribers.get(channel) ?? new Set()
     this.#subscribers.set(channel, known.add(socket))
     const offset = Number(request.offset ?? 0)
@@ -229,6 +247,7 @@ export class ScriptedNode {
   #rpc(call: { method: string; data: unknown }): object | 'cut' | undefined {
     const script = this.#script
     script.calls.push(call)
+    if (call.method === 'holdfast.state' && script.state) return { rpc: { data: script.state } }
     if (call.method === 'holdfast.ack' || call.method === 'holdfast.cursor') return this.#cursor(call)
     if (call.method !== 'holdfast.append') {
       const known = call.method === 'echo' || call.method === 'holdfast.signal'

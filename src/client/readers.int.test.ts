@@ -1,0 +1,358 @@
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
+import { until } from '../../test/support/until.ts'
+import {
+  type Client,
+  type ClientOptions,
+  type ClientStatus,
+  codes,
+  createClient,
+  type ErrorContext,
+  type Gap,
+  HoldfastClientError,
+  type PositionStore,
+} from './index.ts'
+
+const channel = 'order:7'
+let script: Script
+let node: ScriptedNode
+let client: Client
+let errors: { error: unknown; context: ErrorContext }[]
+const stray: unknown[] = []
+const onStray = (error: unknown) => stray.push(error)
+
+beforeEach(async () => {
+  script = new Script()
+  node = await script.node()
+  errors = []
+  stray.length = 0
+  process.on('unhandledRejection', onStray)
+  client = open()
+  await client.connect()
+})
+afterEach(async () => {
+  client.disconnect()
+  await script.close()
+  process.off('unhandledRejection', onStray)
+  expect(stray).toEqual([])
+})
+
+function open(options: ClientOptions = {}): Client {
+  return createClient(node.url, {
+    reconnectDelayMs: { min: 1, max: 20 },
+    timeoutMs: 5_000,
+    onError: (error, context) => errors.push({ error, context }),
+    ...options,
+  })
+}
+
+function record(count: number, type = 'Counted'): void {
+  for (let i = 0; i < count; i++) script.record(channel, type, { n: script.head(channel) + 1 })
+}
+
+describe('several readers of a channel', () => {
+  it('are one subscription to the server, which ends with the last of them', async () => {
+    const seen: string[] = []
+    const order = client.channel(channel)
+    const first = order.on('Placed', event => seen.push(`placed ${event.offset}`))
+    const second = order.on(['Paid', 'Sent'], event => seen.push(`${event.type} ${event.offset}`))
+    const third = client.channel(channel).on('*', event => seen.push(`any ${event.offset}`))
+    await Promise.all([first, second, third].map(each => each.ready()))
+    record(1, 'Placed')
+    record(1, 'Sent')
+    await until('all have come', () => seen.length === 4)
+    expect([...seen].sort()).toEqual(['Sent 2', 'any 1', 'any 2', 'placed 1'])
+    // Each has passed over what it does not want.
+    expect(second.position).toEqual(first.position)
+    expect(script.subscribes).toEqual([channel])
+
+    first.unsubscribe()
+    third.unsubscribe()
+    record(1, 'Paid')
+    await until('the one that is left goes on', () => seen.at(-1) === 'Paid 3')
+    expect(script.unsubscribes).toEqual([])
+    second.unsubscribe()
+    await until('the server is told', () => script.unsubscribes.length === 1)
+    const again = order.on('*', event => seen.push(`again ${event.offset}`))
+    await again.ready()
+    expect(script.subscribes).toEqual([channel, channel])
+  })
+
+  it('that come and go at once leave nothing, and one that comes again is one', async () => {
+    const order = client.channel(channel)
+    order.on('*', () => undefined).unsubscribe()
+    const seen: unknown[] = []
+    const kept = order.on('*', event => seen.push(event.offset))
+    await kept.ready()
+    expect(script.subscribes).toEqual([channel])
+    record(1)
+    await until('it comes', () => seen.length === 1)
+    kept.unsubscribe()
+    kept.unsubscribe()
+    expect(kept.state).toBe('unsubscribed')
+  })
+
+  it('begin each where it wants to, whoever came before', async () => {
+    record(6)
+    const order = client.channel(channel)
+    const offsets: Record<string, number[]> = { start: [], five: [], now: [], late: [], lateNow: [] }
+    const follow = (name: string, since?: number | 'start') =>
+      order.on('*', event => offsets[name]?.push(event.offset ?? 0), since === undefined ? {} : { since })
+    const together = [follow('start', 'start'), follow('five', 5), follow('now')]
+    await Promise.all(together.map(each => each.ready()))
+    await until('the past has come', () => offsets['start']?.length === 6)
+    const late = [follow('late', 3), follow('lateNow')]
+    await until('all are live', () => [...together, ...late].every(each => each.progress === 'live'))
+    record(2)
+    await until('all have the last', () => Object.values(offsets).every(each => each.at(-1) === 8))
+    expect(offsets).toEqual({
+      start: [1, 2, 3, 4, 5, 6, 7, 8],
+      five: [6, 7, 8],
+      now: [7, 8],
+      late: [4, 5, 6, 7, 8],
+      lateNow: [7, 8],
+    })
+    expect(script.subscribes).toEqual([channel])
+  })
+
+  it('that come late with a place ahead of what was pushed are not told of a loss, or are where it is one', async () => {
+    record(4)
+    script.arrives = event => event.offset < 5
+    const order = client.channel(channel)
+    await order.on('*', () => undefined, { since: 0 }).ready()
+    record(2)
+    const seen: number[] = []
+    const gaps: Gap[] = []
+    client.on('gap', gap => gaps.push(gap))
+    const ahead = order.on('*', event => seen.push(event.offset ?? 0), { since: 6 })
+    await until('it is live', () => ahead.progress === 'live')
+    expect(gaps).toEqual([])
+    script.arrives = () => true
+    record(1)
+    await until('it goes on', () => seen.length === 1)
+    expect(seen).toEqual([7])
+    const beyond = order.on('*', () => undefined, { since: { offset: 40, epoch: 'epoch-1' } })
+    await until('the gap is told', () => gaps.length === 1)
+    expect(gaps).toMatchObject([{ channel, reason: 'ahead', position: { offset: 7 } }])
+    expect(beyond.position?.offset).toBe(7)
+    // A listener of gaps is enough: nothing goes to `onError`.
+    expect(errors).toEqual([])
+  })
+
+  it('stop at an event whose handler fails, where that is wanted, without the others', async () => {
+    const order = client.channel(channel)
+    const seen: number[] = []
+    const ends: unknown[] = []
+    const fails = async ({ offset }: { offset: number | undefined }) => {
+      if (offset === 3) throw new Error('poison')
+    }
+    const stopped = order.on('*', fails, {
+      since: 0,
+      onPoison: 'stop-channel',
+      onUnsubscribed: ({ code, cause }) => ends.push([code, (cause as Error).message]),
+    })
+    const skipping = order.on(
+      '*',
+      event => {
+        if (event.offset === 3) throw new Error('skipped')
+        seen.push(event.offset ?? 0)
+      },
+      { since: 0 },
+    )
+    await skipping.ready()
+    record(5)
+    await until('one has ended', () => ends.length > 0)
+    await until('the other has gone on', () => seen.length === 4)
+    expect(ends).toEqual([[codes.poisoned, 'poison']])
+    expect(stopped.state).toBe('unsubscribed')
+    expect(stopped.position).toEqual({ epoch: 'epoch-1', offset: 2 })
+    expect(seen).toEqual([1, 2, 4, 5])
+    const again: number[] = []
+    const rest = order.on('*', event => again.push(event.offset ?? 0), { since: stopped.position ?? 0 })
+    await until('it goes on from there', () => again.length === 3)
+    expect(again).toEqual([3, 4, 5])
+    rest.unsubscribe()
+    expect(errors.map(({ context }) => context.kind)).toEqual(['handler', 'handler'])
+  })
+
+  it('end with their signals, and calls with theirs', async () => {
+    const ending = new AbortController()
+    const { signal } = ending
+    const order = client.channel(channel)
+    const reader = order.on('*', () => undefined, { signal })
+    const places = order.subscribe({ cursor: 'read', signal })
+    await reader.ready()
+    node.frozen = true
+    const calls = [
+      order.publish({}, { signal }),
+      order.signal('moved', {}, { signal }),
+      order.history({ signal }),
+      order.presence({ signal }),
+      order.append('Counted', {}, { signal }),
+      order.cursor('read').position({ signal }),
+      client.rpc('echo', {}, { signal }),
+    ]
+    const why = new Error('enough')
+    ending.abort(why)
+    for (const { status, reason } of (await Promise.allSettled(calls)) as PromiseRejectedResult[])
+      expect([status, reason]).toEqual(['rejected', why])
+    expect([reader.state, places.state]).toEqual(['unsubscribed', 'unsubscribed'])
+    expect(client.pendingAppends).toBe(1) // its reply may still come
+    const before = order.on('*', () => undefined, { signal })
+    expect(before.state).toBe('unsubscribed')
+    await expect(client.connect({ signal })).rejects.toBe(why)
+    await expect(order.publish({}, { signal })).rejects.toBe(why)
+  })
+
+  it('keep their places for the next page', async () => {
+    const kept = new Map<string, string>()
+    const positions: PositionStore = {
+      getItem: key => kept.get(key) ?? null,
+      setItem: (key, value) => kept.set(key, value),
+    }
+    record(3)
+    const page = async (name: true | string, from?: 'head') => {
+      const own = open({ positions })
+      await own.connect()
+      const seen: number[] = []
+      const reader = own.channel(channel).subscribe({
+        keep: name,
+        ...(from && { from }),
+        onEvent: event => seen.push(event.offset ?? 0),
+      })
+      await until('it is live', () => reader.progress === 'live')
+      const leave = () => {
+        reader.unsubscribe()
+        own.disconnect()
+      }
+      return { seen, leave }
+    }
+    const first = await page(true)
+    expect(first.seen).toEqual([1, 2, 3])
+    first.leave()
+    const head = await page('head', 'head')
+    head.leave()
+    record(2)
+    const second = await page(true)
+    expect(second.seen).toEqual([4, 5])
+    second.leave()
+    const behind = await page('head', 'head')
+    expect(behind.seen).toEqual([4, 5])
+    behind.leave()
+    expect(() => client.channel(channel).subscribe({ keep: true, since: 0 })).toThrow(/several/)
+    // What cannot be read, or written, is as if there were nothing, and is reported.
+    kept.set(`holdfast:${channel}`, '{"offset":-1}')
+    positions.setItem = () => {
+      throw new Error('full')
+    }
+    const third = await page(true)
+    expect(third.seen).toEqual([1, 2, 3, 4, 5])
+    third.leave()
+    expect(errors).toMatchObject([{ context: { kind: 'positions', channel } }])
+  })
+})
+
+describe('a client’s status', () => {
+  it('says what the connection, the subscriptions and the node say, and asks the node only for who listens', async () => {
+    script.state = { realtime: 'ready', durable: 'ready' }
+    const silent = open()
+    await silent.connect()
+    await silent.channel(channel).history()
+    expect(script.calls.filter(({ method }) => method === 'holdfast.state')).toEqual([])
+    silent.disconnect()
+
+    const own = open()
+    const told: ClientStatus['state'][] = []
+    const off = own.on('state', status => told.push(status.state))
+    expect(own.status).toMatchObject({ state: 'closed', server: undefined })
+    await own.connect()
+    await until('it is live', () => own.status.server?.durable === 'ready')
+    expect(own.status).toEqual({
+      state: 'live',
+      replaying: [],
+      server: { realtime: 'ready', durable: 'ready' },
+      why: undefined,
+    })
+    expect(own.status).toBe(own.status)
+
+    node.message({ holdfast: { state: { realtime: 'local', durable: 'slow' } } })
+    await until('it is degraded', () => own.status.state === 'degraded')
+    // What is the application's, or nonsense, changes nothing.
+    for (const other of [{ state: 1 }, 'text', null, { holdfast: { state: { realtime: 'away' } } }])
+      node.message(other)
+    node.message({ holdfast: { state: { realtime: 'ready', durable: 'none' } } })
+    await until('it is live again', () => own.status.state === 'live')
+
+    record(600)
+    script.maxRecovered = 10
+    const seen: unknown[] = []
+    let release = () => {}
+    const gate = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const slow = (event: unknown) => {
+      seen.push(event)
+      return gate
+    }
+    const reader = own.channel(channel).on('*', slow, { since: 0, maxWaiting: 20 })
+    await until('it replays', () => own.status.state === 'replaying')
+    expect(own.status.replaying).toEqual([channel])
+    release()
+    await until('it is live', () => own.status.state === 'live')
+    expect(seen).toHaveLength(600)
+    reader.unsubscribe()
+
+    node.cut()
+    await until('it is connecting', () => told.includes('connecting'))
+    await until('it is live', () => own.status.state === 'live')
+    own.disconnect()
+    await until('it is closed', () => told.at(-1) === 'closed')
+    expect(own.status.why).toMatchObject({ reason: 'disconnect called' })
+    expect(told.filter((state, i) => state === told[i - 1] && state !== 'live')).toEqual([])
+    off()
+    const before = told.length
+    await own.connect()
+    own.disconnect()
+    await until('the status is another', () => own.status.state === 'closed')
+    expect(told).toHaveLength(before)
+  })
+
+  it('does without a word of a node of an earlier release', async () => {
+    client.on('state', () => undefined)
+    await until('it was asked', () => script.calls.some(({ method }) => method === 'holdfast.state'))
+    await client.channel(channel).history()
+    expect(client.status).toMatchObject({ state: 'live', server: undefined })
+  })
+
+  it('survives listeners that throw, and ends with their signals', async () => {
+    const ending = new AbortController()
+    const told: string[] = []
+    client.on('state', () => {
+      throw new Error('mine')
+    })
+    client.on('state', ({ state }) => told.push(state), { signal: ending.signal })
+    node.message({ holdfast: { state: { realtime: 'local', durable: 'ready' } } })
+    await until('it is told', () => told.includes('degraded'))
+    expect(errors).toMatchObject([{ context: { kind: 'listener' } }])
+    ending.abort()
+    const before = told.length
+    node.message({ holdfast: { state: { realtime: 'ready', durable: 'ready' } } })
+    await until('it is live', () => client.status.state === 'live')
+    expect(told).toHaveLength(before)
+  })
+})
+
+it('errors name a heading of docs/ERRORS.md, which has each code of the client', () => {
+  const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
+  const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading = '']) =>
+    heading.toLowerCase().replaceAll(' ', '-'),
+  )
+  for (const [name, code] of Object.entries(codes)) {
+    const { docs } = new HoldfastClientError(code, name)
+    expect(headings, docs).toContain(docs.split('#')[1])
+    if (code < 100) expect(page).toMatch(new RegExp(`^\\| [\\d, ]*\\b${code}\\b.* \\| .*\`${name}\``, 'm'))
+  }
+  for (const code of [3_001, 2_500])
+    expect(headings).toContain(new HoldfastClientError(code, '').docs.split('#')[1])
+})
