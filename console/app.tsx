@@ -1,17 +1,14 @@
-import { createClient } from '@holdfast/client'
-import { useEffect, useState } from 'react'
+import { Shell } from './shell.tsx'
+import { SignIn } from './sign-in.tsx'
+import { SessionGate } from './state/session.tsx'
+import { ThemeProvider } from './state/theme.tsx'
 
 export function App() {
-  const [state, setState] = useState('connecting')
-  useEffect(() => {
-    const client = createClient(location.origin.replace(/^http/, 'ws'), { onState: setState })
-    client.connect().catch(() => undefined)
-    return () => client.disconnect()
-  }, [])
   return (
-    <main>
-      <h1>Console</h1>
-      <p>This node: {state}</p>
-    </main>
+    <ThemeProvider>
+      <SessionGate entrance={(entry, enter) => <SignIn entry={entry} enter={enter} />}>
+        <Shell />
+      </SessionGate>
+    </ThemeProvider>
   )
 }

@@ -5,6 +5,9 @@ import { configOf } from './config.mjs'
 import { outOf } from './names.mjs'
 import { stamp, stampOf } from './stamp.mjs'
 
+// Whoever starts this may have another environment, as tests have: React would be built with its warnings.
+process.env.NODE_ENV = 'production'
+
 const worthwhileBytes = 1_024
 
 /** Builds a page beside the one that is there and puts it in its place, so that nobody is served half of one. */

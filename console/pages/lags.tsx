@@ -1,0 +1,65 @@
+import type { LagView } from '../../src/console/wire.ts'
+import { Card, Heading } from '../parts/card.tsx'
+import { count, seconds } from '../parts/format.ts'
+import { Answered, Known } from '../parts/known.tsx'
+import { Status } from '../parts/status.tsx'
+import { Table } from '../parts/table.tsx'
+import { lagLevel } from '../parts/verdicts.tsx'
+import { routeTo } from '../state/address.ts'
+import { useReading } from '../state/hooks.ts'
+
+const parts: Readonly<Record<LagView['part'], { means: string; page?: string }>> = {
+  mirror: { means: 'the hot copy in Redis, behind the ledger' },
+  group: { means: 'a consumer group', page: 'groups' },
+  projection: { means: 'a read model', page: 'projections' },
+  outbox: { means: 'what applications committed and the ledger has not', page: 'jobs' },
+  job: { means: 'what a rule owes', page: 'jobs' },
+  cursor: { means: 'users, of those furthest behind' },
+  event_loop: { means: 'a process that has too much to do', page: 'nodes' },
+  postgres_standby: { means: 'a copy of Postgres' },
+}
+
+export function LagsPage() {
+  const reading = useReading('lags', { everyMs: 2_000 })
+  return (
+    <>
+      <Heading title="Which part lags?">
+        The furthest behind first. Seconds are the age of the oldest event that a part has not reached.
+      </Heading>
+      <Card title="Parts">
+        <Answered reading={reading}>
+          {({ lags }) => (
+            <Known part={lags}>
+              {all => (
+                <Table
+                  caption="How far each part is behind"
+                  rows={all}
+                  keyOf={({ part, name }) => `${part} ${name}`}
+                  empty="There is no part that could lag: no Postgres is configured."
+                  columns={[
+                    {
+                      name: 'Part',
+                      cell: ({ part, events, seconds: late }) => (
+                        <Status level={lagLevel(events, late)}>{part.replace('_', ' ')}</Status>
+                      ),
+                    },
+                    { name: 'Name', kind: 'name', cell: lag => <Name lag={lag} /> },
+                    { name: 'Events', kind: 'number', cell: ({ events }) => count(events) },
+                    { name: 'Behind by', kind: 'number', cell: ({ seconds: late }) => seconds(late) },
+                    { name: 'Besides', cell: ({ note }) => note ?? '' },
+                    { name: 'What it is', cell: ({ part }) => parts[part].means },
+                  ]}
+                />
+              )}
+            </Known>
+          )}
+        </Answered>
+      </Card>
+    </>
+  )
+}
+
+function Name({ lag: { part, name } }: { lag: LagView }) {
+  const page = parts[part].page
+  return page ? <a href={routeTo(page)}>{name}</a> : <span>{name}</span>
+}

@@ -1,0 +1,138 @@
+import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import type { Writes } from '../../src/console/wire.ts'
+import { useAct } from '../state/hooks.ts'
+import { useSession } from '../state/session.tsx'
+import { Note } from './card.tsx'
+import { Dialog } from './dialog.tsx'
+
+export const viewerNote = 'viewer-note'
+
+/** Why the buttons of a page do nothing, said once on it; each of them points here. */
+export function ViewerNote() {
+  const { me } = useSession()
+  if (me.role === 'operator') return null
+  return (
+    <p id={viewerNote} className="muted">
+      You are signed in as a viewer. Only operators can act, so the buttons that change something are
+      disabled.
+    </p>
+  )
+}
+
+/** A button that only operators can press. Others can reach it and are told why it does nothing. */
+export function OperatorButton({
+  onPress,
+  kind,
+  children,
+  label,
+}: {
+  onPress: () => void
+  kind?: 'primary' | 'danger'
+  children: ReactNode
+  label?: string
+}) {
+  const allowed = useSession().me.role === 'operator'
+  return (
+    <button
+      type="button"
+      className={kind}
+      aria-label={label}
+      aria-disabled={!allowed}
+      aria-describedby={allowed ? undefined : viewerNote}
+      title={allowed ? undefined : 'For operators: you are signed in as a viewer'}
+      onClick={() => allowed && onPress()}
+    >
+      {children}
+    </button>
+  )
+}
+
+type Simple = 'projection' | 'group' | 'schedule' | 'webhook' | 'namespace' | 'breaker'
+
+type Phase = { kind: 'asking' } | { kind: 'busy' } | { kind: 'done' | 'failed'; says: string }
+
+/** One decision: what it does is said first, a reason can be given, and what became of it stays until it is closed. */
+export function Act<Name extends Simple>({
+  name,
+  body,
+  label,
+  title,
+  explains,
+  reason = 'none',
+  kind,
+}: {
+  name: Name
+  body: (reason: string | undefined) => Writes[Name]['body']
+  label: string
+  /** With what it is done to: `Pause receipts`. */
+  title: string
+  explains: ReactNode
+  reason?: 'none' | 'optional' | 'required'
+  kind?: 'primary' | 'danger'
+}) {
+  const act = useAct()
+  const id = useId()
+  const [phase, setPhase] = useState<Phase | undefined>()
+  const [why, setWhy] = useState('')
+  const close = () => {
+    setPhase(undefined)
+    setWhy('')
+  }
+  const run = async (event: FormEvent) => {
+    event.preventDefault()
+    setPhase({ kind: 'busy' })
+    const outcome = await act(name, body(why.trim() === '' ? undefined : why.trim()))
+    if (outcome.kind === 'failure') setPhase({ kind: 'failed', says: outcome.failure.message })
+    else setPhase({ kind: 'done', says: outcome.body.says })
+  }
+  return (
+    <>
+      <OperatorButton onPress={() => setPhase({ kind: 'asking' })} label={title}>
+        {label}
+      </OperatorButton>
+      {phase ? (
+        <Dialog title={title} onClose={close}>
+          <form className="stack" onSubmit={event => void run(event)}>
+            <p>{explains}</p>
+            {reason === 'none' || phase.kind === 'done' ? null : (
+              <div className="field">
+                <label htmlFor={id}>Reason{reason === 'optional' ? ' (optional)' : ''}</label>
+                <input
+                  id={id}
+                  value={why}
+                  required={reason === 'required'}
+                  maxLength={500}
+                  onChange={event => setWhy(event.target.value)}
+                />
+              </div>
+            )}
+            <PhaseNote phase={phase} />
+            <div className="row">
+              {phase.kind === 'done' ? null : (
+                <button
+                  type="submit"
+                  className={kind === 'danger' ? 'danger' : 'primary'}
+                  disabled={phase.kind === 'busy'}
+                >
+                  {phase.kind === 'busy' ? 'Working …' : label}
+                </button>
+              )}
+              <button type="button" onClick={close}>
+                {phase.kind === 'done' ? 'Close' : 'Cancel'}
+              </button>
+            </div>
+          </form>
+        </Dialog>
+      ) : null}
+    </>
+  )
+}
+
+function PhaseNote({ phase }: { phase: Phase }) {
+  if (phase.kind !== 'done' && phase.kind !== 'failed') return null
+  return (
+    <Note level={phase.kind === 'done' ? 'ok' : 'bad'} alert>
+      {phase.says}
+    </Note>
+  )
+}

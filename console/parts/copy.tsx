@@ -1,0 +1,36 @@
+import { useEffect, useState } from 'react'
+
+/** Where the page has no right to the clipboard, as over plain HTTP, the text is selected instead, for Ctrl+C. */
+export function Copy({ text, label = 'Copy' }: { text: () => string; label?: string }) {
+  const [said, setSaid] = useState('')
+  useEffect(() => {
+    if (said === '') return undefined
+    const timer = setTimeout(() => setSaid(''), 2_000)
+    return () => clearTimeout(timer)
+  }, [said])
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text())
+      setSaid('Copied')
+    } catch {
+      setSaid(copyByHand(text()) ? 'Copied' : 'Not allowed by the browser')
+    }
+  }
+  return (
+    <button type="button" className="plain" onClick={() => void copy()}>
+      <span role="status">{said || label}</span>
+    </button>
+  )
+}
+
+function copyByHand(text: string): boolean {
+  const area = document.createElement('textarea')
+  area.value = text
+  area.className = 'hidden-text'
+  document.body.append(area)
+  area.select()
+  // Deprecated, and the only way where the page is not served over TLS.
+  const done = document.execCommand('copy')
+  area.remove()
+  return done
+}
