@@ -1,4 +1,4 @@
-import type { OpenTier } from '../durable/index.ts'
+import type { Cursors, OpenTier } from '../durable/index.ts'
 import { type PublicationCounts, publicationOutcomes, type SocketServer } from '../gateway/index.ts'
 import { type Deliveries, Lane, losses } from '../hub/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
@@ -21,9 +21,10 @@ export function registerDeliveryMetrics(
     publications: PublicationCounts
     realtime: RealtimeTier
     durable: OpenTier | undefined
+    cursors: Cursors | undefined
   },
 ): void {
-  const { sockets, publications, realtime, durable } = parts
+  const { sockets, publications, realtime, durable, cursors } = parts
   const { publications: published, publishDuration, deliveryLatency } = metrics
   telemetry.counters([published], async () =>
     tiers.flatMap(tier =>
@@ -52,6 +53,9 @@ export function registerDeliveryMetrics(
       : []),
   ])
   registerSubscriptionMetrics(telemetry, sockets, { realtime, durable })
+  if (!cursors) return
+  const { acknowledged } = metrics
+  telemetry.counters([acknowledged], async () => [{ metric: acknowledged, value: cursors.acknowledged }])
 }
 
 function deliveryReadings({ expected, written, lost }: Deliveries): readonly Reading[] {

@@ -7,7 +7,7 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
   registerProjectionMetrics(telemetry, projections)
   const { cursors, cursorLag, groupLag, groupLagSeconds, deliveries } = metrics
   const { outboxWaiting, outboxAge, outboxRefused } = metrics
-  telemetry.gauges([cursors, cursorLag], async () =>
+  telemetry.shared([cursors, cursorLag], async () =>
     (await operations.cursors.lags()).flatMap(({ namespace, cursor, count, maxLag }): Reading[] => {
       const attributes = { namespace, cursor }
       return [
@@ -16,7 +16,7 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
       ]
     }),
   )
-  telemetry.gauges([groupLag, groupLagSeconds, deliveries], async () =>
+  telemetry.shared([groupLag, groupLagSeconds, deliveries], async () =>
     (await operations.groups.lags()).flatMap(({ name, lag, open }): Reading[] => [
       { metric: groupLag, value: lag.events, attributes: { group: name } },
       { metric: groupLagSeconds, value: lag.seconds, attributes: { group: name } },
@@ -27,7 +27,7 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
       })),
     ]),
   )
-  telemetry.gauges([metrics.jobOverdue, deliveries], async () =>
+  telemetry.shared([metrics.jobOverdue, deliveries], async () =>
     (await operations.jobs.counts()).rules.flatMap(({ rule, queued, parked, overdueSeconds }): Reading[] => {
       const consumer = `rule/${rule}`
       return [
@@ -37,6 +37,14 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
       ]
     }),
   )
+  telemetry.shared([metrics.deliveriesAge], async () =>
+    (await operations.deliveries.ages()).map(({ consumer, state, seconds }) => ({
+      metric: metrics.deliveriesAge,
+      value: seconds,
+      attributes: { consumer, state },
+    })),
+  )
+  registerHandlerMetrics(telemetry, groups)
   telemetry.counters([metrics.groupSuppressed, metrics.jobAttempts], async () => {
     const status = jobs.status()
     return [
@@ -57,7 +65,7 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
       })),
     ]
   })
-  telemetry.gauges([outboxWaiting, outboxAge, outboxRefused], async () => {
+  telemetry.shared([outboxWaiting, outboxAge, outboxRefused], async () => {
     const { waiting, oldestSeconds, refused } = await operations.outbox.status()
     return [
       { metric: outboxWaiting, value: waiting },
@@ -65,4 +73,21 @@ export function registerGauges(telemetry: Metrics, { operations, groups, jobs, p
       { metric: outboxRefused, value: refused },
     ]
   })
+}
+
+/** How the handlers of groups fare in this process. */
+function registerHandlerMetrics(telemetry: Metrics, groups: Work['groups']): void {
+  const { groupAttempts, groupDuration } = metrics
+  telemetry.counters([groupAttempts], async () =>
+    [...groups.meters()].flatMap(([group, { outcomes }]) =>
+      Object.entries(outcomes).map(([outcome, value]) => ({
+        metric: groupAttempts,
+        value,
+        attributes: { group, outcome },
+      })),
+    ),
+  )
+  telemetry.histogram(groupDuration, () =>
+    [...groups.meters()].map(([group, { duration }]) => ({ buckets: duration, attributes: { group } })),
+  )
 }

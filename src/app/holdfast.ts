@@ -13,6 +13,7 @@ import {
   createPermissions,
   createRouter,
   createSocketServer,
+  KeyCounts,
   PublicationCounts,
   refuseUpgrade,
 } from '../gateway/index.ts'
@@ -64,11 +65,13 @@ async function build<const C extends Contract>(
 
   // What the configuration can get wrong comes before anything that would have to be let go of.
   const hookTimeoutMs = config.limits.hookTimeoutMs
+  const keyCounts = new KeyCounts()
   const authenticator = createAuthenticator({
     auth: config.auth,
     hook: () => authenticate,
     hookTimeoutMs,
     logger,
+    keyCounts,
   })
   const check = contract && contractCheck(contract)
 
@@ -131,7 +134,8 @@ async function build<const C extends Contract>(
   })
   let closing: Promise<void> | undefined
   let serving = false
-  const measured = { sockets, publications, realtime, durable, work, commands, breakers, foreign, logger }
+  const own = { node, config, keyCounts, breakers, foreign, logger }
+  const measured = { ...own, sockets, publications, realtime, durable, work, commands }
   const telemetry = config.http.metrics ? openMetrics(measured) : undefined
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({

@@ -1,9 +1,9 @@
 import type { Commands } from '../commands/index.ts'
-import type { PublicationCounts, SocketServer } from '../gateway/index.ts'
-import type { ForeignMessages, Logger } from '../platform/index.ts'
+import type { KeyCounts, PublicationCounts, SocketServer } from '../gateway/index.ts'
+import type { Config, ForeignMessages, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
 import type { Breakers } from '../resilience/index.ts'
-import { createMetrics, type Metrics } from '../telemetry/index.ts'
+import { createMetrics, type Metrics, metrics } from '../telemetry/index.ts'
 import { registerBreakerMetrics } from './breakers.ts'
 import { registerBusMetrics } from './bus-metrics.ts'
 import { registerCommandMetrics } from './commands.ts'
@@ -13,10 +13,16 @@ import { registerGatewayMetrics } from './gateway-metrics.ts'
 import { registerGauges } from './gauges.ts'
 import { registerNodeMetrics } from './node-metrics.ts'
 import type { OpenDurable } from './open-durable.ts'
+import { registerPostgresMetrics } from './postgres-metrics.ts'
+import { registerProcessMetrics } from './process-metrics.ts'
+import { registerRedisMetrics } from './redis-metrics.ts'
 import type { Work } from './work.ts'
 
 /** What there is to measure of a node. */
 export interface Measured {
+  readonly node: { readonly id: string; readonly name: string; readonly version: string }
+  readonly config: Pick<Config, 'redis' | 'auth'>
+  readonly keyCounts: KeyCounts
   readonly sockets: SocketServer
   readonly publications: PublicationCounts
   readonly realtime: RealtimeTier
@@ -30,15 +36,44 @@ export interface Measured {
 
 /** All metrics of a node. */
 export function openMetrics(measured: Measured): Metrics {
-  const { sockets, realtime, durable, work, commands, breakers, foreign, logger } = measured
+  const { node, config, keyCounts, sockets, realtime, durable, work } = measured
+  const { commands, breakers, foreign, logger } = measured
   const telemetry = createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
   registerGatewayMetrics(telemetry, sockets)
-  registerDeliveryMetrics(telemetry, { ...measured, durable: durable?.tier })
+  registerDeliveryMetrics(telemetry, { ...measured, durable: durable?.tier, cursors: durable?.cursors })
   registerBreakerMetrics(telemetry, breakers)
   registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
   if (work) registerGauges(telemetry, work)
   if (commands) registerCommandMetrics(telemetry, commands)
   if (durable) registerDurableMetrics(telemetry, durable.tier)
+  if (durable) registerPostgresMetrics(telemetry, durable, () => work?.groups.pools() ?? [])
+  if (config.auth.token.jwksUrl !== undefined) registerKeyMetrics(telemetry, keyCounts)
   registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
-  return telemetry
+  const closing = [
+    registerRedisMetrics(telemetry, { redis: config.redis, node: node.id }),
+    registerProcessMetrics(telemetry, { version: node.version, node: node.name }),
+  ]
+  return {
+    ...telemetry,
+    async close() {
+      for (const close of closing) close()
+      await telemetry.close()
+    },
+  }
+}
+
+/** How the keys of tokens are had. */
+function registerKeyMetrics(telemetry: Metrics, counts: KeyCounts): void {
+  const { jwksAge, jwksFetches } = metrics
+  telemetry.gauges([jwksAge], async () => {
+    const { age } = counts
+    return age === undefined ? [] : [{ metric: jwksAge, value: age }]
+  })
+  telemetry.counters([jwksFetches], async () =>
+    Object.entries(counts.fetches).map(([outcome, value]) => ({
+      metric: jwksFetches,
+      value,
+      attributes: { outcome },
+    })),
+  )
 }

@@ -8,6 +8,7 @@ import {
   migrate,
   type OpenTier,
   type Operations,
+  type PoolUse,
   pendingMigrations,
 } from '../durable/index.ts'
 import {
@@ -28,6 +29,8 @@ export interface OpenDurable {
   readonly operations: Operations
   /** Connections for small things. */
   readonly sql: Sql
+  /** How much of the connections to Postgres is in use. */
+  readonly pools: () => readonly PoolUse[]
   close(): Promise<void>
 }
 
@@ -78,6 +81,7 @@ export async function openDurable(
     cursors,
     operations: createOperations(sql),
     sql,
+    pools: () => [...ledger.pools(), cursors.pool],
     async close() {
       await cursors.close()
       await sql.end({ timeout: 1 })

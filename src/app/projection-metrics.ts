@@ -7,7 +7,7 @@ const states = ['active', 'building', 'standby'] as const
 export function registerProjectionMetrics(telemetry: Metrics, projections: Projections): void {
   const { projectionBuilds, projectionLag, projectionLagSeconds, projectionProgress, projectionEvents } =
     metrics
-  telemetry.gauges([projectionBuilds, projectionLag, projectionLagSeconds, projectionProgress], async () =>
+  telemetry.shared([projectionBuilds, projectionLag, projectionLagSeconds, projectionProgress], async () =>
     (await projections.operations.list()).flatMap(({ name, builds }): Reading[] =>
       states.flatMap(state => {
         const own = builds.filter(build => build.state === state)

@@ -32,7 +32,7 @@ export {
 } from './jobs/webhooks/webhook-deliverer.ts'
 export type { WebhookChange, WebhookOperations, WebhookStatus } from './jobs/webhooks/webhook-operations.ts'
 export { tryWebhook, type WebhookTrial } from './jobs/webhooks/webhook-trial.ts'
-export { AnsweringPool } from './ledger/answering-pool.ts'
+export { AnsweringPool, type PoolUse } from './ledger/answering-pool.ts'
 export { createPostgresLedger, type PostgresLedgerOptions } from './ledger/postgres-ledger.ts'
 export { type RetentionOptions, startRetention } from './ledger/retention.ts'
 export type { Holder, NamespaceRetention } from './ledger/retention-status.ts'

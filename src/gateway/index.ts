@@ -2,6 +2,7 @@ export { createHttpApi, type HttpApi, type HttpApiOptions } from './api/http-api
 export type { AuthenticateHook, Identity } from './auth/authenticate-hook.ts'
 export { type AuthenticatorOptions, createAuthenticator } from './auth/authenticator.ts'
 export { createToken, type TokenRequest } from './auth/create-token.ts'
+export { KeyCounts } from './auth/key-counts.ts'
 export type { Authorization, AuthorizeCall, AuthorizeHook } from './authorize-hook.ts'
 export type { BreakerSurvey, NodeBreakers } from './cluster/breaker-command.ts'
 export {

@@ -1,3 +1,4 @@
+export { certificateSeconds, postgresCertificateSeconds } from './certificate.ts'
 export {
   type Config,
   type ConfigInput,
@@ -16,6 +17,7 @@ export {
   scheduleConfig,
 } from './config-jobs.ts'
 export type { ProjectionsConfig } from './config-projections.ts'
+export type { RedisConfig } from './config-redis.ts'
 export {
   type WebhookConfig,
   type WebhookInput,

@@ -3,7 +3,7 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { type IMetricReader, MeterProvider, type MetricProducer } from '@opentelemetry/sdk-metrics'
 import { BucketProducer, type BucketReading, type BucketSource } from './bucket-producer.ts'
 import type { MetricName } from './names.ts'
-import { sharedReading } from './shared-reading.ts'
+import { type SharedReadingOptions, sharedReading } from './shared-reading.ts'
 
 /** One reading of a gauge. */
 export interface Reading {
@@ -14,12 +14,21 @@ export interface Reading {
 
 export interface Metrics {
   /**
-   * Gauges whose values are read together, when somebody asks for the metrics, at most every few seconds. A reading that fails leaves them out this
+   * Gauges whose values are read together, when somebody asks for the metrics. A reading that fails leaves them out this
    * time: a missing value says that nobody knows, an old one would lie.
    */
   gauges(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
   /** The same for what only ever grows, from the process' beginning on. */
   counters(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void
+  /**
+   * The same for both where a dependency has to be asked: one reading for all who ask within some seconds, and nobody waits
+   * long for it.
+   */
+  shared(
+    names: readonly MetricName[],
+    read: () => Promise<readonly Reading[]>,
+    options?: Partial<SharedReadingOptions>,
+  ): void
   /** Histograms, whose buckets are read when somebody asks. */
   histogram(metric: MetricName, read: () => readonly BucketReading[]): void
   /** All metrics in the Prometheus text format. */
@@ -43,13 +52,14 @@ export function createMetrics(
   const meter = provider.getMeter('holdfast')
   const observables = new Map<string, Observable>()
 
-  function observe(
-    names: readonly MetricName[],
-    read: () => Promise<readonly Reading[]>,
-    create: (name: string, options: MetricOptions) => Observable,
-  ): void {
-    for (const { name, unit, description } of names) {
-      if (!observables.has(name)) observables.set(name, create(name, { unit, description }))
+  function observe(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void {
+    for (const { name, type, unit, description } of names) {
+      const options: MetricOptions = { unit, description }
+      const create = () =>
+        type === 'counter'
+          ? meter.createObservableCounter(name, options)
+          : meter.createObservableGauge(name, options)
+      if (!observables.has(name)) observables.set(name, create())
     }
     meter.addBatchObservableCallback(
       async result => {
@@ -68,10 +78,9 @@ export function createMetrics(
 
   return {
     prometheus,
-    gauges: (names, read) =>
-      observe(names, sharedReading(read), (name, options) => meter.createObservableGauge(name, options)),
-    counters: (names, read) =>
-      observe(names, read, (name, options) => meter.createObservableCounter(name, options)),
+    gauges: observe,
+    counters: observe,
+    shared: (names, read, options) => observe(names, sharedReading(read, options)),
     histogram: (metric, read) => void sources.push({ metric, read }),
     close: () => provider.shutdown(),
   }

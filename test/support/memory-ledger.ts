@@ -21,6 +21,10 @@ export class MemoryLedger implements Ledger {
   failing = false
   readonly #listeners = new Set<(events: readonly StoredEvent[]) => void>()
 
+  pools() {
+    return []
+  }
+
   partitionOf(): number {
     return 0
   }

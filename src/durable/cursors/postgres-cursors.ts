@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError, type NamespaceOptions, namespaceOf } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
-import { AnsweringPool } from '../ledger/answering-pool.ts'
+import { AnsweringPool, type PoolUse } from '../ledger/answering-pool.ts'
 import { lossAdvice } from '../ledger/loss-evidence.ts'
 import { partitionOf } from '../ledger/partition-of.ts'
 import { isFinal, otherEpoch, postgresError } from '../ledger/postgres-error.ts'
@@ -28,6 +28,7 @@ export interface CursorsOptions {
 
 /** The server gives a statement up before we give up the connection. */
 const timeout = { statementMs: 2_000, answerMs: 2_500 }
+const poolSize = 2
 /** Rows of one statement. */
 const batchSize = 1_000
 /** Flushes of one node, at most a hundred a second: they share the disk with the appends' commits. */
@@ -57,6 +58,7 @@ class PostgresCursors implements Cursors {
   readonly #flushes: FlushLoop<Coalesced>
   readonly #readings: FlushLoop<ReadWaiter>
   #failures = 0
+  #acknowledged = 0
   #closing = false
 
   constructor(options: CursorsOptions) {
@@ -64,7 +66,7 @@ class PostgresCursors implements Cursors {
     const { url, logger } = options
     const open = () =>
       connectPostgres(url, {
-        max: 2,
+        max: poolSize,
         applicationName: 'holdfast-cursors',
         statementTimeoutMs: timeout.statementMs,
         settings: indexesOnly,
@@ -81,6 +83,14 @@ class PostgresCursors implements Cursors {
       flush: waiters => this.#read(waiters),
       paceMs: 0,
     })
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  get pool(): PoolUse {
+    return { pool: 'cursors', limit: poolSize, running: this.#pool.running }
   }
 
   async ack(ack: Ack): Promise<CursorPlace> {
@@ -125,7 +135,10 @@ class PostgresCursors implements Cursors {
   async #flush(batch: readonly Coalesced[]): Promise<void> {
     try {
       const rows = batch.map(each => this.#rowOf(each))
-      const outcomes = await this.#pool.run(sql => moveCursors(sql, rows, this.#options.maxPerUser))
+      const { outcomes, passed } = await this.#pool.run(sql =>
+        moveCursors(sql, rows, this.#options.maxPerUser),
+      )
+      this.#acknowledged += passed
       this.#failures = 0
       await this.#lookBeforeRefusing(rows.filter((_, i) => outcomes[i]?.kind === 'above_head'))
       for (const [i, outcome] of outcomes.entries()) {

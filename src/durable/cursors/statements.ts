@@ -16,27 +16,51 @@ export type AckOutcome =
   | { readonly kind: 'other_epoch'; readonly epoch: string }
   | { readonly kind: 'too_many' }
 
-/** One flush, one autocommit statement: it is committed when this resolves. Outcomes in the order of the rows. */
-export async function moveCursors(sql: Sql, rows: readonly AckRow[], most: number): Promise<AckOutcome[]> {
-  const [row] = await sql<{ outcomes: string; offsets: (number | null)[]; epoch: string }[]>`
-    select outcomes, to_json(offsets) as offsets, epoch
-    from holdfast.move_cursors(
-      ${intArray(rows, each => each.partition)}::int[],
-      ${textArray(rows, each => each.ack.channel)}::text[],
-      ${textArray(rows, each => each.ack.user)}::text[],
-      ${textArray(rows, each => each.ack.name)}::text[],
+export interface Moved {
+  /** In the order of the rows. */
+  readonly outcomes: AckOutcome[]
+  /** Events between where the cursors stood before and where they stand now. */
+  readonly passed: number
+}
+
+/**
+ * One flush, one autocommit statement: it is committed when this resolves. Where cursors stood before is as the statement
+ * saw it at its beginning, whatever the function has done meanwhile.
+ */
+export async function moveCursors(sql: Sql, rows: readonly AckRow[], most: number): Promise<Moved> {
+  const [row] = await sql<
+    { outcomes: string; offsets: (number | null)[]; before: (number | null)[]; epoch: string }[]
+  >`
+    with keys as (
+      select ${intArray(rows, each => each.partition)}::int[] as partitions,
+             ${textArray(rows, each => each.ack.channel)}::text[] as channels,
+             ${textArray(rows, each => each.ack.user)}::text[] as users,
+             ${textArray(rows, each => each.ack.name)}::text[] as names
+    )
+    select m.outcomes, to_json(m.offsets) as offsets, m.epoch,
+           (select json_agg(c."offset" order by t.n)
+            from unnest(keys.partitions, keys.channels, keys.users, keys.names)
+                 with ordinality as t (partition, channel, "user", name, n)
+            left join holdfast.cursors as c
+              on c.partition = t.partition and c.channel = t.channel and c."user" = t."user"
+             and c.name = t.name and c.epoch = m.epoch) as before
+    from keys, holdfast.move_cursors(
+      keys.partitions, keys.channels, keys.users, keys.names,
       ${intArray(rows, each => each.ack.offset)}::bigint[],
       ${textArray(rows, each => each.ack.epoch ?? '')}::text[],
       ${intArray(rows, each => each.hold)}::bigint[],
       ${most}::int
-    )`
+    ) as m`
   if (!row || row.outcomes.length !== rows.length) {
     throw new Error(
       `holdfast.move_cursors answered for ${row?.outcomes.length ?? 0} of ${rows.length} cursors`,
     )
   }
-  const { outcomes, offsets, epoch } = row
-  return rows.map((_, i) => outcomeOf(outcomes.charAt(i), offsets[i] ?? 0, epoch))
+  const { outcomes, offsets, before, epoch } = row
+  let passed = 0
+  for (let i = 0; i < rows.length; i++)
+    if (outcomes.charAt(i) === 'm') passed += Math.max(0, (offsets[i] ?? 0) - (before[i] ?? 0))
+  return { outcomes: rows.map((_, i) => outcomeOf(outcomes.charAt(i), offsets[i] ?? 0, epoch)), passed }
 }
 
 function outcomeOf(letter: string, offset: number, epoch: string): AckOutcome {

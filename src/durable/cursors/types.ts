@@ -1,3 +1,5 @@
+import type { PoolUse } from '../ledger/answering-pool.ts'
+
 /** A user's saved place in a channel, by the name the client gave it. */
 export interface CursorKey {
   readonly channel: string
@@ -42,6 +44,9 @@ export interface Cursors {
   ack(ack: Ack): Promise<CursorPlace>
   /** Its own epoch is told as it is: an offset of another epoch than the ledger's means nothing. @throws as `ack` */
   read(key: CursorKey): Promise<CursorState>
+  /** Events that cursors have passed because of acknowledgements that came here. */
+  readonly acknowledged: number
+  readonly pool: PoolUse
   /** Flushes what waits, then closes the connections. */
   close(): Promise<void>
 }

@@ -1,6 +1,7 @@
 import type { Logger, Transaction } from '../../platform/index.ts'
 import type { Statements } from './delivery-rows.ts'
 import type { Failure } from './failure.ts'
+import type { GroupMeter } from './group-meter.ts'
 import type { TurnItem } from './handler-call.ts'
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
@@ -39,6 +40,7 @@ export interface TurnsOfGroup {
   readonly settings: GroupSettings
   readonly epoch: string
   readonly turns: Turns
+  readonly meter: GroupMeter
   readonly signal: AbortSignal
   readonly logger: Logger
 }
@@ -69,7 +71,7 @@ export async function handleItems(
 
 /** Returns what has to be done again, in smaller parts. */
 async function handleSome(
-  { name, settings, epoch, turns, signal, logger }: TurnsOfGroup,
+  { name, settings, epoch, turns, meter, signal, logger }: TurnsOfGroup,
   manner: Manner,
   items: readonly TurnItem[],
   handled: Handled,
@@ -80,6 +82,7 @@ async function handleSome(
     epoch,
     items,
     signal,
+    duration: meter.duration,
     take: async tx => {
       taken = await manner.take(tx, items)
       return taken
@@ -88,6 +91,7 @@ async function handleSome(
   })
   switch (result.kind) {
     case 'settled':
+      meter.done(taken.length)
       handled.ended.push(...items)
       handled.suppressed += items.length - taken.length
       return []
@@ -95,6 +99,7 @@ async function handleSome(
       const { blame, failure } = result
       const [only, ...others] = items
       if (others.length > 0) return around(items, blame)
+      if (only) meter.failed(result)
       if (only) await oweOne(manner, only, failure, handled, logger)
       return []
     }

@@ -187,9 +187,9 @@ export class CompetingWork {
   }
 
   async #handle(epoch: string, manner: Manner, items: readonly TurnItem[]): Promise<Handled> {
-    const { name, settings, turns, logger } = this.#parts
+    const { name, settings, turns, meter, logger } = this.#parts
     const { signal } = this.#abort
-    const handled = await handleItems({ name, settings, epoch, turns, signal, logger }, manner, items)
+    const handled = await handleItems({ name, settings, epoch, turns, meter, signal, logger }, manner, items)
     this.#owedAt = Math.min(this.#owedAt, performance.now() + handled.owedInMs)
     return handled
   }

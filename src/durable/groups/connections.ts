@@ -1,4 +1,5 @@
 import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import type { PoolUse } from '../ledger/answering-pool.ts'
 
 /** A handler without a heartbeat, by default; what the sessions are set to. */
 export const usualTimeoutMs = 30_000
@@ -21,9 +22,11 @@ export class Connections {
   readonly #idle: Sql[] = []
   readonly #all = new Set<Sql>()
   readonly #waiting: ((sql: Sql) => void)[] = []
+  readonly #count: number
   #spare: number
 
   constructor(url: string, count: number, logger: Logger, orm: boolean) {
+    this.#count = count
     this.#spare = count
     const { idle, statement } = timeoutSettings(usualTimeoutMs)
     this.#open = () => {
@@ -54,6 +57,11 @@ export class Connections {
       return this.#open()
     }
     return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  get use(): PoolUse {
+    const busy = this.#count - this.#spare - this.#idle.length
+    return { pool: 'groups', limit: this.#count, running: busy + this.#waiting.length }
   }
 
   free(sql: Sql): void {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { HoldfastError } from '../../domain/index.ts'
 import { connectPostgres, type Logger } from '../../platform/index.ts'
+import type { PoolUse } from '../ledger/answering-pool.ts'
 import type { LogAccess } from '../log-access.ts'
 import { createCompetingRunner } from './competing.ts'
 import { GroupStore } from './group-store.ts'
@@ -54,7 +55,11 @@ export function createGroups(options: GroupsOptions): SystemGroups {
   const member = { id: randomUUID(), node }
   const groups = new Map<string, WorkingGroup>()
   let working:
-    | { readonly join: (group: WorkingGroup) => Promise<void>; readonly end: () => Promise<void> }
+    | {
+        readonly join: (group: WorkingGroup) => Promise<void>
+        readonly pool: () => PoolUse
+        readonly end: () => Promise<void>
+      }
     | undefined
   let closed = false
 
@@ -85,6 +90,7 @@ export function createGroups(options: GroupsOptions): SystemGroups {
     return {
       join: (group: WorkingGroup) =>
         group.join({ ...parts, member, leaseMs: options.leaseMs }, runners[group.settings.mode]),
+      pool: () => turns.pool,
       async end() {
         news.close()
         await Promise.all([turns.close(), store.close()])
@@ -107,6 +113,8 @@ export function createGroups(options: GroupsOptions): SystemGroups {
       working = begun
       await Promise.all([...groups.values()].map(begun.join))
     },
+    meters: () => new Map([...groups].map(([name, { meter }]) => [name, meter])),
+    pools: () => (working ? [working.pool()] : []),
     status: () => [...groups.values()].map(group => group.status()),
     async close(withinMs) {
       closed = true

@@ -207,12 +207,20 @@ export class PartitionProgress {
     settle: NonNullable<TurnWork['settle']>,
     onSettled: () => void,
   ): Promise<{ readonly item: TurnItem; readonly failure: Failure } | undefined> {
-    const { turns, settings, lost, onSuppressed } = this.#parts
+    const { turns, settings, meter, lost, onSuppressed } = this.#parts
     const { epoch } = this.#place
-    const result = await turns.run({ settings, epoch, items, settle, signal: lost.signal })
+    const result = await turns.run({
+      settings,
+      epoch,
+      items,
+      settle,
+      signal: lost.signal,
+      duration: meter.duration,
+    })
     const [first] = items
     switch (result.kind) {
       case 'settled':
+        meter.done(items.length)
         sizes.settled()
         onSettled()
         return
@@ -221,6 +229,7 @@ export class PartitionProgress {
           sizes.failed(result.blame)
           return
         }
+        meter.failed(result)
         sizes.settled()
         return { item: first, failure: result.failure }
       case 'unavailable':

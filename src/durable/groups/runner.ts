@@ -1,5 +1,6 @@
 import type { Logger } from '../../platform/index.ts'
 import type { LogAccess } from '../log-access.ts'
+import type { GroupMeter } from './group-meter.ts'
 import type { GroupStore } from './group-store.ts'
 import type { LogReader } from './log-reader.ts'
 import type { News } from './news.ts'
@@ -36,6 +37,7 @@ export interface RunnerParts {
   readonly reader: LogReader
   readonly store: GroupStore
   readonly turns: Turns
+  readonly meter: GroupMeter
   readonly logger: Logger
   /** Asks for the next tick at once: something was released or lost. */
   readonly tickSoon: () => void

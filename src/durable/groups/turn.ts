@@ -5,6 +5,8 @@ import {
   type Transaction,
   transaction,
 } from '../../platform/index.ts'
+import type { Buckets } from '../../telemetry/index.ts'
+import type { PoolUse } from '../ledger/answering-pool.ts'
 import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf, NobodysFault } from './failure.ts'
@@ -28,17 +30,26 @@ export interface TurnWork {
   readonly settle?: (tx: Transaction) => Statements
   /** Aborted when nothing can be settled any more. */
   readonly signal: AbortSignal
+  /** Where it is counted how long handlers take, in seconds. */
+  readonly duration?: Buckets
 }
 
 export type TurnResult =
   | { readonly kind: 'settled' }
-  /** All is rolled back. The failure is that of the item to blame, where it is one. */
-  | { readonly kind: 'failed'; readonly blame: Blame; readonly failure: Failure }
+  /** All is rolled back. The failure is that of the item to blame, where it is one; `threw`: no handler has asked for it. */
+  | Failed
   /** Rolled back: the place is another's by now. */
   | { readonly kind: 'lost' }
   /** Postgres could not: whether it is settled is not known. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
   | { readonly kind: 'aborted' }
+
+interface Failed {
+  readonly kind: 'failed'
+  readonly blame: Blame
+  readonly failure: Failure
+  readonly threw: boolean
+}
 
 /** How long Postgres may take for what is not a handler's: a begin with a new connection, a commit. */
 const answerMs = 12_000
@@ -71,6 +82,11 @@ export class Turns {
     return result
   }
 
+  /** The connections that handlers work in. */
+  get pool(): PoolUse {
+    return this.#connections.use
+  }
+
   close(): Promise<void> {
     return this.#connections.close()
   }
@@ -92,7 +108,7 @@ class Turn {
   #handled = false
   /** The items whose handler is at work, or was last. */
   #at: readonly TurnItem[] = []
-  #failed: { readonly blame: Blame; readonly failure: Failure } | undefined
+  #failed: Failed | undefined
   #again = false
   #abandoned = false
   /** The connection is not fit for another turn. */
@@ -146,11 +162,13 @@ class Turn {
       end = callEnd(taken, from)
       this.#at = taken.slice(from, end)
       this.#expect(handlerTimeoutMs, 'too_slow')
+      const calledAt = performance.now()
       const outcome = await callHandler(this.#at, context)
+      this.#work.duration?.record((performance.now() - calledAt) / 1_000)
       if (this.#abandoned) throw new RollBack()
       if (outcome.kind === 'done') continue
       if (outcome.kind === 'fault') throw this.#blamed(outcome)
-      this.#failed = { blame: this.#blame(), failure: outcome }
+      this.#failed = { kind: 'failed', blame: this.#blame(), failure: outcome, threw: false }
       throw new RollBack()
     }
     this.#handled = true
@@ -167,11 +185,9 @@ class Turn {
     return error
   }
 
-  #failedNow(error: unknown): { readonly blame: Blame; readonly failure: Failure } {
-    return {
-      blame: this.#blame(),
-      failure: failureOf(error, this.#at[0]?.attempt ?? 1, this.#work.settings),
-    }
+  #failedNow(error: unknown): Failed {
+    const failure = failureOf(error, this.#at[0]?.attempt ?? 1, this.#work.settings)
+    return { kind: 'failed', blame: this.#blame(), failure, threw: true }
   }
 
   /** The stretch that the call is about; between its items there may be some that are not taken. */
@@ -189,7 +205,7 @@ class Turn {
   }
 
   #failedWith(error: unknown): TurnResult {
-    if (this.#failed) return { kind: 'failed', ...this.#failed }
+    if (this.#failed) return this.#failed
     const cause = error instanceof Refused ? error.cause : error
     const state = sqlState(cause)
     if (state === 'HF006' || state === 'HF001') return { kind: 'lost' }
@@ -199,7 +215,7 @@ class Turn {
     const { items, settings } = this.#work
     const [only] = items.length === 1 ? items : []
     const blame = { index: 0, count: items.length }
-    return { kind: 'failed', blame, failure: failureOf(cause, only?.attempt ?? 1, settings) }
+    return { kind: 'failed', blame, failure: failureOf(cause, only?.attempt ?? 1, settings), threw: true }
   }
 
   #abandonedAs(end: Abandonment): TurnResult {
@@ -208,7 +224,7 @@ class Turn {
       return { kind: 'unavailable', error: new Error(`Postgres has not answered for ${answerMs} ms`) }
     const { handlerTimeoutMs } = this.#work.settings
     const late = new Error(`the handler has taken longer than ${handlerTimeoutMs} ms without a heartbeat`)
-    return { kind: 'failed', ...this.#failedNow(late) }
+    return this.#failedNow(late)
   }
 
   #expect(ms: number, otherwise: Abandonment): void {

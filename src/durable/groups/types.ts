@@ -1,4 +1,6 @@
 import type { Transaction } from '../../platform/index.ts'
+import type { PoolUse } from '../ledger/answering-pool.ts'
+import type { GroupMeter } from './group-meter.ts'
 import type { Outcome } from './outcome.ts'
 
 /** An event as a handler sees it. */
@@ -124,6 +126,10 @@ export interface Groups {
    */
   work(): Promise<void>
   status(): readonly GroupStatus[]
+  /** By group, how its handlers have fared in this process. */
+  meters(): ReadonlyMap<string, GroupMeter>
+  /** The connections in which handlers work; none before `work`. */
+  pools(): readonly PoolUse[]
   /** Finishes what is in hand, at most so long, and lets go of the partitions. */
   close(withinMs: number): Promise<void>
 }

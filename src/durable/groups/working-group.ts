@@ -1,4 +1,5 @@
 import type { Logger } from '../../platform/index.ts'
+import { GroupMeter } from './group-meter.ts'
 import { Membership, type MembershipParts } from './membership.ts'
 import { type Handling, Routes } from './routes.ts'
 import type { Runner, RunnerParts } from './runner.ts'
@@ -20,6 +21,7 @@ const declareAgainMs = 1_000
 export class WorkingGroup implements Group {
   readonly name: string
   readonly settings: GroupSettings
+  readonly meter = new GroupMeter()
   readonly #routes = new Routes()
   readonly #logger: Logger
   #shared: SharedParts | undefined
@@ -120,6 +122,7 @@ export class WorkingGroup implements Group {
       member: member.id,
       settings: this.settings,
       routes: this.#routes,
+      meter: this.meter,
       logger: this.#logger,
       tickSoon: () => membership.tickSoon(),
     })

@@ -16,6 +16,13 @@ export interface AnsweringPoolOptions {
   readonly mostInHand?: number
 }
 
+/** How much of a pool is in use; what runs above its limit waits. */
+export interface PoolUse {
+  readonly pool: string
+  readonly limit: number
+  readonly running: number
+}
+
 /** Above what a statement may take. */
 const renewGraceSeconds = 5
 
@@ -30,6 +37,7 @@ export class AnsweringPool {
   readonly #slots: Slots | undefined
   readonly #mostInHand: number
   #inHand = 0
+  #running = 0
   #sql: Sql
 
   constructor(
@@ -60,8 +68,14 @@ export class AnsweringPool {
     }
   }
 
+  /** Statements under way, those that wait for a connection of the driver's pool among them. */
+  get running(): number {
+    return this.#running
+  }
+
   async #answered<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
     const sql = this.#sql
+    this.#running++
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
@@ -76,6 +90,7 @@ export class AnsweringPool {
       if (isReadOnly(error)) this.#replace(sql)
       throw postgresError(error)
     } finally {
+      this.#running--
       clearTimeout(timer)
     }
   }

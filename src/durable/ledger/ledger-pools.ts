@@ -1,5 +1,5 @@
 import { connectPostgres, type Logger } from '../../platform/index.ts'
-import { AnsweringPool } from './answering-pool.ts'
+import { AnsweringPool, type PoolUse } from './answering-pool.ts'
 
 export interface PoolsOptions {
   readonly url: string
@@ -20,6 +20,7 @@ const indexesOnly = { enable_seqscan: 'off', enable_bitmapscan: 'off', jit: 'off
 export function openPools({ url, poolSize, lanes, logger }: PoolsOptions): {
   readonly appends: readonly AnsweringPool[]
   readonly reads: AnsweringPool
+  readonly uses: () => readonly PoolUse[]
 } {
   const openAppends = () =>
     connectPostgres(url, {
@@ -36,11 +37,14 @@ export function openPools({ url, poolSize, lanes, logger }: PoolsOptions): {
       settings: indexesOnly,
       ...(logger && { logger }),
     })
-  return {
-    appends: Array.from(
-      { length: lanes },
-      () => new AnsweringPool(openAppends, { timeoutMs: appendTimeout.answerMs, graceSeconds: 0 }),
-    ),
-    reads: new AnsweringPool(openReads, { timeoutMs: readTimeout.answerMs, graceSeconds: 5 }),
-  }
+  const appends = Array.from(
+    { length: lanes },
+    () => new AnsweringPool(openAppends, { timeoutMs: appendTimeout.answerMs, graceSeconds: 0 }),
+  )
+  const reads = new AnsweringPool(openReads, { timeoutMs: readTimeout.answerMs, graceSeconds: 5 })
+  const uses = () => [
+    { pool: 'append', limit: lanes, running: appends.reduce((sum, pool) => sum + pool.running, 0) },
+    { pool: 'read', limit: poolSize, running: reads.running },
+  ]
+  return { appends, reads, uses }
 }

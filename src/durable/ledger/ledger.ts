@@ -1,5 +1,6 @@
 import type { NewEvent, StoredEvent } from '../../domain/index.ts'
 import type { RemoteClock, Sql } from '../../platform/index.ts'
+import type { PoolUse } from './answering-pool.ts'
 import type { AppendMeter } from './append-meter.ts'
 import type { LossWatch } from './loss-watch.ts'
 
@@ -87,6 +88,8 @@ export interface Ledger {
   readonly losses: LossWatch
   /** How appends fare. */
   readonly meter: AppendMeter
+  /** Its connections. */
+  pools(): readonly PoolUse[]
   /** The server's clock, as its answers tell it. */
   readonly clock: RemoteClock
   readonly partitions: number

@@ -2,7 +2,7 @@ import type { NewEvent, StoredEvent } from '../../domain/index.ts'
 import { HoldfastError } from '../../domain/index.ts'
 import { connectPostgres, type Logger, RemoteClock, type Sql } from '../../platform/index.ts'
 import { Breakers } from '../../resilience/index.ts'
-import type { AnsweringPool } from './answering-pool.ts'
+import type { AnsweringPool, PoolUse } from './answering-pool.ts'
 import type { AppendMeter } from './append-meter.ts'
 import { Appender, type AppenderLimits } from './appender.ts'
 import { anotherServer, CheckedServer, pastEpoch } from './checked-server.ts'
@@ -46,7 +46,7 @@ export interface PostgresLedgerOptions {
  */
 export async function createPostgresLedger(options: PostgresLedgerOptions): Promise<Ledger> {
   const { url, logger } = options
-  const { appends, reads } = openPools(options)
+  const { appends, reads, uses } = openPools(options)
   const guard = createLedgerGuard({
     open: () =>
       connectPostgres(url, { max: 1, applicationName: 'holdfast-probe', ...(logger && { logger }) }),
@@ -61,7 +61,7 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
   try {
     if (!first) throw new HoldfastError('CONFIG_INVALID', 'expected at least one lane')
     const identity = await first.run(sql => checkServer(sql, options.allowUnsafeFsync))
-    return new PostgresLedger(identity, { appends, reads, guard }, options)
+    return new PostgresLedger(identity, { appends, reads, uses, guard }, options)
   } catch (error) {
     await Promise.all([...appends, reads, guard].map(part => part.close()))
     throw error
@@ -72,6 +72,7 @@ export async function createPostgresLedger(options: PostgresLedgerOptions): Prom
 interface Ways {
   readonly appends: readonly AnsweringPool[]
   readonly reads: AnsweringPool
+  readonly uses: () => readonly PoolUse[]
   readonly guard: LedgerGuard
 }
 
@@ -121,6 +122,10 @@ class PostgresLedger implements Ledger {
 
   get meter(): AppendMeter {
     return this.#appender.meter
+  }
+
+  pools(): readonly PoolUse[] {
+    return this.#ways.uses()
   }
 
   get server(): string {

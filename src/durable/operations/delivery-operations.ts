@@ -5,6 +5,7 @@ import { type Changed, decide, redriveChannel } from './decisions.ts'
 import type { ParkedFilter, Selection } from './delivery.ts'
 import { type EventStory, eventStories } from './event-story.ts'
 import { type Inspection, inspect } from './inspection.ts'
+import { type OpenAge, openAges } from './open-ages.ts'
 import { listParked, type ParkedPage, type Preview, previewParked } from './parked.ts'
 
 /** Parked deliveries, and what has become of an event. Every decision is recorded with the one who took it. */
@@ -33,6 +34,8 @@ export interface DeliveryOperations {
     by: { actor: string; reason: string },
     onStep?: (changed: number) => void,
   ): Promise<Changed>
+  /** By consumer and state, how old the oldest open delivery is. */
+  ages(): Promise<readonly OpenAge[]>
   /** By id, which several channels may share, or by place. Empty where no such event was ever recorded. */
   ofEvent(
     event: { readonly id: string } | { readonly channel: string; readonly offset: number },
@@ -56,6 +59,7 @@ export function deliveryOperations(sql: Sql): DeliveryOperations {
       }
       return decide(sql, 'discard', selection, { actor, reason }, onStep)
     },
+    ages: () => openAges(sql),
     ofEvent: event => eventStories(sql, event),
   }
 }

@@ -2,6 +2,7 @@ import { checkChannel, HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
 import type { Authenticator, Credentials, Handshake } from '../types.ts'
 import { type AuthenticateHook, askApplication } from './authenticate-hook.ts'
+import type { KeyCounts } from './key-counts.ts'
 import { channelClaimsOf, connectionOf } from './token-claims.ts'
 import { createTokenVerifier } from './token-verifier.ts'
 
@@ -11,6 +12,8 @@ export interface AuthenticatorOptions {
   readonly hook?: () => AuthenticateHook | undefined
   readonly hookTimeoutMs: number
   readonly logger: Logger
+  /** Where fetches of the keys for tokens are counted. */
+  readonly keyCounts?: KeyCounts
 }
 
 /**
@@ -20,7 +23,7 @@ export interface AuthenticatorOptions {
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { auth, logger } = options
-  const verifier = createTokenVerifier(auth.token, logger)
+  const verifier = createTokenVerifier(auth.token, logger, options.keyCounts)
 
   async function identify(handshake: Handshake): Promise<Credentials> {
     const hook = options.hook?.()

@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from 'jose'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Logger } from '../../platform/index.ts'
+import { KeyCounts } from './key-counts.ts'
 
 /** How long one fetch may take; the SDKs give up a connect after 5 s. */
 const fetchTimeoutMs = 3_000
@@ -18,7 +19,7 @@ const retryAfterMs = 1_000
  * is fetched for; within the cooldown nobody can say whether it exists, so that is a temporary error and no verdict
  * on the token (a client told "invalid token" never comes back).
  */
-export function createRemoteKeys(url: URL, logger: Logger): JWTVerifyGetKey {
+export function createRemoteKeys(url: URL, logger: Logger, counts = new KeyCounts()): JWTVerifyGetKey {
   const remote = createRemoteJWKSet(url, {
     timeoutDuration: fetchTimeoutMs,
     cacheMaxAge: maxAgeMs,
@@ -37,8 +38,10 @@ export function createRemoteKeys(url: URL, logger: Logger): JWTVerifyGetKey {
     try {
       await remote.reload()
       fetchedAt = startedAt
+      counts.succeeded(startedAt)
     } catch (cause) {
       failedAt = Date.now()
+      counts.failed()
       logger.warn({ err: cause }, 'could not fetch the key set for tokens')
       const code = cause instanceof errors.JWKSTimeout ? 'DEPENDENCY_TIMEOUT' : 'DEPENDENCY_FAILED'
       throw new HoldfastError(code, 'the key set for tokens could not be fetched', { cause })

@@ -2,6 +2,7 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import type { JWTVerifyGetKey } from 'jose'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
+import type { KeyCounts } from './key-counts.ts'
 import { createRemoteKeys } from './remote-keys.ts'
 
 type TokenConfig = Config['auth']['token']
@@ -29,10 +30,15 @@ const soundSecretBytes = 32
  * token "signed" by HMAC with the text of a public key finds no key that would check it.
  * @throws HoldfastError CONFIG_INVALID for a public key that cannot be read or is too weak
  */
-export function createTokenKeys(config: TokenConfig, logger: Logger): TokenKeys | undefined {
+export function createTokenKeys(
+  config: TokenConfig,
+  logger: Logger,
+  counts?: KeyCounts,
+): TokenKeys | undefined {
   const secret = config.hmacSecret === undefined ? undefined : new TextEncoder().encode(config.hmacSecret)
   const fixed = config.publicKey === undefined ? undefined : readPublicKey(config.publicKey)
-  const remote = config.jwksUrl === undefined ? undefined : createRemoteKeys(new URL(config.jwksUrl), logger)
+  const remote =
+    config.jwksUrl === undefined ? undefined : createRemoteKeys(new URL(config.jwksUrl), logger, counts)
   if (!secret && !fixed && !remote) return undefined
   if (secret && secret.length < soundSecretBytes) {
     logger.warn(

@@ -1,6 +1,7 @@
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
+import type { KeyCounts } from './key-counts.ts'
 import { createTokenKeys } from './token-keys.ts'
 
 export interface TokenVerifier {
@@ -19,8 +20,12 @@ const clockToleranceSeconds = 5
 const maxTokenLength = 16_384
 
 /** @throws HoldfastError CONFIG_INVALID for keys that cannot be read */
-export function createTokenVerifier(config: Config['auth']['token'], logger: Logger): TokenVerifier {
-  const keys = createTokenKeys(config, logger)
+export function createTokenVerifier(
+  config: Config['auth']['token'],
+  logger: Logger,
+  counts?: KeyCounts,
+): TokenVerifier {
+  const keys = createTokenKeys(config, logger, counts)
   return {
     enabled: keys !== undefined,
     async verify(token) {
