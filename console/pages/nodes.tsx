@@ -40,8 +40,8 @@ function Nodes({ overview: { nodes } }: { overview: Overview }) {
           empty="No node says anything."
           columns={[
             { name: 'Node', cell: node => <NodeName node={node} /> },
-            ...roles.map(({ role, means }) => ({
-              name: `${role}: ${means}`,
+            ...roles.map(({ role }) => ({
+              name: role,
               cell: (node: NodeView) => <BreakerCell node={node} role={role} />,
             })),
           ]}
@@ -65,8 +65,8 @@ function Nodes({ overview: { nodes } }: { overview: Overview }) {
           empty="No node says anything."
           columns={[
             { name: 'Node', cell: node => <NodeName node={node} /> },
-            { name: 'Health', cell: node => <Health node={node} /> },
-            { name: 'Heard', cell: node => <Heard node={node} /> },
+            { name: 'Health', kind: 'name', cell: node => <Health node={node} /> },
+            { name: 'Heard', kind: 'name', cell: node => <Heard node={node} /> },
             {
               name: 'Release',
               cell: ({ sheet }) => (

@@ -45,46 +45,53 @@ function Answers({ overview }: { overview: Overview }) {
           </ul>
         </Card>
       ) : null}
-      <div className="halves">
-        <Card
-          title="What changed?"
-          to={routeTo('changes')}
-          footer="Starts, releases, configurations, breakers, failovers, switches and decisions."
-        >
-          <Known part={overview.marks}>
-            {marks => (
-              <MarkList marks={marks.slice(0, 6)} empty="Nothing has changed for as long as is remembered." />
-            )}
-          </Known>
-        </Card>
-        <Card title="How much, compared with last week?" to={routeTo('rates')}>
-          <RatesNow nodes={overview.nodes} />
-          <DisconnectsLine nodes={overview.nodes} />
-        </Card>
-        <LagsCard />
-        <Card title="Who is hit?" to={routeTo('top')}>
-          <AskTop />
-        </Card>
-        <Card title="What happened to this one event?" to={routeTo('event')}>
-          <AskEvent />
-        </Card>
-        <Card title="Which nodes are there?" to={routeTo('nodes')}>
-          <ul className="lines">
-            {overview.nodes.map(({ sheet, heard, own, at }) => (
-              <li key={sheet.id}>
-                <Status level={heard ? (sheet.health === 'ready' ? 'ok' : 'warn') : 'unknown'}>
-                  {sheet.name}
-                  <span className="muted">
-                    {' '}
-                    · {sheet.version} · {heard ? sheet.health : 'not heard'}
-                    {own ? ' · this one' : ''}
-                  </span>
-                </Status>
-                {own ? <span className="muted">now</span> : <Time at={at} brief />}
-              </li>
-            ))}
-          </ul>
-        </Card>
+      <div className="columns">
+        <div className="stack">
+          <Card
+            title="What changed?"
+            to={routeTo('changes')}
+            footer="Starts, releases, configurations, breakers, failovers, switches and decisions."
+          >
+            <Known part={overview.marks}>
+              {marks => (
+                <MarkList
+                  marks={marks.slice(0, 6)}
+                  empty="Nothing has changed for as long as is remembered."
+                />
+              )}
+            </Known>
+          </Card>
+          <Card title="What happened to this one event?" to={routeTo('event')}>
+            <AskEvent />
+          </Card>
+          <LagsCard />
+        </div>
+        <div className="stack">
+          <Card title="How much, compared with last week?" to={routeTo('rates')}>
+            <RatesNow nodes={overview.nodes} />
+            <DisconnectsLine nodes={overview.nodes} />
+          </Card>
+          <Card title="Who is hit?" to={routeTo('top')}>
+            <AskTop />
+          </Card>
+          <Card title="Which nodes are there?" to={routeTo('nodes')}>
+            <ul className="lines">
+              {overview.nodes.map(({ sheet, heard, own, at }) => (
+                <li key={sheet.id}>
+                  <Status level={heard ? (sheet.health === 'ready' ? 'ok' : 'warn') : 'unknown'}>
+                    {sheet.name}
+                    <span className="muted">
+                      {' '}
+                      · {sheet.version} · {heard ? sheet.health : 'not heard'}
+                      {own ? ' · this one' : ''}
+                    </span>
+                  </Status>
+                  {own ? <span className="muted">now</span> : <Time at={at} brief />}
+                </li>
+              ))}
+            </ul>
+          </Card>
+        </div>
       </div>
     </>
   )

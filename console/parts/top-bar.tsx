@@ -1,5 +1,6 @@
 import { useEffect } from 'react'
 import type { Overview, Source } from '../../src/console/wire.ts'
+import { routeTo } from '../state/address.ts'
 import { useNow } from '../state/hooks.ts'
 import { type Problem, problemsOf } from '../state/problems.ts'
 import type { Reading } from '../state/readings.ts'
@@ -93,8 +94,9 @@ interface Said {
 function verdictOf(problems: readonly Problem[]): Said {
   const [first, ...others] = problems
   if (!first) return { level: 'ok', says: 'Nothing is lost, both tiers deliver, all breakers pass' }
-  const more = others.length === 0 ? '' : ` (and ${plural(others.length, 'more thing')})`
-  return { level: first.level, says: `${first.says}${more}`, to: first.to }
+  const all = others.length + 1
+  const says = all === 1 ? first.says : `${plural(all, 'thing')} to look at. First: ${first.says}`
+  return { level: first.level, says, to: all === 1 ? first.to : routeTo('now') }
 }
 
 function unanswered({ failure, data }: Reading<Overview>): Said {

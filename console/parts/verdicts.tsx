@@ -82,41 +82,59 @@ export function TierCard({ tier, verdict }: { tier: string; verdict: TierVerdict
 }
 
 export function BreakersCard({ nodes }: { nodes: readonly NodeView[] }) {
-  const open = nodes.flatMap(({ sheet, heard }) =>
-    heard ? sheet.breakers.filter(({ state }) => state !== 'passing').map(each => ({ each, sheet })) : [],
-  )
-  const held = nodes.flatMap(({ sheet }) => sheet.breakers.filter(({ heldBy }) => heldBy !== null))
-  const heard = nodes.filter(node => node.heard).length
-  const level: Level = heard === 0 ? 'unknown' : open.length > 0 ? 'bad' : held.length > 0 ? 'warn' : 'ok'
+  const heard = nodes.filter(node => node.heard)
+  const open = openBreakers(heard)
+  const held = heard.flatMap(({ sheet }) => sheet.breakers.filter(({ heldBy }) => heldBy !== null)).length
+  const level: Level = heard.length === 0 ? 'unknown' : open.length > 0 ? 'bad' : held > 0 ? 'warn' : 'ok'
   return (
     <Card
       title="Which breaker, on which node?"
       to={routeTo('nodes')}
       level={level}
-      footer={`${heard} of ${nodes.length} nodes heard${held.length > 0 ? `, ${held.length} held by hand` : ''}`}
+      footer={`${heard.length} of ${nodes.length} nodes heard${held > 0 ? `, ${held} held by hand` : ''}`}
     >
       <p className="status-line">
         <Status level={level}>
-          <strong>{open.length === 0 ? 'All pass' : `${open.length} not passing`}</strong>
+          <strong>{open.length === 0 ? 'All pass' : open.map(({ role }) => role).join(', ')}</strong>
         </Status>
       </p>
       {open.length === 0 ? (
         <p>Redis and Postgres answer every node that was heard.</p>
       ) : (
         <ul className="lines">
-          {open.slice(0, 4).map(({ each, sheet }) => (
-            <li key={`${sheet.id} ${each.role}`}>
+          {open.map(({ role, states, names, since }) => (
+            <li key={role}>
               <span>
-                <strong>{each.role}</strong> {each.state} on {sheet.name}
+                <strong>{role}</strong> {states.join(' or ')} on {names.join(', ')}
               </span>
-              <Time at={each.since} brief />
+              <Time at={since} brief />
             </li>
           ))}
-          {open.length > 4 ? <li>and {open.length - 4} more</li> : null}
         </ul>
       )}
     </Card>
   )
+}
+
+interface OpenBreaker {
+  readonly role: string
+  readonly states: readonly string[]
+  readonly names: readonly string[]
+  /** Of the first node. */
+  readonly since: number
+}
+
+/** By role: what is away is mostly away for all. */
+function openBreakers(nodes: readonly NodeView[]): OpenBreaker[] {
+  const found = nodes.flatMap(({ sheet }) =>
+    sheet.breakers.filter(({ state }) => state !== 'passing').map(each => ({ ...each, name: sheet.name })),
+  )
+  return [...Map.groupBy(found, ({ role }) => role)].map(([role, all]) => ({
+    role,
+    states: [...new Set(all.map(({ state }) => state))],
+    names: all.map(({ name }) => name),
+    since: Math.min(...all.map(({ since }) => since)),
+  }))
 }
 
 /** Seconds behind that somebody should know of. */
