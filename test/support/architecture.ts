@@ -14,8 +14,11 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   commands: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
   projections: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
   prober: ['durable', 'platform', 'protocol', 'telemetry', 'domain'],
-  // For the application's own tests: nothing of the server runs in it.
-  testing: ['commands', 'projections', 'durable', 'contract', 'domain'],
+  // For the application's own tests: `given` runs nothing of the server, `startHoldfast` all of it.
+  testing: [
+    ...['app', 'cli', 'client', 'gateway', 'platform'],
+    ...['commands', 'projections', 'durable', 'contract', 'domain'],
+  ],
   gateway: [
     'realtime',
     'projections',
