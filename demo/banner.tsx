@@ -1,0 +1,70 @@
+import { useClientState, useHoldfast } from '@holdfast/client/react'
+import { useEffect, useRef, useState } from 'react'
+
+type Able = 'works' | 'here' | 'waits'
+
+const words: Readonly<Record<Able, string>> = { works: 'works', here: 'this node only', waits: 'waits' }
+
+/** What works now and what does not, as the client and the node that it is connected to say. */
+export function Banner() {
+  const { state, server } = useClientState()
+  const client = useHoldfast()
+  const [back, setBack] = useState(false)
+  const trouble = useRef(false)
+  const connected = state !== 'connecting' && state !== 'closed'
+  const local = server?.realtime === 'local'
+  const ledger = server?.durable !== 'unavailable'
+  const fine = connected && !local && ledger && server?.durable !== 'slow'
+
+  useEffect(() => {
+    if (!fine) {
+      // The first connection is no trouble that has ended.
+      trouble.current ||= connected || client.status.why?.code !== 0
+      setBack(false)
+      return
+    }
+    if (!trouble.current) return
+    trouble.current = false
+    setBack(true)
+    const timer = setTimeout(() => setBack(false), 8_000)
+    return () => clearTimeout(timer)
+  }, [fine, connected, client])
+
+  if (fine && !back) return null
+  if (fine) {
+    return (
+      <p className="banner good" role="status">
+        <b>All is back.</b> Chat and decisions have missed nothing; cursors and typing of meanwhile are gone, as
+        promised.
+      </p>
+    )
+  }
+  const signals: Able = connected ? (local ? 'here' : 'works') : 'waits'
+  const facts: Able = connected && ledger ? 'works' : 'waits'
+  const rows: readonly (readonly [string, Able])[] = [
+    ['Video', 'works'],
+    ['Chat and decisions', facts],
+    ['Cursors and typing', signals],
+    ['Who is here', signals],
+    ['Earthquakes', connected && ledger ? signals : 'waits'],
+  ]
+  return (
+    <div className="banner bad" role="status">
+      <p>{headline(connected, local, ledger)}</p>
+      <ul>
+        {rows.map(([what, able]) => (
+          <li key={what} className={able}>
+            {what}: <b>{words[able]}</b>
+          </li>
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+function headline(connected: boolean, local: boolean, ledger: boolean): string {
+  if (!connected) return 'The connection is lost. What you write is kept, and sent when it is back.'
+  if (!ledger) return 'Postgres is away. What you write is kept, and recorded when it is back.'
+  if (local) return 'Redis is away. The nodes cannot hear each other; what is recorded reaches everyone all the same.'
+  return 'Redis is coming back. Recorded events are read from Postgres meanwhile, a little later.'
+}

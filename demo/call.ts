@@ -1,0 +1,185 @@
+import type { Negotiation } from './contract.ts'
+
+/** A tab in the room that is not ours, and the connection that reaches it now. */
+export interface Other {
+  readonly tab: string
+  readonly client: string
+}
+
+/** What is seen of another tab. */
+export interface Seen {
+  readonly tab: string
+  readonly stream: MediaStream
+  readonly connected: boolean
+}
+
+export interface CallOptions {
+  readonly tab: string
+  readonly stream: MediaStream
+  /** Carries a word to one connection, and may lose it. */
+  readonly send: (to: Other, word: Negotiation) => void
+  readonly onChange: (seen: readonly Seen[]) => void
+}
+
+/** A picture goes to everyone from everyone, so a large meeting would need a server for that. */
+const mostPeers = 8
+const lookEveryMs = 4_000
+
+/**
+ * Video from each to each. Holdfast carries only the words by which two browsers find each other; what they show then goes
+ * between them, also while the server is away. So whoever is gone from the room stays as long as the picture does: the
+ * server may only have lost sight of them.
+ */
+export class Call {
+  readonly #options: CallOptions
+  readonly #peers = new Map<string, Peer>()
+  #present: ReadonlyMap<string, Other> = new Map()
+  readonly #timer: ReturnType<typeof setInterval>
+
+  constructor(options: CallOptions) {
+    this.#options = options
+    // Words may be lost on the way. Whoever is not seen after a while is tried again.
+    this.#timer = setInterval(() => {
+      for (const peer of this.#peers.values()) peer.tryAgain()
+    }, lookEveryMs)
+  }
+
+  /** Who is in the room by now, without us. */
+  present(others: readonly Other[]): void {
+    this.#present = new Map(others.map(other => [other.tab, other]))
+    for (const other of others) this.#peer(other)
+    this.#tidy()
+  }
+
+  /** Somebody has said something to us. */
+  async hear(from: Other, word: Negotiation): Promise<void> {
+    if ('bye' in word) return this.#close(from.tab)
+    try {
+      await this.#peer(from)?.hear(word)
+    } catch {
+      // The other side has begun anew, and what it says does not fit to what was said before.
+      this.#close(from.tab)
+      await this.#peer(from)
+        ?.hear(word)
+        .catch(() => this.#close(from.tab))
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const [tab, peer] of this.#peers) {
+      peer.say({ bye: true })
+      peer.close()
+      this.#peers.delete(tab)
+    }
+  }
+
+  #peer(other: Other): Peer | undefined {
+    const known = this.#peers.get(other.tab)
+    if (known) {
+      known.other = other
+      return known
+    }
+    if (this.#peers.size >= mostPeers) return undefined
+    const peer = new Peer(other, this.#options, () => this.#tidy())
+    this.#peers.set(other.tab, peer)
+    return peer
+  }
+
+  #tidy(): void {
+    for (const [tab, peer] of this.#peers) {
+      if (!peer.connected && !this.#present.has(tab)) this.#close(tab)
+    }
+    this.#options.onChange(
+      [...this.#peers].map(([tab, { stream, connected }]) => ({ tab, stream, connected })),
+    )
+  }
+
+  #close(tab: string): void {
+    this.#peers.get(tab)?.close()
+    if (this.#peers.delete(tab)) this.#tidy()
+  }
+}
+
+/** One connection, made by the pattern that MDN calls perfect negotiation: where both offer at once, one gives way. */
+class Peer {
+  other: Other
+  readonly stream = new MediaStream()
+  readonly #options: CallOptions
+  readonly #rtc = new RTCPeerConnection()
+  #offering = false
+  #ignoring = false
+  #waited = false
+
+  constructor(other: Other, options: CallOptions, onChange: () => void) {
+    this.other = other
+    this.#options = options
+    const rtc = this.#rtc
+    rtc.onnegotiationneeded = async () => {
+      this.#offering = true
+      try {
+        await rtc.setLocalDescription()
+        if (rtc.localDescription) this.say({ description: rtc.localDescription.toJSON() })
+      } catch {
+        // It was closed meanwhile, or is tried again.
+      } finally {
+        this.#offering = false
+      }
+    }
+    rtc.onicecandidate = ({ candidate }) => candidate && this.say({ candidate: candidate.toJSON() })
+    rtc.ontrack = ({ track }) => {
+      this.stream.addTrack(track)
+      onChange()
+    }
+    rtc.onconnectionstatechange = onChange
+    for (const track of options.stream.getTracks()) rtc.addTrack(track, options.stream)
+  }
+
+  get connected(): boolean {
+    return this.#rtc.connectionState === 'connected'
+  }
+
+  get #polite(): boolean {
+    return this.#options.tab < this.other.tab
+  }
+
+  say(word: Negotiation): void {
+    this.#options.send(this.other, word)
+  }
+
+  async hear(word: Exclude<Negotiation, { bye: true }>): Promise<void> {
+    const rtc = this.#rtc
+    try {
+      if ('candidate' in word) {
+        await rtc.addIceCandidate(word.candidate)
+        return
+      }
+      const { description } = word
+      const collision = description.type === 'offer' && (this.#offering || rtc.signalingState !== 'stable')
+      this.#ignoring = collision && !this.#polite
+      const stray = description.type === 'answer' && rtc.signalingState !== 'have-local-offer'
+      if (this.#ignoring || stray) return
+      await rtc.setRemoteDescription(description)
+      if (description.type !== 'offer') return
+      await rtc.setLocalDescription()
+      if (rtc.localDescription) this.say({ description: rtc.localDescription.toJSON() })
+    } catch (error) {
+      // What belongs to an offer that was ignored, or to a connection that is closed, says nothing.
+      if (!this.#ignoring && rtc.signalingState !== 'closed') throw error
+    }
+  }
+
+  /** From the side that does not give way, so that two tries do not meet for ever. */
+  tryAgain(): void {
+    const waited = this.#waited
+    this.#waited = !this.connected
+    if (!waited || this.connected || this.#polite) return
+    if (this.#rtc.signalingState === 'have-local-offer' && this.#rtc.localDescription) {
+      this.say({ description: this.#rtc.localDescription.toJSON() })
+    } else this.#rtc.restartIce()
+  }
+
+  close(): void {
+    this.#rtc.close()
+  }
+}
