@@ -34,8 +34,8 @@ export function Banner() {
   if (fine) {
     return (
       <p className="banner good" role="status">
-        <b>All is back.</b> Chat and decisions have missed nothing; cursors and typing of meanwhile are gone, as
-        promised.
+        <b>All is back.</b> Chat and decisions have missed nothing; cursors and typing of meanwhile are gone,
+        as promised.
       </p>
     )
   }
@@ -65,6 +65,7 @@ export function Banner() {
 function headline(connected: boolean, local: boolean, ledger: boolean): string {
   if (!connected) return 'The connection is lost. What you write is kept, and sent when it is back.'
   if (!ledger) return 'Postgres is away. What you write is kept, and recorded when it is back.'
-  if (local) return 'Redis is away. The nodes cannot hear each other; what is recorded reaches everyone all the same.'
+  if (local)
+    return 'Redis is away. The nodes cannot hear each other; what is recorded reaches everyone all the same.'
   return 'Redis is coming back. Recorded events are read from Postgres meanwhile, a little later.'
 }

@@ -158,6 +158,8 @@ class Peer {
       const collision = description.type === 'offer' && (this.#offering || rtc.signalingState !== 'stable')
       this.#ignoring = collision && !this.#polite
       const stray = description.type === 'answer' && rtc.signalingState !== 'have-local-offer'
+      // They may not have heard what we offered, as before their camera was there.
+      if (this.#ignoring) this.#sayAgain()
       if (this.#ignoring || stray) return
       await rtc.setRemoteDescription(description)
       if (description.type !== 'offer') return
@@ -174,9 +176,15 @@ class Peer {
     const waited = this.#waited
     this.#waited = !this.connected
     if (!waited || this.connected || this.#polite) return
-    if (this.#rtc.signalingState === 'have-local-offer' && this.#rtc.localDescription) {
-      this.say({ description: this.#rtc.localDescription.toJSON() })
-    } else this.#rtc.restartIce()
+    if (!this.#sayAgain()) this.#rtc.restartIce()
+  }
+
+  /** Says again what we offered, with all that is known by now. False: nothing is on offer. */
+  #sayAgain(): boolean {
+    const { signalingState, localDescription } = this.#rtc
+    if (signalingState !== 'have-local-offer' || !localDescription) return false
+    this.say({ description: localDescription.toJSON() })
+    return true
   }
 
   close(): void {

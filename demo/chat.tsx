@@ -14,8 +14,9 @@ export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] 
   const { typing, tellTyping } = useTyping()
   const end = useRef<HTMLLIElement>(null)
   const count = events.length + waiting.length
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it scrolls when there is more
-  useEffect(() => end.current?.scrollIntoView({ block: 'nearest' }), [count])
+  useEffect(() => {
+    if (count > 0) end.current?.scrollIntoView({ block: 'nearest' })
+  }, [count])
 
   const send = async (event: FormEvent) => {
     event.preventDefault()
@@ -34,13 +35,13 @@ export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] 
         {events.map(({ offset, data, info, time }) => (
           <li key={offset} className={info?.user === me.id ? 'mine' : ''} style={colourOf(info?.user ?? '')}>
             <p className="by">
-              <b>{info ? told(info.connInfo).name : 'The server'}</b> {time !== undefined && <Clock time={time} />}
+              <b>{info ? told(info.connInfo).name : 'The server'}</b>{' '}
+              {time !== undefined && <Clock time={time} />}
             </p>
             <p>{textOf(data)}</p>
           </li>
         ))}
         {waiting.map((said, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: they are sent in this order, and have nothing else
           <li key={`waiting ${at}`} className="mine waiting" style={colourOf(me.id)}>
             <p className="by">not recorded yet</p>
             <p>{said}</p>

@@ -16,8 +16,8 @@ export function Join({ onJoin }: { onJoin: (name: string, camera: boolean) => vo
       <form onSubmit={submit}>
         <h1>Holdfast meeting room</h1>
         <p>
-          Video, cursors and typing are <em>signals</em>: fast, and gone when they are gone. Chat and decisions
-          are <em>events</em>: recorded before anyone sees them, and never lost.
+          Video, cursors and typing are <em>signals</em>: fast, and gone when they are gone. Chat and
+          decisions are <em>events</em>: recorded before anyone sees them, and never lost.
         </p>
         <label>
           Your name

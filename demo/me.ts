@@ -9,7 +9,12 @@ export interface Me {
 }
 
 export function me(name: string): Me {
-  return { id: kept(localStorage, 'meeting.person'), tab: crypto.randomUUID(), name, room: roomOf(location.hash) }
+  return {
+    id: kept(localStorage, 'meeting.person'),
+    tab: crypto.randomUUID(),
+    name,
+    room: roomOf(location.hash),
+  }
 }
 
 /** `#/lobby` names the room. */

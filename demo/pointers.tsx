@@ -53,7 +53,9 @@ function usePointers() {
     })
     const timer = setInterval(() => {
       const since = Date.now() - forgetAfterMs
-      setPointers(before => (before.some(({ at }) => at < since) ? before.filter(({ at }) => at >= since) : before))
+      setPointers(before =>
+        before.some(({ at }) => at < since) ? before.filter(({ at }) => at >= since) : before,
+      )
     }, 1_000)
     return () => {
       heard.unsubscribe()

@@ -1,16 +1,19 @@
 import { useProjection } from '@holdfast/client/react'
-import { Clock } from './chat.tsx'
 
 /** A row of the read model `quakes_by_region`. */
 type Region = {
   readonly region: string
   readonly quakes: number
   readonly strongest: number | null
-  readonly latestPlace: string
-  readonly latestTime: string
+  readonly latest_place: string
+  readonly latest_time: string
 }
 
 const shown = 12
+
+function dayOf(time: string): string {
+  return new Date(time).toLocaleDateString([], { month: 'short', day: 'numeric' })
+}
 
 /** A table that the server fills from events, and that keeps itself up to date. */
 export function Quakes() {
@@ -23,7 +26,9 @@ export function Quakes() {
   return (
     <div className="quakes">
       <p className="by" role="status">
-        {error ? `The table cannot be read now: ${error.message}` : `${all} earthquakes in ${rows.length} regions`}
+        {error
+          ? `The table cannot be read now: ${error.message}`
+          : `${all} earthquakes in ${rows.length} regions`}
         {state === 'reading' && !error && ', reading…'}
       </p>
       <table>
@@ -37,8 +42,8 @@ export function Quakes() {
           </tr>
         </thead>
         <tbody>
-          {rows.slice(0, shown).map(({ region, quakes, strongest, latestPlace, latestTime }) => (
-            <tr key={region} title={latestPlace}>
+          {rows.slice(0, shown).map(({ region, quakes, strongest, latest_place, latest_time }) => (
+            <tr key={region} title={latest_place}>
               <th scope="row">{region}</th>
               {/* Drawn anew with each number, so that it lights up. */}
               <td key={quakes} className="fresh">
@@ -46,7 +51,7 @@ export function Quakes() {
               </td>
               <td>{strongest?.toFixed(1) ?? '–'}</td>
               <td>
-                <Clock time={Date.parse(latestTime)} />
+                <time dateTime={latest_time}>{dayOf(latest_time)}</time>
               </td>
             </tr>
           ))}

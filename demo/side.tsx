@@ -31,7 +31,6 @@ export function Side({ onUnread }: { onUnread: (count: number) => void }) {
 
   return (
     <aside className="side" aria-label="Recorded">
-      {/* biome-ignore lint/a11y/useSemanticElements: tabs, as the ARIA practices have them */}
       <div role="tablist" aria-label="What to look at" onKeyDown={step}>
         {tabs.map(tab => (
           <button

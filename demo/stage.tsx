@@ -25,6 +25,7 @@ export function Stage({ people, camera, seen }: StageProps) {
   // Out of the room's sight, and still in the picture: the server is away, the video is not.
   const tabs = new Set(others.flatMap(({ clients }) => clients.map(({ connInfo }) => told(connInfo).tab)))
   const unseen = seen.filter(({ tab, connected }) => connected && !tabs.has(tab))
+  const names = useNames(people)
   const mine = people.find(({ user }) => user === me.id)
   return (
     <section className="stage" aria-label="Pictures" onPointerMove={move} onPointerLeave={() => point(null)}>
@@ -45,13 +46,34 @@ export function Stage({ people, camera, seen }: StageProps) {
           return <Tile key={key} name={told(info).name} id={user} tabs={clients.length} stream={stream} />
         })}
         {unseen.map(({ tab, stream }) => (
-          <Tile key={tab} name="Only by video for now" id={tab} tabs={1} stream={stream} />
+          <Tile
+            key={tab}
+            name={`${names.get(tab)?.name ?? 'somebody'} (video only)`}
+            id={names.get(tab)?.user ?? tab}
+            tabs={1}
+            stream={stream}
+          />
         ))}
       </ul>
       <Pointers />
     </section>
   )
 }
+
+/** Of everyone who was ever here, for those who are only seen by now. */
+function useNames(people: readonly PresentUser[]) {
+  const names = useRef(new Map<string, { name: string; user: string }>())
+  for (const { user, clients } of people) {
+    for (const { connInfo } of clients) {
+      const { tab, name } = told(connInfo)
+      names.current.set(tab, { name, user })
+    }
+  }
+  for (const tab of names.current.keys()) if (names.current.size > mostNames) names.current.delete(tab)
+  return names.current
+}
+
+const mostNames = 200
 
 interface TileProps {
   readonly name: string
@@ -69,7 +91,6 @@ function Tile({ name, id, tabs, stream, mirrored = false, muted = false }: TileP
   }, [stream])
   return (
     <li className="tile" style={colourOf(id)}>
-      {/* biome-ignore lint/a11y/useMediaCaption: people speak here, live */}
       <video
         ref={video}
         autoPlay

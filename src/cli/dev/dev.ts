@@ -62,7 +62,7 @@ export class Dev {
     await Promise.all(ports.map(port => this.#keepNode(port, nodeEnv)))
     if (this.#stopped) return
     const feeding = this.#options.quakes && existsSync(feeder)
-    console.log(summary({ ports, postgres, redis, apiKey: nodeEnv['HOLDFAST_API_KEY'] ?? '', feeding }))
+    console.log(summary({ ports, postgres, redis, apiKey: env['HOLDFAST_API_KEY'], feeding }))
     if (feeding) this.#startFeeder(nodeEnv, ports[0])
   }
 
@@ -140,7 +140,6 @@ function nodeEnvironment(of: {
   return {
     ...env,
     HOLDFAST_CONFIG: env['HOLDFAST_CONFIG'] || devConfig,
-    HOLDFAST_API_KEY: env['HOLDFAST_API_KEY'] || 'dev',
     // Everyone may do everything here, so nobody else may get in.
     HOLDFAST_HOST: devHost,
     REDIS_URL: redis.url,

@@ -5,14 +5,15 @@ export function summary(running: {
   readonly ports: readonly [number, number]
   readonly postgres: Backing
   readonly redis: Backing
-  readonly apiKey: string
+  readonly apiKey: string | undefined
   readonly feeding: boolean
 }): string {
   const [first, second] = running.ports
   const other = `--url ws://localhost:${second}`
   const here = first === 8000 ? '' : ` --url ws://localhost:${first}`
   const path = `http://localhost:${first}/api/projections/quakes_by_region?order=-quakes&limit=5`
-  const readModel = `curl -H 'X-API-Key: ${running.apiKey}' '${path}'`
+  const key = running.apiKey ? `-H 'X-API-Key: ${running.apiKey}' ` : ''
+  const readModel = `curl ${key}'${path}'`
   const lines = [
     [
       'demo',
@@ -24,7 +25,10 @@ export function summary(running: {
       `http://localhost:${first} and http://localhost:${second}, for this machine only, without authentication`,
     ],
     ['sockets', `ws://localhost:${first}/connection/websocket and the same on ${second}`],
-    ['API', `http://localhost:${first}/api, X-API-Key: ${running.apiKey}`],
+    [
+      'API',
+      `http://localhost:${first}/api, ${running.apiKey ? `X-API-Key: ${running.apiKey}` : 'without a key'}`,
+    ],
     ['Postgres', `${running.postgres.url} (${running.postgres.note})`],
     ['Redis', `${running.redis.url} (${running.redis.note})`],
     ...(running.feeding ? [['watch', `bin/holdfast tail quakes:all --since 0 ${other}`]] : []),
