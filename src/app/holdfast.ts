@@ -16,6 +16,7 @@ import {
   KeyCounts,
   PublicationCounts,
   refuseUpgrade,
+  type UpgradeHandler,
 } from '../gateway/index.ts'
 import { createLogger, ForeignMessages, parseConfig, redisTarget } from '../platform/index.ts'
 import { declareBatchSink } from '../projections/index.ts'
@@ -23,6 +24,8 @@ import { createRealtimeTier } from '../realtime/index.ts'
 import { Breakers } from '../resilience/index.ts'
 import { breakerControl } from './breakers.ts'
 import { deciding, openCommands } from './commands.ts'
+import { openOperators } from './console.ts'
+import { consoleGate } from './console-gate.ts'
 import { withContract } from './contract-router.ts'
 import type { ContractGroup } from './group-types.ts'
 import { HookRegistry } from './hooks.ts'
@@ -66,13 +69,10 @@ async function build<const C extends Contract>(
   // What the configuration can get wrong comes before anything that would have to be let go of.
   const hookTimeoutMs = config.limits.hookTimeoutMs
   const keyCounts = new KeyCounts()
-  const authenticator = createAuthenticator({
-    auth: config.auth,
-    hook: () => authenticate,
-    hookTimeoutMs,
-    logger,
-    keyCounts,
-  })
+  const gate = consoleGate(config)
+  const authenticator = gate.authenticator(
+    createAuthenticator({ auth: config.auth, hook: () => authenticate, hookTimeoutMs, logger, keyCounts }),
+  )
   const check = contract && contractCheck(contract)
 
   const foreign = new ForeignMessages(logger)
@@ -95,14 +95,16 @@ async function build<const C extends Contract>(
 
   const { namespaces } = config
   const publications = new PublicationCounts()
-  const plain = createRouter({ namespaces, realtime, durable: durable?.tier, counts: publications })
+  const counted = createRouter({ namespaces, realtime, durable: durable?.tier, counts: publications })
+  const plain = gate.router(counted, publications)
   const router = check ? withContract(plain, check, hookTimeoutMs, publications) : plain
   const work =
     durable &&
-    opened.add(createWork({ config, durable, router, check, nodeName: node.name, logger, breakers }), part =>
-      part.close(0),
+    opened.add(
+      createWork({ config, durable, router, check, gate, nodeName: node.name, logger, breakers }),
+      part => part.close(0),
     )
-  const deciders = { tier: durable?.tier, namespaces, check, hookTimeoutMs, logger }
+  const deciders = { tier: gate.tier(durable?.tier), namespaces, check, hookTimeoutMs, logger }
   const commands = opened.add(openCommands(deciders), part => part?.close())
   const permissions = createPermissions({
     namespaces,
@@ -114,12 +116,12 @@ async function build<const C extends Contract>(
   const sockets = createSocketServer({
     config,
     authenticator,
-    permissions,
-    hooks,
+    permissions: gate.permissions(permissions),
+    hooks: gate.hooks(hooks),
     router,
     realtime,
     durable: durable?.tier,
-    cursors: durable?.cursors,
+    cursors: gate.cursors(durable?.cursors),
     commands,
     logger,
     version,
@@ -157,11 +159,12 @@ async function build<const C extends Contract>(
     limited: sockets.counts.limited,
   })
   addPages(api.app, config, logger)
-  const server = createHttpServer({
-    api,
-    limits: config.limits,
-    handleUpgrade: (request, socket, head) =>
-      config.role === 'worker' ? refuseUpgrade(socket) : sockets.handleUpgrade(request, socket, head),
+  const handleUpgrade: UpgradeHandler = (request, socket, head) =>
+    config.role === 'worker' ? refuseUpgrade(socket) : sockets.handleUpgrade(request, socket, head)
+  const server = createHttpServer({ api, limits: config.limits, handleUpgrade })
+  const operators = openOperators({
+    ...{ config, node, gate, realtime, durable, work, router, sockets, cluster, breakers, health, logger },
+    ...{ publications, handleUpgrade, app: api.app },
   })
 
   async function stop(): Promise<void> {
@@ -178,6 +181,7 @@ async function build<const C extends Contract>(
     const closed = server.close(drainTimeoutMs, drained)
     await Promise.all([drained, handedOver])
     await closed
+    await operators.close()
     cluster.close()
     await commands?.close()
     await work?.projections.reads.close()
@@ -187,6 +191,7 @@ async function build<const C extends Contract>(
   }
 
   async function listen() {
+    await operators.begin()
     const address = await server.listen(config.http.host, config.http.port)
     serving = config.role !== 'worker'
     if (config.role === 'gateway' || !work) return address
@@ -253,7 +258,10 @@ async function build<const C extends Contract>(
     job: (name, handler) => behindTheLog().jobs.handler(name, handler),
     schedule: async (name, options) => behindTheLog().jobs.schedule(name, options),
     unschedule: async name => behindTheLog().jobs.unschedule(name),
-    work: async () => behindTheLog().begin(),
+    work: async () => {
+      await operators.begin()
+      await behindTheLog().begin()
+    },
     breakers: breakerControl(breakers, cluster),
     get operations() {
       return behindTheLog().operations
@@ -265,6 +273,7 @@ async function build<const C extends Contract>(
     },
     attach: http => {
       serving = true
+      operators.begin().catch(error => logger.error({ err: error }, 'the console could not begin'))
       server.attach(http)
     },
     close: () => {

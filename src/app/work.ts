@@ -15,6 +15,7 @@ import {
 import type { Router } from '../gateway/index.ts'
 import { type Config, type Logger, redisTarget } from '../platform/index.ts'
 import type { Breakers } from '../resilience/index.ts'
+import type { ConsoleGate } from './console-gate.ts'
 import type { OpenDurable } from './open-durable.ts'
 import { createProjections, type Projections } from './projections.ts'
 
@@ -37,6 +38,7 @@ export interface WorkOptions {
   readonly router: Router
   /** The contract, for what does not come through the router. */
   readonly check: ContractCheck | undefined
+  readonly gate: Pick<ConsoleGate, 'outboxCheck'>
   readonly nodeName: string
   readonly logger: Logger
   readonly breakers: Breakers
@@ -51,6 +53,7 @@ export function createWork({
   durable,
   router,
   check,
+  gate,
   nodeName,
   logger,
   breakers,
@@ -92,7 +95,16 @@ export function createWork({
       startForgetting({ sql, copies: tier.log.redis, forgetJobs: event => jobs.forget(event), logger }),
     )
     if (relay)
-      loops.push(startOutboxRelay({ tier, url, namespaces, check: ofApplication, ...outboxTimes, logger }))
+      loops.push(
+        startOutboxRelay({
+          tier,
+          url,
+          namespaces,
+          check: gate.outboxCheck(ofApplication),
+          ...outboxTimes,
+          logger,
+        }),
+      )
   }
 
   async function close(withinMs: number): Promise<void> {

@@ -38,6 +38,8 @@ export const codes = {
   offsetConflict: 409,
   /** The id is taken by an event with another type or other data. */
   duplicateConflict: 422,
+  /** An operator has made the namespace read-only. Appends are repeated until it takes them again. */
+  readOnly: 423,
 } as const
 
 /** What went wrong, as the server or the connection said it. */

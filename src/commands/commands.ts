@@ -52,7 +52,7 @@ export interface Commands {
 }
 
 export interface CommandsOptions {
-  readonly tier: OpenTier
+  readonly tier: Pick<OpenTier, 'appendTogether' | 'log'>
   readonly namespaces: Readonly<Record<string, NamespaceOptions>>
   /** What events have to be, whoever makes them. */
   readonly check: ContractCheck | undefined

@@ -91,3 +91,16 @@ export interface Mark {
   readonly says: string
   readonly details: Readonly<Record<string, string | number | boolean | null>>
 }
+
+/** What somebody has done. */
+export interface ActView {
+  readonly id: number
+  readonly time: number
+  /** `console:<name>` where it was done here. */
+  readonly actor: string
+  readonly act: string
+  readonly target: string
+  readonly reason: string | null
+  /** `done`, `refused: …` or `failed: …`. */
+  readonly outcome: string
+}

@@ -44,8 +44,12 @@ export interface TierVerdict {
 /** What canaries of one node saw of one tier by one path within the last minute. */
 export interface ProbeView {
   readonly node: string
-  readonly tier: 'realtime' | 'durable'
-  /** `local`: what the node itself published; `other`: what other nodes published. */
+  /** Null of the path `connect`. */
+  readonly tier: 'realtime' | 'durable' | null
+  /**
+   * `connect`: a new connection; `accept`: the answer to a publication or an append; `local`: its delivery by the same node;
+   * `other`: its delivery by another one.
+   */
   readonly path: string
   readonly succeeded: number
   readonly failed: number
@@ -53,6 +57,7 @@ export interface ProbeView {
   readonly degraded: number
   /** Of the latest that succeeded; null: none. */
   readonly latencyMs: number | null
+  /** When it last succeeded. */
   readonly at: number | null
   /** Of the latest failure within the minute. */
   readonly reason: string | null
@@ -68,7 +73,7 @@ export interface NodeView {
   readonly heard: boolean
 }
 
-/** What a node says of itself, every two seconds. */
+/** What a node says of itself: every two seconds while somebody looks, else every ten. */
 export interface NodeSheet {
   readonly id: string
   readonly name: string
@@ -78,6 +83,8 @@ export interface NodeSheet {
   readonly role: string
   readonly startedAt: number
   readonly time: number
+  /** When the next one is to come. */
+  readonly everySeconds: number
   /** The first characters of a digest of the configuration without its secrets: nodes that differ are configured differently. */
   readonly config: string
   readonly health: 'ready' | 'degraded' | 'unavailable'
@@ -94,6 +101,8 @@ export interface NodeSheet {
   /** Bytes waiting for all sockets, and for the fullest. */
   readonly mailbox: { readonly bytes: number; readonly largest: number }
   readonly eventLoopLag: number
+  /** How far the mirror in Redis is behind the ledger, as this node saw it; null: it does not know. */
+  readonly mirrorLag: { readonly events: number; readonly seconds: number } | null
   /** Share of the memory it may use, 0 to 1. */
   readonly memory: number
   /** Why it refuses new connections now. */
@@ -133,7 +142,10 @@ export interface AuditView {
 export interface Lags {
   readonly time: number
   readonly sources: readonly Source[]
+  /** What Postgres knows: groups, projections, outbox, jobs, cursors. */
   readonly lags: Part<readonly LagView[]>
+  /** What the nodes say of themselves: mirror, event loop. */
+  readonly nodes: Part<readonly LagView[]>
 }
 
 export interface LagView {
@@ -156,7 +168,7 @@ export interface LagView {
 
 /**
  * `GET /console/api/top?seconds=2` (1 to 10): who is hit. Asked of every node on demand: each counts for so long, by a
- * sketch of bounded size, so that small ones may be missing and counts are at most too high by `error`.
+ * sketch of bounded size, so that small ones may be missing and counts may be too low, by `error` at most.
  */
 export interface Top {
   readonly time: number
@@ -175,7 +187,7 @@ export interface TopChannel {
   readonly publications: number
   /** Per second: publications times subscribers. */
   readonly deliveries: number
-  /** Per second: how much too high `publications` may be. */
+  /** Per second: how much too low `publications` may be. */
   readonly error: number
 }
 

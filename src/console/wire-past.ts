@@ -1,4 +1,4 @@
-import type { Mark, Part, RateName, Source } from './wire-common.ts'
+import type { ActView, Mark, Part, RateName, Source } from './wire-common.ts'
 
 /**
  * `GET /console/api/rates?minutes=60` (5 to 10080): counts per step, over all nodes, now and a week before. While Postgres is
@@ -38,18 +38,6 @@ export interface Acts {
   readonly time: number
   readonly acts: Part<readonly ActView[]>
   readonly next: number | null
-}
-
-export interface ActView {
-  readonly id: number
-  readonly time: number
-  /** `console:<name>` where it was done here. */
-  readonly actor: string
-  readonly act: string
-  readonly target: string
-  readonly reason: string | null
-  /** `done`, `refused: …` or `failed: …`; null: not recorded with it. */
-  readonly outcome: string | null
 }
 
 /** `GET /console/api/event?id=<uuid>` or `?channel=…&offset=…`: what happened to this one event. */

@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'DUPLICATE_CONFLICT'
   | 'EPOCH_CHANGED'
   | 'LEDGER_BEHIND'
+  | 'READ_ONLY'
   | 'PROJECTION_BEHIND'
   | 'PROJECTION_PARKED'
   | 'DEPENDENCY_REJECTED'
@@ -63,6 +64,7 @@ const remedies: Record<ErrorCode, Remedy> = {
   DUPLICATE_CONFLICT: 'fix_request',
   EPOCH_CHANGED: 'resync',
   LEDGER_BEHIND: 'retry_later',
+  READ_ONLY: 'retry_later',
   PROJECTION_BEHIND: 'retry_later',
   PROJECTION_PARKED: 'none',
   DEPENDENCY_REJECTED: 'retry_later',

@@ -4,6 +4,7 @@ import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
 import { type FreshDatabase, freshDatabase } from '../../test/support/database.ts'
 import * as commandTables from '../commands/tables.ts'
+import * as consoleTables from '../console/tables.ts'
 import { newEventId } from '../domain/index.ts'
 import { connectPostgres } from '../platform/index.ts'
 import * as projectionTables from '../projections/tables.ts'
@@ -135,6 +136,7 @@ test('the migrations make what the tables declare', async () => {
     ...outboxTables,
     ...projectionTables,
     ...commandTables,
+    ...consoleTables,
   }
   const declared = generateDrizzleJson(tables, snapshot.id, ['holdfast'])
   expect(await generateMigration(snapshot, declared)).toEqual([])

@@ -11,6 +11,7 @@ export {
   createCluster,
   type NodeIdentity,
   type NodeInfo,
+  type TopicAnswers,
 } from './cluster/cluster.ts'
 export type { SessionCommand } from './cluster/session-command.ts'
 export { type GatewayCounts, handshakeOutcomes } from './gateway-counts.ts'
@@ -23,10 +24,12 @@ export {
   type UpgradeHandler,
 } from './http-server.ts'
 export type { LimitCounts, LimitName } from './limit-counts.ts'
+export { type ClientAddress, clientAddress } from './limits/client-address.ts'
 export { type LoadReason, LoadWatch, loadReasons } from './load/load-watch.ts'
 export { createPermissions, type PermissionsOptions } from './permissions.ts'
 export { PublicationCounts, publicationOutcomes } from './publication-counts.ts'
 export { createRouter, type RouterOptions } from './router.ts'
+export type { SessionUse } from './session-use.ts'
 export type {
   Authenticator,
   ChannelGrant,

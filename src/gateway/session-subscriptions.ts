@@ -96,8 +96,8 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
       rejectUnrecovered?: boolean
     },
   ): Promise<Subscription | undefined> {
-    const { options } = subscription
-    if (options.presence) this.#enter(subscription)
+    const { options, grant } = subscription
+    if (options.presence && !grant.unseen) this.#enter(subscription)
     const accompanied =
       options.tier === 'durable' && options.joinLeave ? this.#accompany(subscription) : undefined
     let joined: Subscription
@@ -129,7 +129,7 @@ export class SessionSubscriptions implements Requester, SubscriptionOwner {
     if (endedEarly) this.#session.mailbox.reply(pushUnsubscribe(channel, endedEarly.code, endedEarly.reason))
     if (ended) return
     subscription.told()
-    if (!subscription.options.joinLeave) return
+    if (!subscription.options.joinLeave || subscription.grant.unseen) return
     subscription.announced = true
     this.#parts.realtime.announce(subscription.channel, 'join', this.#infoOf(subscription))
   }

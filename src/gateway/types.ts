@@ -24,6 +24,8 @@ export interface ChannelGrant {
   readonly data?: string
   /** Seconds since 1970. */
   readonly expireAt?: number
+  /** The subscriber is in no presence, and nobody is told that it came. */
+  readonly unseen?: boolean
 }
 
 /** What a client brings to the connect command. */

@@ -17,6 +17,7 @@ import { LoadWatch, loadReasons } from './load/load-watch.ts'
 import type { GatewayParts } from './parts.ts'
 import { Session } from './session.ts'
 import { SessionRegistry } from './session-registry.ts'
+import { largestUses, type SessionUse } from './session-use.ts'
 import { spread } from './spread.ts'
 import { steadyNow } from './steady-clock.ts'
 import { TierWatch } from './tier-watch.ts'
@@ -50,6 +51,8 @@ export interface SocketServer {
   readonly loadWatch: LoadWatch
   /** Looks at every session: for somebody who asks now and then. */
   usage(): SocketUsage
+  /** The users who take up most of this node. As `usage`. */
+  users(most: number): readonly SessionUse[]
   /** Takes an upgrade request of any HTTP server; false where it is not for this path and nothing was done. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean
   /**
@@ -187,6 +190,10 @@ class SessionServer implements SocketServer {
     const commandBytes = this.#parts.commandBytes.used
     const opening = this.#open.size - connected
     return { opening, connected, mailboxBytes, largestMailboxBytes, commandBytes }
+  }
+
+  users(most: number): readonly SessionUse[] {
+    return largestUses(this.#open.keys(), most)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { canaryNamespaces, HoldfastError, systemNamespace } from '../domain/index.ts'
+import { consoleConfig } from './config-console.ts'
 import { jobsConfig } from './config-jobs.ts'
 import { outboxConfig } from './config-outbox.ts'
 import { canarySeconds, proberConfig } from './config-prober.ts'
@@ -180,6 +181,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   /** Whether this node serves the meeting room at `/demo`. */
   demo: z.boolean().default(false),
+  console: consoleConfig.prefault({}),
   log: z
     .strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') })
     .prefault({}),

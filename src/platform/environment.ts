@@ -10,7 +10,16 @@ export function applyEnvironment(file: unknown, env: Readonly<Record<string, str
   set(config, ['postgres', 'url'], env['DATABASE_URL'])
   set(config, ['api', 'key'], env['HOLDFAST_API_KEY'])
   set(config, ['auth', 'token', 'hmacSecret'], env['HOLDFAST_TOKEN_HMAC_SECRET'])
+  addConsoleToken(config, env['HOLDFAST_CONSOLE_TOKEN'])
   return config
+}
+
+/** An operator's, beside those of the file; in place of the file's of the same name. */
+function addConsoleToken(config: Record<string, unknown>, token: string | undefined): void {
+  if (token === undefined || token === '') return
+  const { tokens } = (config['console'] ?? {}) as { tokens?: unknown }
+  const others = Array.isArray(tokens) ? tokens.filter(each => each?.name !== 'operator') : []
+  set(config, ['console', 'tokens'], [...others, { name: 'operator', role: 'operator', token }])
 }
 
 /** What is no number stays text, so that the schema names it in its error. */

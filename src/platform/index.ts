@@ -7,6 +7,7 @@ export {
   parseConfig,
   parseRedis,
 } from './config.ts'
+export type { ConsoleConfig } from './config-console.ts'
 export {
   isJobName,
   type JobsConfig,

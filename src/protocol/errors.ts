@@ -27,6 +27,7 @@ export const wireErrors = {
   concurrentPagination: { code: 113, message: 'concurrent pagination', temporary: true },
   offsetConflict: { code: 409, message: 'offset conflict', temporary: false },
   duplicateConflict: { code: 422, message: 'duplicate conflict', temporary: false },
+  readOnly: { code: 423, message: 'read only', temporary: true },
   projectionParked: { code: 424, message: 'channel parked', temporary: false },
   projectionBehind: { code: 425, message: 'read model behind', temporary: true },
 } as const satisfies Record<string, WireError>
@@ -55,6 +56,7 @@ const byCode: Record<ErrorCode, WireError> = {
   DUPLICATE_CONFLICT: wireErrors.duplicateConflict,
   EPOCH_CHANGED: wireErrors.unrecoverablePosition,
   LEDGER_BEHIND: wireErrors.internal,
+  READ_ONLY: wireErrors.readOnly,
   PROJECTION_BEHIND: wireErrors.projectionBehind,
   PROJECTION_PARKED: wireErrors.projectionParked,
   DEPENDENCY_REJECTED: wireErrors.internal,

@@ -1,3 +1,4 @@
+import { HoldfastError } from '../../domain/index.ts'
 import type { Outcome } from './outcome.ts'
 import type { GroupSettings } from './settings.ts'
 
@@ -24,7 +25,9 @@ export function failureOf(
   chance: number = Math.random(),
 ): Failure {
   const reason = reasonOf(error)
-  if (attempt >= maxAttempts) return { kind: 'park', reason: `${reason} (attempt ${attempt})` }
+  // An operator has stopped what the handler writes to, and lets it go on some day: no event is to be parked for that.
+  const stopped = error instanceof HoldfastError && error.code === 'READ_ONLY'
+  if (attempt >= maxAttempts && !stopped) return { kind: 'park', reason: `${reason} (attempt ${attempt})` }
   const pause = Math.min(retryMs.first * 2 ** Math.min(attempt - 1, 40), retryMs.most)
   return { kind: 'retry', afterMs: pause * (0.5 + chance), reason }
 }

@@ -16,6 +16,8 @@ export const acts = holdfast.table(
     /** What it was done to: `delivery <id>`, `event <channel> <offset>`, … */
     target: text().notNull(),
     reason: text(),
+    /** How it ended, where it was not done in the transaction that records it; null: done. */
+    outcome: text(),
   },
   table => [index('acts_target').on(table.target)],
 )

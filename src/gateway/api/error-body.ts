@@ -14,6 +14,7 @@ const statuses: Readonly<Record<number, number>> = {
   113: 409,
   409: 409,
   422: 422,
+  423: 423,
   424: 424,
   425: 503,
 }

@@ -29,6 +29,7 @@ const question = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('command'), command: sessionCommand }),
   z.object({ kind: z.literal('breakers') }),
   z.object({ kind: z.literal('breaker'), from: z.string(), command: breakerCommand }),
+  z.object({ kind: z.literal('topic'), topic: z.string(), body: z.unknown() }),
 ])
 
 const nodeInfo = z.object({
@@ -78,12 +79,24 @@ export interface Cluster {
    * @throws HoldfastError NOT_AVAILABLE where no node has this role
    */
   actOnBreaker(command: BreakerCommand): Promise<BreakerSurvey>
+  /** Answers questions about a topic, of this node and of others. Twice asked, it answers twice. */
+  answerTo(topic: string, answer: (body: unknown) => Promise<unknown>): void
+  /** Asks every node about a topic; of those that know it, the answers by node, of which this node's is the first. */
+  ask(topic: string, body: unknown, withinMs?: number): Promise<TopicAnswers>
   close(): void
+}
+
+/** What nodes know about a topic. */
+export interface TopicAnswers {
+  readonly answers: ReadonlyMap<string, unknown>
+  /** Nodes that were there lately and did not answer, or do not know the topic. */
+  readonly silent: readonly string[]
 }
 
 export function createCluster(options: ClusterOptions): Cluster {
   const { node, router, sessions, breakers = new Breakers(options.logger) } = options
   const startedAt = performance.now()
+  const topics = new Map<string, (body: unknown) => Promise<unknown>>()
 
   async function answer(asked: unknown): Promise<unknown> {
     const { data: parsed } = question.safeParse(asked)
@@ -104,6 +117,8 @@ export function createCluster(options: ClusterOptions): Cluster {
         // The one who asks acts when the others have.
         if (parsed.from === node.id) return null
         return ownBreakers(carryOutOnBreaker(parsed.command, breakers))
+      case 'topic':
+        return (await topics.get(parsed.topic)?.(parsed.body)) ?? null
     }
   }
 
@@ -141,7 +156,7 @@ export function createCluster(options: ClusterOptions): Cluster {
     answer,
     ...(options.timings ? { timings: options.timings } : {}),
   })
-  const ask = (asked: z.output<typeof question>) => survey.ask(asked)
+  const ask = (asked: z.output<typeof question>, withinMs?: number) => survey.ask(asked, withinMs)
 
   return {
     node,
@@ -187,6 +202,20 @@ export function createCluster(options: ClusterOptions): Cluster {
       const acted = nodes.filter(each => each.breakers.length > 0)
       if (acted.length > 0) return { nodes: acted, silent }
       throw new HoldfastError('NOT_AVAILABLE', `no node that answers has a breaker ${command.role}`)
+    },
+
+    answerTo(topic, answers) {
+      topics.set(topic, answers)
+    },
+
+    async ask(topic, body, withinMs) {
+      const { answers, silent, gone } = await ask({ kind: 'topic', topic, body }, withinMs)
+      const own = answers.get(node.id)
+      const others = [...answers].filter(([id]) => id !== node.id)
+      return {
+        answers: new Map([[node.id, own] as const, ...others].filter(([, said]) => said !== null)),
+        silent: [...silent, ...gone, ...others.filter(([, said]) => said === null).map(([id]) => id)],
+      }
     },
 
     close: () => survey.close(),

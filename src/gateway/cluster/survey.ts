@@ -107,11 +107,12 @@ export class Survey {
     return [...this.#gone.keys()]
   }
 
-  async ask(question: unknown): Promise<SurveyResult> {
+  /** @param withinMs how long an answer may take, where the question itself takes its time */
+  async ask(question: unknown, withinMs: number = this.#timings.answerWithinMs): Promise<SurveyResult> {
     const id = randomUUID()
     const answers = new Map<string, unknown>()
     const missing = new Set(this.others())
-    const gathered = this.#gather(id, { answers, missing }, question)
+    const gathered = this.#gather(id, { answers, missing }, question, withinMs)
     answers.set(this.#options.node, await this.#options.answer(question))
     await gathered
     return { answers, silent: [...missing], gone: this.#missed().filter(node => !answers.has(node)) }
@@ -123,7 +124,12 @@ export class Survey {
     for (const pending of this.#pending.values()) pending.finish()
   }
 
-  #gather(id: string, { answers, missing }: Omit<Pending, 'finish'>, question: unknown): Promise<void> {
+  #gather(
+    id: string,
+    { answers, missing }: Omit<Pending, 'finish'>,
+    question: unknown,
+    withinMs: number,
+  ): Promise<void> {
     // Sent even where no other node is known: one that has just started hears it, and a command takes effect there.
     this.#send({ kind: 'ask', id, question })
     if (missing.size === 0) return Promise.resolve()
@@ -132,7 +138,7 @@ export class Survey {
       () => this.#send({ kind: 'ask', id, question }),
       this.#timings.answerWithinMs / 2,
     )
-    const end = setTimeout(resolve, this.#timings.answerWithinMs)
+    const end = setTimeout(resolve, withinMs)
     this.#pending.set(id, { answers, missing, finish: resolve })
     return promise.finally(() => {
       clearTimeout(again)

@@ -1,0 +1,140 @@
+import type { FastifyInstance } from 'fastify'
+import { type Counted, followSwitches, hasConsole, type NodeReadings, openConsole, ownListener } from '../console/index.ts'
+import {
+  type Cluster,
+  clientAddress,
+  type Health,
+  type NodeIdentity,
+  type PublicationCounts,
+  type Router,
+  type SocketServer,
+  type UpgradeHandler,
+} from '../gateway/index.ts'
+import { Lane, losses } from '../hub/index.ts'
+import { servePage } from '../pages/index.ts'
+import type { Config, Logger } from '../platform/index.ts'
+import type { RealtimeTier } from '../realtime/index.ts'
+import type { Breakers } from '../resilience/index.ts'
+import type { ConsoleGate } from './console-gate.ts'
+import type { OpenDurable } from './open-durable.ts'
+import type { Work } from './work.ts'
+
+export interface ConsoleOptions {
+  readonly config: Config
+  readonly node: NodeIdentity
+  readonly gate: ConsoleGate
+  readonly publications: PublicationCounts
+  readonly realtime: RealtimeTier
+  readonly durable: OpenDurable | undefined
+  readonly work: Work | undefined
+  readonly router: Router
+  readonly sockets: SocketServer
+  readonly cluster: Cluster
+  readonly breakers: Breakers
+  readonly health: () => Health
+  readonly handleUpgrade: UpgradeHandler
+  /** Where the console is served, unless it has a listener of its own. */
+  readonly app: FastifyInstance
+  readonly logger: Logger
+}
+
+/** What operators have of a node. */
+export interface NodeOperators {
+  /** Before anybody is served; once. @throws HoldfastError CONFIG_INVALID where the console's port is taken */
+  begin(): Promise<void>
+  close(): Promise<void>
+}
+
+const ownListenerGraceMs = 500
+
+/** The console of a node with its listener; on a node without one, only what operators have switched elsewhere. */
+export function openOperators(options: ConsoleOptions): NodeOperators {
+  const { config, gate, logger, durable, realtime, work } = options
+  if (!hasConsole(config)) return followSwitches(config.postgres.url, gate.switches, logger)
+  const { access, switches, sampler } = gate
+  const opened = openConsole({
+    ...options,
+    ...{ access, switches, sampler },
+    line: realtime.control,
+    address: clientAddress(config.http.trustedProxies),
+    readings: readingsOf(options),
+    tier: durable?.tier,
+    operations: durable?.operations,
+    projections: work?.projections.operations,
+  })
+  gate.onTail = (user, channel) => opened.tailed(user, channel)
+  const { host, port } = config.console
+  const addRoutes = (app: FastifyInstance) => {
+    opened.addRoutes(app)
+    if (!servePage(app, 'console'))
+      logger.warn({ page: 'console' }, 'a page has not been built: npm run build')
+  }
+  const listener =
+    port === undefined
+      ? undefined
+      : ownListener({ host, port, addRoutes, handleUpgrade: options.handleUpgrade })
+  if (!listener) addRoutes(options.app)
+  const begin = async () => {
+    const address = await listener?.listen()
+    if (address) logger.info(address, 'the console listens')
+    await opened.begin()
+  }
+  let begun: Promise<void> | undefined
+  return {
+    begin() {
+      begun ??= begin()
+      return begun
+    },
+    async close() {
+      await listener?.close(ownListenerGraceMs)
+      await opened.close()
+    },
+  }
+}
+
+function readingsOf(options: ConsoleOptions): NodeReadings {
+  const { router, sockets, breakers, health, gate } = options
+  const { loadWatch } = sockets
+  return {
+    health,
+    counted: () => countedBy(options),
+    channels: () => router.channels().size,
+    mailbox: () => {
+      const { mailboxBytes, largestMailboxBytes } = sockets.usage()
+      return { bytes: mailboxBytes, largest: largestMailboxBytes }
+    },
+    eventLoopLag: () => loadWatch.lagMs / 1_000,
+    mirrorLag: () => null,
+    memory: () => loadWatch.memory,
+    breakers: () => breakers.list(),
+    probes: () => [],
+    audit: () => null,
+    readOnly: () => [...gate.switches.readOnly.keys()].sort(),
+  }
+}
+
+function countedBy({ sockets: { counts, deliveries, sessions }, publications }: ConsoleOptions): Counted {
+  const { realtime, durable } = publications
+  const failed = [realtime, durable].map(({ outcomes: { refused, unavailable } }) => refused + unavailable)
+  const of = (lane: Lane) => deliveries.written[lane] ?? 0
+  return {
+    totals: {
+      'published.realtime': realtime.outcomes.accepted,
+      'published.durable': durable.outcomes.accepted,
+      refused: sum(failed),
+      'delivered.realtime': of(Lane.realtime),
+      'delivered.durable': of(Lane.durable) + of(Lane.replay),
+      dropped: sum(losses.flatMap(reason => [...deliveries.lost[reason]])),
+      connects: counts.connects,
+      disconnects: sum(counts.ended.values()),
+    },
+    ended: counts.ended,
+    connections: sessions.size,
+  }
+}
+
+function sum(counts: Iterable<number>): number {
+  let all = 0
+  for (const count of counts) all += count
+  return all
+}

@@ -1,0 +1,44 @@
+import type { Logger } from '../platform/index.ts'
+import type { PostgresSource } from './postgres-source.ts'
+import { type RecordedAct, writeActs } from './store.ts'
+
+/** Acts that wait for Postgres; above it the oldest stay in the log alone. */
+const mostWaiting = 1_000
+
+/**
+ * What people have done over the console and nobody else records: in the node's log at once, and in Postgres as soon as that
+ * answers.
+ */
+export class AuditLog {
+  readonly #logger: Logger
+  #waiting: RecordedAct[] = []
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  /** What is not written yet, the newest first. */
+  get waiting(): readonly RecordedAct[] {
+    return this.#waiting.toReversed()
+  }
+
+  record(act: Omit<RecordedAct, 'time'>): void {
+    const { actor, target, reason, outcome } = act
+    this.#logger.warn({ actor, act: act.act, target, reason, outcome }, 'an operator has acted')
+    this.#waiting.push({ time: Date.now(), ...act })
+    if (this.#waiting.length > mostWaiting) this.#waiting.shift()
+  }
+
+  async write(postgres: PostgresSource): Promise<void> {
+    const acts = this.#waiting
+    if (acts.length === 0 || !postgres.configured) return
+    // Taken out first: written twice would be told twice. Where it fails they go back.
+    this.#waiting = []
+    try {
+      await postgres.run(sql => writeActs(sql, acts))
+    } catch (error) {
+      this.#waiting = [...acts, ...this.#waiting].slice(-mostWaiting)
+      throw error
+    }
+  }
+}

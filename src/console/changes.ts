@@ -1,0 +1,62 @@
+import type { OpenTier } from '../durable/index.ts'
+import type { Breakers } from '../resilience/index.ts'
+import type { MarkBook } from './mark-book.ts'
+import type { NodeReadings } from './readings.ts'
+
+export interface ChangeSources {
+  readonly marks: MarkBook
+  readonly nodeName: string
+  readonly breakers: Breakers
+  readonly readings: Pick<NodeReadings, 'health' | 'audit'>
+  /** Undefined without Postgres. */
+  readonly ledger: Pick<OpenTier['log']['ledger'], 'onEpoch' | 'server'> | undefined
+}
+
+const lookMs = 1_000
+
+/** Notes what changes by itself on this node, or is seen from it. Returns what ends that. */
+export function watchChanges({ marks, nodeName, breakers, readings, ledger }: ChangeSources): () => void {
+  const endBreakers = breakers.onChange(({ role, state, reason, heldBy }) => {
+    // Between an outage's beginning and its end there are only vain probes.
+    if (state === 'probing') return
+    const says = `breaker ${role} on ${nodeName}: ${state} (${reason})`
+    marks.note({ kind: 'breaker', says, details: { role, state, reason, heldBy: heldBy ?? null } })
+  })
+  const endEpoch = ledger?.onEpoch(epoch => {
+    const says = `the ledger has a new epoch: ${epoch}`
+    marks.note({ kind: 'epoch', says, details: { epoch }, id: `epoch/${epoch}`, node: null })
+  })
+  let server = ledger?.server ?? ''
+  let state = readings.health().parts.ledger
+  let lost = readings.audit()?.lost ?? 0
+  const look = () => {
+    const present = ledger?.server ?? ''
+    // Empty while it is in doubt; what comes after that tells.
+    if (present !== '' && server !== '' && present !== server) {
+      const says = 'Postgres was restarted, or another server has taken its place'
+      marks.note({ kind: 'ledger_server', says, details: {}, id: `ledger_server/${present}`, node: null })
+    }
+    if (present !== '') server = present
+    const { ledger: now } = readings.health().parts
+    if (ledger && now !== state) {
+      const says = `the ledger is ${now.replace('_', ' ')}, as ${nodeName} sees it`
+      marks.note({ kind: 'ledger_state', says, details: { state: now, before: state } })
+    }
+    state = now
+    const missing = readings.audit()?.lost ?? lost
+    if (missing > lost)
+      marks.note({
+        kind: 'audit',
+        says: `${missing - lost} acknowledged event(s) were found missing`,
+        details: { missing },
+      })
+    lost = missing
+  }
+  const timer = setInterval(look, lookMs)
+  timer.unref()
+  return () => {
+    clearInterval(timer)
+    endBreakers()
+    endEpoch?.()
+  }
+}

@@ -1,0 +1,106 @@
+import { type Action, HoldfastError } from '../domain/index.ts'
+import type { Cursors } from '../durable/index.ts'
+import type { Authenticator, Credentials, Hooks, Permissions } from '../gateway/index.ts'
+import type { ConsoleAccess } from './access.ts'
+import { RecentKeys } from './recent-keys.ts'
+
+/** Users that hold a console token, on sockets; nobody else may be called so. */
+const userPrefix = 'console:'
+
+export function isObserver(user: string): boolean {
+  return user.startsWith(userPrefix)
+}
+
+/** What observers may do. */
+const allowed: readonly Action[] = ['subscribe', 'history', 'presence']
+
+export interface ObserverParts {
+  readonly access: ConsoleAccess
+  /** Told once of each channel that an observer looks into. */
+  readonly onTail: (user: string, channel: string) => void
+}
+
+/**
+ * Holders of console tokens connect like any client and look into every channel, unseen: they are in no presence, and
+ * can change nothing.
+ */
+export class Observers {
+  readonly #access: ConsoleAccess
+  readonly #onTail: ObserverParts['onTail']
+  /** A resubscribe after a lost connection, and each page of a past, are no new acts. */
+  readonly #told = new RecentKeys(10_000)
+
+  constructor({ access, onTail }: ObserverParts) {
+    this.#access = access
+    this.#onTail = onTail
+  }
+
+  /** Knows console tokens, and leaves all others to `inner`, which may make nobody an observer. */
+  authenticator(inner: Authenticator): Authenticator {
+    const observerOf = (token: string): Credentials | undefined => {
+      const visitor = this.#access.visitorOf(token)
+      return visitor && { user: `${userPrefix}${visitor.name}`, subscriptions: new Map() }
+    }
+    return {
+      ...inner,
+      connect: async handshake => observerOf(handshake.token) ?? noObserver(await inner.connect(handshake)),
+      refresh: async (token, user) => {
+        const observer = observerOf(token)
+        if (!observer) return noObserver(await inner.refresh(token, user))
+        if (observer.user === user) return observer
+        throw new HoldfastError('TOKEN_INVALID', 'the token belongs to another user than the connection')
+      },
+    }
+  }
+
+  permissions(inner: Permissions): Permissions {
+    return {
+      check: async (action, channel, who, token) => {
+        if (!isObserver(who.user)) return inner.check(action, channel, who, token)
+        if (!allowed.includes(action)) throw refused(action)
+        if (action !== 'presence' && this.#told.add(`${who.client} ${channel}`))
+          this.#onTail(who.user, channel)
+        return { unseen: true }
+      },
+      checkCommand: (channel, who) => {
+        if (isObserver(who.user)) throw refused('command')
+        return inner.checkCommand(channel, who)
+      },
+    }
+  }
+
+  /** Retention may wait for cursors, so observers have none. */
+  cursors(inner: Cursors): Cursors {
+    return {
+      ack: ack => (isObserver(ack.user) ? Promise.reject(refused('acknowledge')) : inner.ack(ack)),
+      read: key => inner.read(key),
+      close: () => inner.close(),
+    }
+  }
+
+  hooks(inner: Hooks): Hooks {
+    return {
+      onPublish: channel => inner.onPublish(channel),
+      rpc: method => {
+        const hook = inner.rpc(method)
+        return (
+          hook &&
+          (call => {
+            if (isObserver(call.user)) throw refused('rpc')
+            return hook(call)
+          })
+        )
+      },
+    }
+  }
+}
+
+function noObserver(credentials: Credentials): Credentials {
+  if (!isObserver(credentials.user)) return credentials
+  throw new HoldfastError('TOKEN_INVALID', `users called ${userPrefix}… are holders of console tokens`)
+}
+
+function refused(action: string): HoldfastError {
+  const told = `a console token lets nobody ${action}`
+  return new HoldfastError('NOT_PERMITTED', told, { details: { told } })
+}
