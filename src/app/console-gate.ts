@@ -8,7 +8,7 @@ import {
   Sampler,
 } from '../console/index.ts'
 import type { ContractCheck } from '../contract/index.ts'
-import type { Cursors, OpenTier } from '../durable/index.ts'
+import type { OpenTier } from '../durable/index.ts'
 import type { Authenticator, Hooks, Permissions, PublicationCounts, Router } from '../gateway/index.ts'
 import type { Config } from '../platform/index.ts'
 
@@ -22,7 +22,6 @@ export interface ConsoleGate {
   authenticator(inner: Authenticator): Authenticator
   permissions(inner: Permissions): Permissions
   hooks(inner: Hooks): Hooks
-  cursors(inner: Cursors | undefined): Cursors | undefined
   /** What it refuses is counted with the rest. */
   router(inner: Router, counts: PublicationCounts): Router
   tier(inner: OpenTier | undefined): Pick<OpenTier, 'appendTogether' | 'log'> | undefined
@@ -42,7 +41,6 @@ export function consoleGate(config: Config): ConsoleGate {
     authenticator: inner => observers?.authenticator(inner) ?? inner,
     permissions: inner => observers?.permissions(inner) ?? inner,
     hooks: inner => observers?.hooks(inner) ?? inner,
-    cursors: inner => inner && (observers?.cursors(inner) ?? inner),
     router: (inner, counts) => gatedRouter(inner, { switches, sampler, counts }),
     tier: inner => inner && gatedTier(inner, switches, sampler),
     outboxCheck: inner => (channel, type, value) => {

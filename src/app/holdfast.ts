@@ -121,7 +121,7 @@ async function build<const C extends Contract>(
     router,
     realtime,
     durable: durable?.tier,
-    cursors: gate.cursors(durable?.cursors),
+    cursors: durable?.cursors,
     commands,
     logger,
     version,

@@ -16,9 +16,12 @@ const lookMs = 1_000
 
 /** Notes what changes by itself on this node, or is seen from it. Returns what ends that. */
 export function watchChanges({ marks, nodeName, breakers, readings, ledger }: ChangeSources): () => void {
+  const away = new Set<string>()
   const endBreakers = breakers.onChange(({ role, state, reason, heldBy }) => {
-    // Between an outage's beginning and its end there are only vain probes.
-    if (state === 'probing') return
+    // Between an outage's beginning and its end there are only vain probes, and a beginning of its own has every connection.
+    if (state === 'probing' || (state === 'passing' && !away.has(role) && heldBy === undefined)) return
+    if (state === 'passing' && heldBy === undefined) away.delete(role)
+    else away.add(role)
     const says = `breaker ${role} on ${nodeName}: ${state} (${reason})`
     marks.note({ kind: 'breaker', says, details: { role, state, reason, heldBy: heldBy ?? null } })
   })

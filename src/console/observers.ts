@@ -1,5 +1,4 @@
 import { type Action, HoldfastError } from '../domain/index.ts'
-import type { Cursors } from '../durable/index.ts'
 import type { Authenticator, Credentials, Hooks, Permissions } from '../gateway/index.ts'
 import type { ConsoleAccess } from './access.ts'
 import { RecentKeys } from './recent-keys.ts'
@@ -66,15 +65,6 @@ export class Observers {
         if (isObserver(who.user)) throw refused('command')
         return inner.checkCommand(channel, who)
       },
-    }
-  }
-
-  /** Retention may wait for cursors, so observers have none. */
-  cursors(inner: Cursors): Cursors {
-    return {
-      ack: ack => (isObserver(ack.user) ? Promise.reject(refused('acknowledge')) : inner.ack(ack)),
-      read: key => inner.read(key),
-      close: () => inner.close(),
     }
   }
 

@@ -168,8 +168,10 @@ function ordinary(): ScriptedConsole['reads'] {
         { part: 'group', name: 'receipts', events: 1_204, seconds: 31.4, note: '3 parked' },
         { part: 'projection', name: 'quakes_by_region build 7', events: 12, seconds: 0.4, note: null },
         { part: 'cursor', name: 'chat/inbox', events: 90_412, seconds: null, note: null },
-        { part: 'mirror', name: 'all partitions', events: 0, seconds: 0, note: null },
         { part: 'outbox', name: 'outbox', events: 0, seconds: 0, note: null },
+      ]),
+      nodes: known([
+        { part: 'mirror', name: 'node-a', events: 0, seconds: 0, note: null },
         { part: 'event_loop', name: 'node-a', events: null, seconds: 0.004, note: null },
       ]),
     },
@@ -193,7 +195,7 @@ function ordinary(): ScriptedConsole['reads'] {
       time: now,
       acts: known([
         act(2, 'pause group', 'receipts', 'the bank is down', 'done'),
-        act(1, 'tail', 'chat:team', null, null),
+        act(1, 'tail', 'chat:team', null, 'done'),
       ]),
       next: null,
     },
@@ -219,7 +221,7 @@ function ordinary(): ScriptedConsole['reads'] {
   }
 }
 
-function act(id: number, what: string, target: string, reason: string | null, outcome: string | null) {
+function act(id: number, what: string, target: string, reason: string | null, outcome: string) {
   return {
     id,
     time: Date.now() - (3 - id) * minute,
@@ -262,6 +264,7 @@ function nodeView(name: string, own: boolean, now: number): NodeView {
     role: 'all',
     startedAt: now - 5 * 60 * minute,
     time: now,
+    everySeconds: 2,
     config: '3fa91c',
     health: 'ready',
     advice: null,
@@ -271,6 +274,7 @@ function nodeView(name: string, own: boolean, now: number): NodeView {
     channels: 312,
     mailbox: { bytes: 12_800, largest: 4_096 },
     eventLoopLag: 0.004,
+    mirrorLag: { events: 0, seconds: 0 },
     memory: 0.31,
     shedding: [],
     breakers,

@@ -57,9 +57,11 @@ async function cursorsOf(
     const told = 'cursors belong to a user, and this connection is anonymous'
     throw new HoldfastError('NOT_PERMITTED', told, { details: { told } })
   }
-  if (!subscriptions.subscribed(channel)) {
-    await pending.within(parts.permissions.check('subscribe', channel, subscriptions, token))
-  }
+  const grant = subscriptions.subscribed(channel)
+    ? subscriptions.get(channel)?.grant
+    : await pending.within(parts.permissions.check('subscribe', channel, subscriptions, token))
+  // Retention may wait for cursors: who looks in unseen has none.
+  if (grant?.unseen) throw new HoldfastError('NOT_PERMITTED', 'those who look in unseen have no cursors')
   if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the command took too long')
   return parts.cursors
 }
