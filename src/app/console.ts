@@ -1,5 +1,12 @@
 import type { FastifyInstance } from 'fastify'
-import { type Counted, followSwitches, hasConsole, type NodeReadings, openConsole, ownListener } from '../console/index.ts'
+import {
+  type Counted,
+  followSwitches,
+  hasConsole,
+  type NodeReadings,
+  openConsole,
+  ownListener,
+} from '../console/index.ts'
 import {
   type Cluster,
   clientAddress,

@@ -38,7 +38,9 @@ export function consoleAt(http: string, token?: string): ConsoleCaller {
   return {
     status,
     async read(path, query = {}) {
-      const search = new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]))
+      const search = new URLSearchParams(
+        Object.entries(query).map(([key, value]): [string, string] => [key, String(value)]),
+      )
       return (await asked(`${path}?${search}`)) as never
     },
     async act(path, body) {
