@@ -111,7 +111,7 @@ function readingsOf(options: ConsoleOptions): NodeReadings {
       return { bytes: mailboxBytes, largest: largestMailboxBytes }
     },
     eventLoopLag: () => loadWatch.lagMs / 1_000,
-    mirrorLag: () => null,
+    mirrorLag: () => options.durable?.tier.meter.mirror.lag ?? null,
     memory: () => loadWatch.memory,
     breakers: () => breakers.list(),
     probes: () => [],
