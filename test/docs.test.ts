@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { clientSizes } from '../scripts/client-size.ts'
 import { configSchema } from '../src/platform/index.ts'
 import { metrics } from '../src/telemetry/index.ts'
 
@@ -37,6 +38,24 @@ describe('the documents', () => {
     const known = new Set([...keys, 'defaults', ...keys.map(key => key.split('.')[0] ?? '')])
     const dotted = documented.filter(key => key.includes('.') && !known.has(key))
     expect(dotted).toEqual([])
+  })
+
+  it('state the size of the client, which a front end can afford', async () => {
+    const text = await read('packages/client/README.md')
+    const [, whole, sdk, react] =
+      /([\d.]+) KB gzipped, of which ([\d.]+) .*?([\d.]+) KB more/.exec(text) ?? []
+    const sizes = await clientSizes()
+    for (const [stated, bytes] of [
+      [whole, sizes.whole],
+      [sdk, sizes.whole - sizes.own],
+      [react, sizes.react],
+    ] as const) {
+      expect(Math.abs(Number(stated) - bytes / 1_000), `${stated} KB; npm run size says more`).toBeLessThan(
+        0.6,
+      )
+    }
+    expect(sizes.whole).toBeLessThan(41_000)
+    expect(sizes.react).toBeLessThan(2_500)
   })
 
   it('describe every metric in the words of the code', async () => {

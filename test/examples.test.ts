@@ -64,6 +64,12 @@ const printed: Record<string, string[]> = {
     '1 standby, 2 active',
   ],
   'signalling.ts': ['ben gets an offer from anna', 'anna gets an answer from ben'],
+  'test-your-application.ts': [
+    "[ { by: 'a guest' } ]",
+    'seen without Redis 2',
+    'seen after the tunnel 3',
+    'told of retention 4',
+  ],
   'webhook-receiver.ts': ['OrderPlaced order:7 { lines: 2 }', 'it comes again, and was taken already'],
 }
 
@@ -89,13 +95,14 @@ describe('every example', () => {
       const env = { ...process.env, PORT: '0', REDIS_URL: inject('redisUrl'), DATABASE_URL: database.url }
       const { stdout, stderr } = await promisify(execFile)(process.execPath, [folder + file], {
         env,
-        timeout: 25_000,
+        timeout: 55_000,
       })
       const got = stdout.trimEnd().split('\n')
       expect(stderr).toBe('')
       expect(got).toHaveLength(lines.length)
       for (const [i, line] of lines.entries()) expect(got[i]).toMatch(pattern(line))
     },
+    60_000,
   )
 })
 

@@ -12,6 +12,7 @@ const tasks = {
   check: () => [biome, ...types, [...vitest, 'test/architecture.test.ts']],
   build: rest => [['scripts/build.mjs', ...rest]],
   bench: rest => [['bench/run.ts', ...rest]],
+  size: rest => [['scripts/client-size.ts', ...rest]],
   chaos: rest => [['test/chaos/run.ts', ...rest]],
   migrate: rest => [['bin/holdfast', 'migrate', ...rest]],
 }

@@ -46,14 +46,14 @@ interface Page {
 
 const page = globalThis as unknown as Page & {
   document: { createElement(name: string): never; body: { append(node: unknown): void } }
-  WebSocket: new (url: string, protocols?: string) => { send(data: string): void; close(): void }
+  WebSocket: new (url: string, protocols?: string | string[]) => { send(data: string): void; close(): void }
 }
 
 page.show = ({ urls, token, order, room, totals }) => {
   const sent: Record<string, number> = {}
   const sockets: { close(): void }[] = []
   class CountingSocket extends page.WebSocket {
-    constructor(url: string, protocols?: string) {
+    constructor(url: string, protocols?: string | string[]) {
       super(url, protocols)
       sockets.push(this)
     }
