@@ -54,7 +54,7 @@ export const dependencies: Board = {
           'Per second, because too much waited for them.',
           'ops',
           { '{{role}}': `max by (role) (${rate('holdfast_redis_output_buffer_kills_total')})` },
-          { only: 'a Redis that counts them (7.0 and later)' },
+          { only: 'a Redis that counts them' },
         ),
         table(
           'Redis: policy',

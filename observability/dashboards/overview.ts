@@ -4,7 +4,8 @@ const firing = 'ALERTS{alertstate="firing",alertname=~"Holdfast.+"}'
 /** Errors over an hour as a share of what may be: above 1 the budget of thirty days is used up too fast. */
 const burn = (name: string, budget: number) => `holdfast:${name}_errors:ratio_rate1h / ${budget}`
 const endToEnd = (q: number) => quantile(q, 'holdfast_delivery_latency', 'tier', 'stage="end_to_end"')
-const ratio = 'Live messages written to their sockets, of those that were expected (docs/TELEMETRY.md)'
+const ratio =
+  'Live messages written to their sockets, of those that were expected and whose client has stayed (docs/TELEMETRY.md)'
 
 export const overview: Board = {
   name: 'overview',

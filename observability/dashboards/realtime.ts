@@ -139,6 +139,9 @@ export const realtime: Board = {
         lines('Garbage collection', 'Share of the time spent in pauses.', 'percentunit', {
           '{{instance}} {{kind}}': rate('holdfast_process_gc_duration_sum'),
         }),
+        lines('Clocks', 'How far the clock of each process is from that of Prometheus.', 's', {
+          '{{instance}}': `abs(${at('holdfast_process_clock')} - timestamp(${at('holdfast_process_clock')}))`,
+        }),
         lines('Commands under way', 'What clients have asked and is not answered.', 'bytes', {
           '{{instance}}': at('holdfast_commands_size'),
         }),

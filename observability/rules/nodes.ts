@@ -30,6 +30,15 @@ export function nodeAlerts(time: Time): Group<Alert> {
         description: '{{ $value | humanize }} times in 30 minutes.',
       },
       {
+        alert: 'HoldfastClockWrong',
+        severity: 'ticket',
+        // The time of the sample is that of Prometheus' machine.
+        expr: 'abs(holdfast_process_clock - timestamp(holdfast_process_clock)) > 10',
+        for: time.span('2m'),
+        summary: 'The clock of {{ $labels.instance }} is wrong',
+        description: 'It differs by {{ $value | humanizeDuration }} from that of Prometheus.',
+      },
+      {
         alert: 'HoldfastEventLoopLags',
         severity: 'ticket',
         expr: 'max by (instance) (holdfast_event_loop_lag_seconds) > 0.2',

@@ -39,6 +39,20 @@ export function realtimeAlerts(time: Time): Group<Alert> {
         description: '{{ $value | humanize }} times in 15 minutes ({{ $labels.bus }}).',
       },
       {
+        alert: 'HoldfastResubscribes',
+        severity: 'ticket',
+        expr: `sum by (bus) (increase(holdfast_bus_resubscribed_total[${time.span('15m')}])) > 0`,
+        summary: 'Connections to Redis that listen were lost ({{ $labels.bus }})',
+        description: '{{ $value | humanize }} channels were subscribed again in 15 minutes.',
+      },
+      {
+        alert: 'HoldfastClientsVanish',
+        severity: 'ticket',
+        expr: `sum(rate(holdfast_disconnects_total{code="3012"}[${time.span('5m')}])) / ${connected} > 0.001`,
+        summary: 'Many clients are gone without a word',
+        description: '{{ $value | humanizePercentage }} of all connections per second do not answer pings.',
+      },
+      {
         alert: 'HoldfastReconnectStorm',
         severity: 'page',
         expr: `sum(rate(holdfast_connects_total[${time.span('2m')}])) > 20 and sum(rate(holdfast_connects_total[${time.span('2m')}])) > 5 * sum(rate(holdfast_connects_total[${time.span('1h')}] offset ${time.span('5m')}))`,
@@ -49,7 +63,6 @@ export function realtimeAlerts(time: Time): Group<Alert> {
         alert: 'HoldfastSlowConsumers',
         severity: 'ticket',
         expr: `sum(rate(holdfast_slow_consumers_total[${time.span('5m')}])) / ${connected} > 0.001`,
-        for: time.span('5m'),
         summary: 'Many clients are cut because they read too slowly',
         description: '{{ $value | humanizePercentage }} of all connections per second.',
       },

@@ -1,3 +1,4 @@
+import { undelivered } from './objectives.ts'
 import type { Group, Recording } from './rule.ts'
 import type { Time } from './time.ts'
 
@@ -20,7 +21,7 @@ export function rateRecordings(time: Time): Group<Recording> {
       },
       {
         record: 'holdfast:delivery:ratio_rate5m',
-        expr: `clamp_max(sum by (tier) (${rate('holdfast_delivery_written_total{path="live"}')}) / (sum by (tier) (${rate('holdfast_delivery_expected_total')}) > 0), 1)`,
+        expr: `1 - ${undelivered(window)}`,
       },
       {
         record: 'holdfast:delivery_latency:p99_5m',

@@ -7,8 +7,9 @@ export function registerNodeMetrics(
   telemetry: Metrics,
   { foreign, load }: { foreign: ForeignMessages; load: LoadWatch },
 ): void {
-  const { eventLoopLag, memoryUse, shed, shedding, busForeign } = metrics
-  telemetry.gauges([eventLoopLag, memoryUse, shedding], async () => [
+  const { clock, eventLoopLag, memoryUse, shed, shedding, busForeign } = metrics
+  telemetry.gauges([clock, eventLoopLag, memoryUse, shedding], async () => [
+    { metric: clock, value: Date.now() / 1_000 },
     { metric: eventLoopLag, value: load.lagMs / 1_000 },
     { metric: memoryUse, value: load.memory },
     ...loadReasons.map(reason => ({

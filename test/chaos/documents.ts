@@ -5,7 +5,8 @@ export interface Kept {
   readonly lines: readonly Line[]
 }
 
-const begin = (name: string) => `<!-- ${name}: made by \`npm run chaos -- --record\` -->`
+const usual = 'npm run chaos -- --record'
+const begin = (name: string, command: string) => `<!-- ${name}: made by \`${command}\` -->`
 const end = (name: string) => `<!-- end of ${name} -->`
 
 /** The document with its generated parts made anew. */
@@ -25,11 +26,12 @@ export function keepOver(earlier: Kept, fresh: readonly Line[], faults: readonly
   }
 }
 
-function between(text: string, name: string, content: string): string {
-  const from = text.indexOf(begin(name))
+/** The text with what stands between the marks of that name made anew. */
+export function between(text: string, name: string, content: string, command = usual): string {
+  const from = text.indexOf(begin(name, command))
   const to = text.indexOf(end(name))
   if (from < 0 || to < from) throw new Error(`docs/CHAOS.md has no part "${name}"`)
-  return `${text.slice(0, from)}${begin(name)}\n\n${content}\n\n${text.slice(to)}`
+  return `${text.slice(0, from)}${begin(name, command)}\n\n${content}\n\n${text.slice(to)}`
 }
 
 /** What each system does to events that it acknowledged, side by side. */

@@ -8,6 +8,7 @@ import { type Kept, keepOver, writeTables } from './documents.ts'
 import { allFaults } from './faults/all.ts'
 import { holdfast } from './holdfast/system.ts'
 import { naiveSystems } from './naive/systems.ts'
+import { observeFaults } from './observe/command.ts'
 import { commandOf, defaultSeconds, type Line, lineOf, noFault, textTable } from './report.ts'
 import { Chaos, type Row } from './runner.ts'
 import type { Fault, System } from './types.ts'
@@ -20,6 +21,7 @@ const usage = `npm run chaos -- [options]
   --seed N         what is drawn by chance is drawn from it (default: by the clock, and printed)
   --seconds N      how long a fault is in force (default ${defaultSeconds}); some say so themselves
   --system NAMES   what is tested (default holdfast; all: what it is compared with as well)
+  --observe        look what a Prometheus sees of each fault: its panel moves, its alert fires and clears
   --record         keep the results, and bring the tables of docs/CHAOS.md up to date
   --list           say which faults and systems there are
   --help`
@@ -29,6 +31,7 @@ interface Options {
   readonly systems: readonly System[]
   readonly seed: number
   readonly seconds: number
+  readonly observe: boolean
   readonly record: boolean
 }
 
@@ -39,6 +42,7 @@ function readOptions(): Options | string {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       seconds: { type: 'string', default: String(defaultSeconds) },
       system: { type: 'string', default: 'holdfast' },
+      observe: { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -56,6 +60,7 @@ function readOptions(): Options | string {
     systems: values.system === 'all' ? systems : chosen('system', values.system, systems),
     seed: number('seed'),
     seconds: number('seconds'),
+    observe: values.observe,
     record: values.record,
   }
 }
@@ -190,6 +195,7 @@ function tellPhase(fault: string, phase: string): void {
 try {
   const options = readOptions()
   if (typeof options === 'string') console.log(options)
+  else if (options.observe) process.exitCode = await observeFaults({ ...options, say, phase: tellPhase })
   else process.exitCode = await main(options)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

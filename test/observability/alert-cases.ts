@@ -35,14 +35,19 @@ export const cases: readonly Case[] = [
     ),
   },
   {
+    // Neither written nor dropped because its client had gone.
     alert: 'HoldfastDeliveryBudgetBurns',
     minutes: 90,
-    ...burning(
-      '0+60000x120',
-      '0+6x120',
-      'holdfast_delivery_expected_total{tier="realtime"}',
-      'holdfast_delivery_dropped_total{tier="realtime",path="live",reason="slow"}',
-    ),
+    fires: {
+      'holdfast_delivery_expected_total{tier="realtime"}': '0+600x120',
+      'holdfast_delivery_written_total{tier="realtime",path="live"}': '0+500x120',
+      'holdfast_delivery_dropped_total{tier="realtime",path="live",reason="slow"}': '0+50x120',
+    },
+    quiet: {
+      'holdfast_delivery_expected_total{tier="realtime"}': '0+600x120',
+      'holdfast_delivery_written_total{tier="realtime",path="live"}': '0+500x120',
+      'holdfast_delivery_dropped_total{tier="realtime",path="live",reason="closed"}': '0+100x120',
+    },
   },
   {
     alert: 'HoldfastLatencyBudgetBurns',
@@ -114,6 +119,7 @@ export const cases: readonly Case[] = [
     '0.4 0.4 0.01x10',
     5,
   ),
+  one('HoldfastClockWrong', 'holdfast_process_clock{instance="a"}', '3600+60x10', '0+60x10', 5),
   one('HoldfastSheds', 'holdfast_shedding{instance="a",reason="memory"}', '0 1x10', '0x10', 5),
   one('HoldfastMemory', 'holdfast_memory_use{instance="a"}', '0.9x10', '0.6x10', 8),
   {
@@ -153,6 +159,19 @@ export const cases: readonly Case[] = [
   one('HoldfastSignalsDropped', 'holdfast_bus_dropped_total{reason="away"}', '0+600x10', '0+6x10', 8),
   one('HoldfastNoNumbers', 'holdfast_realtime_numbering{instance="a"}', '1 0x10', '1x10', 6),
   one('HoldfastBusDeaf', 'holdfast_bus_deaf_total{bus="log",instance="a"}', '0+1x20', '0 1x20', 12),
+  one('HoldfastResubscribes', 'holdfast_bus_resubscribed_total{bus="log"}', '0 5x10', '5x10', 5),
+  {
+    alert: 'HoldfastClientsVanish',
+    minutes: 15,
+    fires: {
+      'holdfast_disconnects_total{code="3012"}': '0+600x20',
+      'holdfast_connections{state="connected"}': '1000x20',
+    },
+    quiet: {
+      'holdfast_disconnects_total{code="3001"}': '0+600x20',
+      'holdfast_connections{state="connected"}': '1000x20',
+    },
+  },
   one('HoldfastReconnectStorm', 'holdfast_connects_total', '0+60x70 10000 20000x5', '0+60x80', 71),
   {
     alert: 'HoldfastSlowConsumers',

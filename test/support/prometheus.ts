@@ -13,6 +13,11 @@ export interface Series {
   readonly value: number
 }
 
+export interface Line {
+  readonly metric: Readonly<Record<string, string>>
+  readonly values: readonly number[]
+}
+
 export interface Alarm {
   readonly name: string
   readonly state: 'pending' | 'firing'
@@ -24,6 +29,8 @@ export interface Prometheus {
   readonly url: string
   /** What an expression is now, or at that time (seconds since 1970). @throws Error with what Prometheus says of it */
   query(expr: string, at?: number): Promise<readonly Series[]>
+  /** What it was in each second between two times (seconds since 1970). */
+  range(expr: string, from: number, to: number): Promise<readonly Line[]>
   alerts(): Promise<readonly Alarm[]>
   stop(): Promise<void>
 }
@@ -80,6 +87,16 @@ export async function startPrometheus(options: {
       const { result, resultType } = await ask<Answer>('query', params)
       if (resultType === 'scalar') return [{ metric: {}, value: Number((result as unknown as Point)[1]) }]
       return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }))
+    },
+    async range(expr, from, to) {
+      const params = { query: expr, start: String(from), end: String(to), step: '1' }
+      const { result } = await ask<{
+        result: readonly { metric: Record<string, string>; values: Point[] }[]
+      }>('query_range', params)
+      return result.map(({ metric, values }) => ({
+        metric,
+        values: values.map(([, value]) => Number(value)),
+      }))
     },
     async alerts() {
       const { alerts } = await ask<{ alerts: Omit<Alarm, 'name'>[] }>('alerts')

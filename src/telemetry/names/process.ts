@@ -17,6 +17,13 @@ export const processMetrics = {
     labels: [],
     description: 'How long this process has run.',
   },
+  clock: {
+    name: 'holdfast.process.clock',
+    type: 'gauge',
+    unit: 's',
+    labels: [],
+    description: 'Seconds since 1970 by this process’ clock, for comparison with others.',
+  },
   cpuTime: {
     name: 'holdfast.process.cpu',
     type: 'counter',

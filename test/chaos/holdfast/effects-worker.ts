@@ -6,8 +6,10 @@ import { countedModel, spokenModel } from './read-models.ts'
  * A process that works for an ordered and a competing group, and on two read models. Every event has one effect per group: a
  * row in a table that takes duplicates, so that a second one is seen.
  */
+const port = process.env['HOLDFAST_PORT']
 const hf = await createHoldfast({
   ...nodeConfig,
+  ...(port && { role: 'worker', http: { host: '127.0.0.1', port: Number(port) } }),
   redis: { url: process.env['REDIS_URL'] },
   postgres: { url: process.env['DATABASE_URL'] },
   log: { level: 'error' },
@@ -25,5 +27,6 @@ hf.projection(spokenModel)
 process.once('SIGTERM', async () => {
   await hf.close()
 })
-await hf.work()
+// With a port it answers health and metrics there.
+await (port ? hf.listen() : hf.work())
 console.log('at work')

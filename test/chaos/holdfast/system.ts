@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ConfigInput } from '../../../src/app/index.ts'
 import { freePort } from '../../../src/cli/services/free-port.ts'
 import { connectPostgres } from '../../../src/platform/index.ts'
 import { type Counted, rowText } from '../folds.ts'
@@ -17,21 +18,34 @@ const setup = new URL('./account.ts', import.meta.url).href
 const worker = fileURLToPath(new URL('./effects-worker.ts', import.meta.url))
 
 /** Real `holdfast serve` processes, and two more that handle every event for an ordered and a competing group and in read models. */
-export const holdfast: System = {
-  name: 'holdfast',
-  tiers: ['realtime', 'durable'],
-  recovers: true,
-  decides: true,
-  parts: ['postgres', 'workers'],
-  start: (stage, nodes) => start(stage as OwnStage, nodes),
+export const holdfast: System = holdfastWith({})
+
+interface More {
+  /** Over what nodes have anyway. */
+  readonly config?: ConfigInput
+  /** A module that exports `setup` for nodes, in place of the aggregate's. */
+  readonly setup?: string
+  /** Workers answer health and metrics on a port of their own. */
+  readonly workersListen?: true
 }
 
-async function start(stage: OwnStage, count: number): Promise<Running> {
+export function holdfastWith(more: More): System {
+  return {
+    name: 'holdfast',
+    tiers: ['realtime', 'durable'],
+    recovers: true,
+    decides: true,
+    parts: ['postgres', 'workers'],
+    start: (stage, nodes) => start(stage as OwnStage, nodes, more),
+  }
+}
+
+async function start(stage: OwnStage, count: number, more: More): Promise<Running> {
   const { keeper, redis, postgres, directory } = stage
   const config = join(directory, 'holdfast.mjs')
   await writeFile(
     config,
-    `export { setup } from ${JSON.stringify(setup)}\nexport default ${JSON.stringify(nodeConfig)}\n`,
+    `export { setup } from ${JSON.stringify(more.setup ?? setup)}\nexport default ${JSON.stringify({ ...nodeConfig, ...more.config })}\n`,
   )
   const deaths: string[] = []
   const env = { REDIS_URL: redis.url, DATABASE_URL: postgres.url, NODE_ENV: 'production' }
@@ -52,8 +66,18 @@ async function start(stage: OwnStage, count: number): Promise<Running> {
       keeper,
     })
   }
-  const work = (i: number) =>
-    startProcess({ name: `worker-${i}`, args: [worker], env, ready: /^at work$/, deaths, keeper })
+  const work = async (i: number) => {
+    const port = more.workersListen && (await freePort())
+    return startProcess({
+      name: `worker-${i}`,
+      args: [worker],
+      env: { ...env, ...(port !== undefined && { HOLDFAST_PORT: String(port) }) },
+      ...(port !== undefined && { port }),
+      ready: /^at work$/,
+      deaths,
+      keeper,
+    })
+  }
 
   const first = await serve(0, ['--migrate'])
   // Past the proxy, whatever becomes of that.

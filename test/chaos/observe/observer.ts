@@ -1,0 +1,132 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { asked, panels } from '../../observability/expressions.ts'
+import type { Alarm, Prometheus } from '../../support/prometheus.ts'
+import { until } from '../../support/until.ts'
+import type { Fault, Running, Stage } from '../types.ts'
+import type { Expectation } from './expectations.ts'
+import { type Move, moveOf } from './moves.ts'
+
+/** What came to be seen of one fault. */
+export interface Observation {
+  readonly fault: string
+  readonly panel: string
+  readonly move: Move
+  readonly alert: string
+  /** Milliseconds from the fault's beginning. */
+  readonly firedAfterMs: number
+  /** Milliseconds from the fault's end. */
+  readonly clearedAfterMs: number
+  /** What fired besides. */
+  readonly others: readonly string[]
+}
+
+export interface ObserveOptions {
+  readonly fault: Fault
+  readonly expectation: Expectation
+  readonly stage: Stage
+  readonly running: Running
+  readonly prometheus: Prometheus
+  readonly random: () => number
+  readonly say?: (phase: string) => void
+}
+
+/** A fault is ended when its alert has fired, or after so long: some are seen only when they are over. */
+const holdAtMostMs = 25_000
+const fireWithinMs = 60_000
+const clearWithinMs = 150_000
+const calmWithinMs = 150_000
+/** Before the fault: what the panel shows then is how it is. */
+const steadySeconds = 6
+const rateInterval = '4s'
+
+/** Brings a fault about, and looks whether its panel moves, and its alert fires and clears. @throws Error where one of it does not happen */
+export async function observe(options: ObserveOptions): Promise<Observation> {
+  const { fault, expectation, stage, running, prometheus, random, say = () => undefined } = options
+  const queries = panelNamed(expectation.panel).asks.map(({ expr }) => asked(expr, rateInterval))
+  const firing = () => prometheus.alerts().then(alerts => alerts.filter(({ state }) => state === 'firing'))
+  const expected = (alarms: readonly Alarm[]) => alarms.some(alarm => matches(alarm, expectation))
+  say('waiting for calm')
+  await until(`${expectation.alert} is quiet`, async () => !expected(await firing()), calmWithinMs)
+  await delay(steadySeconds * 1_000)
+
+  const before = new Set((await firing()).map(({ name }) => name))
+  const others = new Set<string>()
+  const began = Date.now()
+  let fired: number | undefined
+  const watch = new AbortController()
+  const watching = (async () => {
+    while (!watch.signal.aborted) {
+      const alarms = await firing()
+      for (const { name } of alarms) if (!before.has(name) && name !== expectation.alert) others.add(name)
+      if (fired === undefined && expected(alarms)) fired = Date.now()
+      await delay(200)
+    }
+  })()
+  watching.catch(() => undefined)
+  try {
+    say('injecting')
+    const heal = await fault.inject(stage, running, random)
+    const hasFired = (limitMs: number) =>
+      until(`${expectation.alert} fires`, () => fired !== undefined, limitMs)
+    say('waiting for the alert')
+    // Not earlier than the fault says: some heal only what has gone on for so long.
+    await delay(fault.holdMs ?? 0)
+    await hasFired(holdAtMostMs).catch(() => undefined)
+    say('healing')
+    await heal()
+    const healed = Date.now()
+    await hasFired(fireWithinMs)
+    const seen = Date.now()
+    const move = await moved(prometheus, queries, began, seen)
+    if (!move) throw new Error(`${expectation.panel} shows nothing of ${fault.name}`)
+    say('waiting for the end of the alert')
+    await until(`${expectation.alert} is over`, async () => !expected(await firing()), clearWithinMs)
+    return {
+      fault: fault.name,
+      panel: expectation.panel,
+      move,
+      alert: expectation.alert,
+      firedAfterMs: (fired ?? seen) - began,
+      clearedAfterMs: Math.max(0, Date.now() - healed),
+      others: [...others].sort(),
+    }
+  } catch (error) {
+    const alarms = [...others].sort().join(', ')
+    throw new Error(`${fault.name}: ${(error as Error).message} (fired: ${alarms || 'nothing'})`, {
+      cause: error,
+    })
+  } finally {
+    watch.abort()
+    await watching
+  }
+}
+
+export function panelNamed(name: string): (typeof panels)[number] {
+  const panel = panels.find(({ where }) => where === name)
+  if (!panel) throw new Error(`no dashboard has the panel "${name}"`)
+  return panel
+}
+
+function matches({ name, labels }: Alarm, { alert, labels: wanted = {} }: Expectation): boolean {
+  return name === alert && Object.entries(wanted).every(([label, value]) => labels[label] === value)
+}
+
+/** The largest move that any line of the panel made. */
+async function moved(
+  prometheus: Prometheus,
+  queries: readonly string[],
+  began: number,
+  seen: number,
+): Promise<Move | undefined> {
+  const from = began / 1_000
+  let largest: Move | undefined
+  for (const query of queries) {
+    const [steady, after] = await Promise.all([
+      prometheus.range(query, from - steadySeconds, from),
+      prometheus.range(query, from, seen / 1_000 + 1),
+    ])
+    const move = moveOf(steady, after)
+    if (move && (!largest || move.by > largest.by)) largest = move
+  }
+  return largest
+}
