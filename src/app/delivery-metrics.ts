@@ -2,7 +2,7 @@ import type { Cursors, OpenTier } from '../durable/index.ts'
 import { type PublicationCounts, publicationOutcomes, type SocketServer } from '../gateway/index.ts'
 import { type Deliveries, Lane, losses } from '../hub/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
-import { type BucketReading, type Metrics, metrics, type Reading } from '../telemetry/index.ts'
+import { type Metrics, metrics, type Reading } from '../telemetry/index.ts'
 
 const tiers = ['realtime', 'durable'] as const
 
@@ -73,7 +73,7 @@ function deliveryReadings({ expected, written, lost }: Deliveries): readonly Rea
   ])
 }
 
-function stagesOf({ fanOut, endToEnd }: Deliveries): BucketReading[] {
+function stagesOf({ fanOut, endToEnd }: Deliveries) {
   const stages = { fan_out: fanOut, end_to_end: endToEnd }
   return Object.entries(stages).flatMap(([stage, byLane]) =>
     byLane.map(({ lane, buckets }) => ({

@@ -226,4 +226,57 @@ describe('a mailbox', () => {
     mailbox.close()
     await room
   })
+
+  it('counts every message once: written when the kernel has taken it, or lost by what ended it', async () => {
+    const { sink, mailbox } = given()
+    const { written, lost } = mailbox.turn.deliveries
+    const counts = (of: Float64Array) => [of[Lane.realtime], of[Lane.durable], of[Lane.replay]]
+    mailbox.push(Lane.realtime, packet('alone'))
+    await turn()
+    expect(counts(written)).toEqual([1, 0, 0])
+    mailbox.push(Lane.durable, packet('left'), { ended: true })
+    await turn()
+    expect(counts(lost.unsubscribed)).toEqual([0, 1, 0])
+    mailbox.push(Lane.realtime, packet('with others'))
+    mailbox.push(Lane.durable, Packet.of(['two', 'three']))
+    mailbox.push(Lane.replay, packet('past'))
+    mailbox.push(Lane.realtime, packet('gone'), { ended: true })
+    await turn()
+    expect(counts(written)).toEqual([2, 2, 1])
+    expect(counts(lost.unsubscribed)).toEqual([1, 1, 0])
+
+    sink.stuck = true
+    mailbox.push(Lane.realtime, packet('stuck'))
+    await turn()
+    expect(counts(written)).toEqual([2, 2, 1])
+    sink.takeAll()
+    expect(counts(written)).toEqual([3, 2, 1])
+
+    sink.stuck = true
+    mailbox.push(Lane.durable, packet('never taken'))
+    await turn()
+    mailbox.push(Lane.realtime, packet('waits'))
+    mailbox.push(Lane.replay, packet('waits too'))
+    mailbox.close()
+    expect(counts(lost.closed)).toEqual([1, 0, 1])
+    mailbox.disconnect()
+    mailbox.push(Lane.realtime, packet('too late'))
+    expect(counts(lost.closed)).toEqual([2, 1, 1])
+    expect([...counts(written), ...counts(lost.slow)]).toEqual([3, 2, 1, 0, 0, 0])
+  })
+
+  it('counts what a slow receiver loses as that, but for what the kernel still takes', async () => {
+    const { sink, mailbox, events } = given(100)
+    sink.stuck = true
+    mailbox.push(Lane.realtime, packet('under way'))
+    await turn()
+    for (let i = 0; i < 20 && events.length === 0; i++) mailbox.push(Lane.durable, packet(`waits ${i}`))
+    const { written, lost } = mailbox.turn.deliveries
+    expect(events).toEqual(['overflow'])
+    expect(lost.slow[Lane.durable]).toBeGreaterThan(5)
+    expect([written[Lane.realtime], lost.slow[Lane.realtime]]).toEqual([0, 0])
+    sink.takeAll()
+    mailbox.disconnect()
+    expect([written[Lane.realtime], lost.slow[Lane.realtime]]).toEqual([1, 0])
+  })
 })

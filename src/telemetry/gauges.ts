@@ -1,16 +1,8 @@
-import type { Attributes, MetricOptions, Observable } from '@opentelemetry/api'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { type IMetricReader, MeterProvider, type MetricProducer } from '@opentelemetry/sdk-metrics'
-import { BucketProducer, type BucketReading, type BucketSource } from './bucket-producer.ts'
 import type { MetricName } from './names.ts'
+import { type BucketReading, type Reading, ReadingProducer, type Source } from './producer.ts'
 import { type SharedReadingOptions, sharedReading } from './shared-reading.ts'
-
-/** One reading of a gauge. */
-export interface Reading {
-  readonly metric: MetricName
-  readonly value: number
-  readonly attributes?: Attributes
-}
 
 export interface Metrics {
   /**
@@ -29,59 +21,43 @@ export interface Metrics {
     read: () => Promise<readonly Reading[]>,
     options?: Partial<SharedReadingOptions>,
   ): void
-  /** Histograms, whose buckets are read when somebody asks. */
-  histogram(metric: MetricName, read: () => readonly BucketReading[]): void
+  /** Histograms, whose buckets are read when somebody asks. What has recorded nothing yet is among them, with zeros. */
+  histogram(metric: MetricName, read: () => readonly Omit<BucketReading, 'metric'>[]): void
   /** All metrics in the Prometheus text format. */
   readonly prometheus: PrometheusExporter
   close(): Promise<void>
 }
 
-/** @param more makes further readers, which hand on `producers` beside what the provider has */
+/** @param more makes further readers, each of which hands on producers of its own beside what the provider has */
 export function createMetrics(
   onError: (error: unknown) => void,
   more: (producers: () => MetricProducer[]) => readonly IMetricReader[] = () => [],
 ): Metrics {
-  const sources: BucketSource[] = []
-  const metricProducers = () => [new BucketProducer(sources, onError)]
+  const sources: Source[] = []
+  const metricProducers = () => [new ReadingProducer(sources, onError)]
   const prometheus = new PrometheusExporter({
     preventServerStart: true,
     withoutScopeInfo: true,
     metricProducers: metricProducers(),
   })
   const provider = new MeterProvider({ readers: [prometheus, ...more(metricProducers)] })
-  const meter = provider.getMeter('holdfast')
-  const observables = new Map<string, Observable>()
 
-  function observe(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void {
-    for (const { name, type, unit, description } of names) {
-      const options: MetricOptions = { unit, description }
-      const create = () =>
-        type === 'counter'
-          ? meter.createObservableCounter(name, options)
-          : meter.createObservableGauge(name, options)
-      if (!observables.has(name)) observables.set(name, create())
-    }
-    meter.addBatchObservableCallback(
-      async result => {
-        try {
-          for (const { metric, value, attributes } of await read()) {
-            const observable = observables.get(metric.name)
-            if (observable) result.observe(observable, value, attributes)
-          }
-        } catch (error) {
-          onError(error)
-        }
-      },
-      names.flatMap(({ name }) => observables.get(name) ?? []),
-    )
+  /** What a reading has no right to is a mistake of ours, and shown by the tests of every reading. */
+  function add(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void {
+    sources.push(async () => {
+      const readings = await read()
+      const foreign = readings.find(({ metric }) => !names.includes(metric))
+      if (foreign) throw new Error(`${foreign.metric.name} was read, and not announced`)
+      return readings
+    })
   }
 
   return {
     prometheus,
-    gauges: observe,
-    counters: observe,
-    shared: (names, read, options) => observe(names, sharedReading(read, options)),
-    histogram: (metric, read) => void sources.push({ metric, read }),
+    gauges: add,
+    counters: add,
+    shared: (names, read, options) => add(names, sharedReading(read, options)),
+    histogram: (metric, read) => void sources.push(async () => read().map(each => ({ ...each, metric }))),
     close: () => provider.shutdown(),
   }
 }

@@ -1,5 +1,5 @@
-export type { BucketReading } from './bucket-producer.ts'
 export { Buckets, latencyBounds, sizeBounds } from './buckets.ts'
-export { createMetrics, type Metrics, type Reading } from './gauges.ts'
+export { createMetrics, type Metrics } from './gauges.ts'
 export { GcPauses } from './gc-pauses.ts'
 export { type MetricName, metrics, prometheusName } from './names.ts'
+export type { Reading } from './producer.ts'

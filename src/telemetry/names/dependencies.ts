@@ -81,7 +81,7 @@ export const dependencyMetrics = {
     unit: '{connection}',
     labels: ['role'],
     description:
-      'Connections that Redis has cut because too much waited for them, since it began, by `role`; left out where the server does not count them (before 7.0).',
+      'Connections that Redis has cut because too much waited for them, since it began, by `role`; left out where the server does not count them.',
   },
   postgresRtt: {
     name: 'holdfast.postgres.rtt',
