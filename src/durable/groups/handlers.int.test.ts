@@ -6,6 +6,7 @@ import { type GroupStage, groupStage, openDeliveries } from '../../../test/suppo
 import { until } from '../../../test/support/until.ts'
 import { HoldfastError } from '../../domain/index.ts'
 import type { SystemGroups } from './groups.ts'
+import { done, park, retry } from './outcome.ts'
 import type { GroupOptions, Handler, HandlerContext } from './types.ts'
 
 let stage: GroupStage
@@ -80,6 +81,31 @@ describe('a handler that takes too long', () => {
     expect(parked).toMatchObject({ attempts: 3, reason: expect.stringContaining('longer than 50 ms') })
     await groups.close(1_000)
   })
+})
+
+describe('the meter of a group', () => {
+  it.each(['ordered', 'competing'] as const)(
+    'counts once how the handling of each event has ended, however often it was rolled back with others (%s)',
+    async mode => {
+      const group = fresh()
+      const options = { mode, batchSize: 4, concurrency: 1 }
+      const groups = await working(group, options, async ({ params }, { attempt }) => {
+        if (params['id'] === 'later' && attempt === 1) return retry(1, 'not yet')
+        if (params['id'] === 'never') return park('never')
+        if (params['id'] === 'thrown' && attempt === 1) throw new Error('no')
+        return done()
+      })
+      const meter = () => groups.meters().get(group)
+      const outcomes = () => ({ ...meter()?.outcomes })
+      expect(outcomes()).toEqual({ done: 0, retry: 0, park: 0, failed: 0 })
+      const channels = ['well', 'later', 'never', 'thrown'].map(id => `${group}:${id}`)
+      await Promise.all(channels.map(channel => append(stage.a, channel, 1)))
+      await until('all have ended', () => outcomes().done === 3 && outcomes().park === 1)
+      expect(outcomes()).toEqual({ done: 3, retry: 1, park: 1, failed: 1 })
+      expect(meter()?.duration.count).toBeGreaterThanOrEqual(6)
+      await groups.close(1_000)
+    },
+  )
 })
 
 describe('a handler and its transaction', () => {
