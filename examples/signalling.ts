@@ -18,22 +18,16 @@ const hf = await createHoldfast({
 hf.authenticate(({ token }) => ({ user: token }))
 const { port } = await hf.listen()
 
-interface Signal {
-  kind: 'offer' | 'answer'
-  sdp: string
-}
-
 async function join(user: string) {
   const client = createClient(`ws://127.0.0.1:${port}`, { token: user })
   await client.connect()
   const call = client.channel('call:7')
   const done = Promise.withResolvers<void>()
-  const subscription = call.subscribe(async ({ data, info }) => {
-    const signal = data as Signal
-    console.log(`${user} gets an ${signal.kind} from ${info?.user}`)
+  const subscription = call.subscribe(async ({ type, info }) => {
+    console.log(`${user} gets an ${type} from ${info?.user}`)
     // `info.client` is the very connection that the offer came from.
     const to = info && { client: info.client }
-    if (signal.kind === 'offer' && to) await call.signal({ kind: 'answer', sdp: '…' }, { to })
+    if (type === 'offer' && to) await call.signal('answer', { sdp: '…' }, { to })
     done.resolve()
   })
   await subscription.ready()
@@ -43,7 +37,7 @@ async function join(user: string) {
 const [anna, ben, cleo] = await Promise.all([join('anna'), join('ben'), join('cleo')])
 const present = await anna.call.presence()
 const peer = Object.values(present).find(({ user }) => user === 'ben')
-if (peer) await anna.call.signal({ kind: 'offer', sdp: '…' }, { to: { client: peer.client } })
+if (peer) await anna.call.signal('offer', { sdp: '…' }, { to: { client: peer.client } })
 await Promise.all([anna.done, ben.done]) // cleo has seen nothing
 
 for (const { client } of [anna, ben, cleo]) client.disconnect()

@@ -79,16 +79,15 @@ export interface Channel<C extends Contract, Name extends string> {
   /** Publishes: tried once. @throws HoldfastClientError, `temporary` where trying again may help */
   publish(data: PublishDataOf<C, Name>, options?: Abortable): Promise<void>
   /**
-   * Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. With a type it arrives as
-   * an event does, for `on(type, …)`; without one its type is `publication`. A string that is followed by data is a type.
-   * @throws HoldfastClientError, `temporary` where trying again may help
+   * Publishes to one client, one user, or everyone but the sender: tried once, and may be lost. It arrives as an event
+   * does, for `on(type, …)`.
+   * @throws HoldfastClientError `codes.badRequest` without a type, and others, `temporary` where trying again may help
    */
   signal<Type extends EventTypeOf<C, Name>>(
     type: Type,
     data: EventDataOf<C, Name, Type>,
     options?: SignalOptions,
   ): Promise<void>
-  signal(data: PublishDataOf<C, Name>, options?: SignalOptions): Promise<void>
   /**
    * Calls the handler with events of one type, of several, or (`*`) all. Each `on` is a reader of its own, at its own pace:
    * give one handler several types where their order matters. Its place passes over what it does not want.
@@ -166,14 +165,19 @@ export function openChannel<C extends Contract, Name extends string>(
       signal?.throwIfAborted()
       await abortable(rejecting(sdk.publish(name, copy)), signal)
     },
-    async signal(...given: readonly unknown[]) {
-      const { type, data, options } = signalOf(given)
-      const { to, echo, signal } = options
+    async signal(type, data, { to, echo, signal } = {}) {
+      // Without the types of TypeScript somebody may leave the type out, and what follows would go to everyone.
+      if (typeof type !== 'string' || type === '') {
+        throw new HoldfastClientError(
+          codes.badRequest,
+          'expected signal(type, data, { to }): a type is missing',
+        )
+      }
       const copy = copied(data)
       signal?.throwIfAborted()
       const sent = call('holdfast.signal', {
         channel: name,
-        ...(type !== undefined && { type }),
+        type,
         data: copy,
         ...(to && { to }),
         ...(echo && { echo }),
@@ -206,17 +210,6 @@ export function openChannel<C extends Contract, Name extends string>(
 }
 
 /** `(type, data, options?)`, or `(data, options?)`: data that is a string, and alone, has no type. */
-function signalOf(given: readonly unknown[]): {
-  readonly type: string | undefined
-  readonly data: unknown
-  readonly options: SignalOptions
-} {
-  const [first, second, third] = given
-  if (typeof first === 'string' && given.length > 1)
-    return { type: first, data: second, options: (third ?? {}) as SignalOptions }
-  return { type: undefined, data: first, options: (second ?? {}) as SignalOptions }
-}
-
 /** In reverse, no place means: from the head. */
 function sinceOf(since: HistoryRequest['since'], reverse: boolean): { since?: Place } {
   if (since === undefined && reverse) return {}

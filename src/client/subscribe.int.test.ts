@@ -333,14 +333,17 @@ describe('a channel', () => {
     await client.connect()
     const room = client.channel('room:1')
     await room.publish({ hello: 'all' })
-    await room.signal({ sdp: 'offer' }, { to: { client: 'c-1' } })
-    await room.signal('to the others')
-    await room.signal({ to: 'everyone' }, { echo: true })
+    await room.signal('offer', { sdp: '…' }, { to: { client: 'c-1' } })
+    await room.signal('typing', null)
+    await room.signal('said', { to: 'everyone' }, { echo: true })
     await room.signal('moved', { x: 1 }, { to: { user: 'anna' } })
+    // As somebody would write it without types: it must not reach everyone.
+    const untyped = room.signal as (...given: unknown[]) => Promise<void>
+    await expect(untyped({ sdp: '…' }, { to: { client: 'c-1' } })).rejects.toMatchObject({ code: 107 })
     expect(script.calls.map(call => call.data)).toEqual([
-      { channel: 'room:1', data: { sdp: 'offer' }, to: { client: 'c-1' } },
-      { channel: 'room:1', data: 'to the others' },
-      { channel: 'room:1', data: { to: 'everyone' }, echo: true },
+      { channel: 'room:1', type: 'offer', data: { sdp: '…' }, to: { client: 'c-1' } },
+      { channel: 'room:1', type: 'typing', data: null },
+      { channel: 'room:1', type: 'said', data: { to: 'everyone' }, echo: true },
       { channel: 'room:1', type: 'moved', data: { x: 1 }, to: { user: 'anna' } },
     ])
     expect(await room.presence()).toMatchObject({ 'client-1': { user: 'ann', connInfo: { n: 1 } } })

@@ -203,10 +203,10 @@ describe('the client with real nodes', () => {
         .map(({ user }) => user)
         .sort(),
     ).toEqual(['anna', 'ben', 'cleo'])
-    await call.signal('offer', { to: { client: ben.id ?? '' } })
-    await call.signal('to the others')
+    await call.signal('offer', 'for ben', { to: { client: ben.id ?? '' } })
+    await call.signal('said', 'to the others')
     await until('all is heard', () => heard.length === 3)
-    expect(heard.sort()).toEqual(['ben:offer', 'ben:to the others', 'cleo:to the others'])
+    expect(heard.sort()).toEqual(['ben:for ben', 'ben:to the others', 'cleo:to the others'])
     await until('both have joined', () => joined.includes('ben') && joined.includes('cleo'))
   })
 })
