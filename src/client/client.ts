@@ -138,7 +138,10 @@ export function createClient<C extends Contract = Contract>(
 
   const cursors = new Cursors({ sdk, clock, report, probe: connection.probe, call })
   const listeners = new Listeners<ClientEvents>(guarded)
-  const progress: Progress = new Progress(() => status.changed())
+  const progress: Progress = new Progress({
+    watched: () => listeners.has('state'),
+    onChange: () => status.changed(),
+  })
   const reachable = new Set<() => void>()
   let local = false
   const status: Status = new Status({

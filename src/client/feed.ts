@@ -107,10 +107,12 @@ export class Feed {
 
   #open(): void {
     if (this.#over) return
-    const since = lowest(this.#wishes)
-    const sub = this.#sdk.newSubscription(this.#channel, wishesOf(this.#wishes, since))
+    const first = lowest(this.#wishes)
+    const sub = this.#sdk.newSubscription(this.#channel, wishesOf(this.#wishes, first))
     this.#sub = sub
     sub.on('subscribed', ({ streamPosition, recovered, data }) => {
+      // After a lost connection the SDK asks for what follows the last that came.
+      const since = this.#position ?? first
       this.#position = streamPosition
       const answer = { position: streamPosition, recovered, since, late: false, data }
       this.#answer = answer

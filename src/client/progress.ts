@@ -1,9 +1,12 @@
 /** Which readers of a client have everything there is, and which still wait for it. */
 export class Progress {
+  /** Whether anybody wants to know; finding out may take a question to the server. */
+  readonly watched: () => boolean
   readonly #onChange: () => void
   readonly #behind = new Set<{ readonly channel: string }>()
 
-  constructor(onChange: () => void) {
+  constructor({ watched, onChange }: { watched: () => boolean; onChange: () => void }) {
+    this.watched = watched
     this.#onChange = onChange
   }
 

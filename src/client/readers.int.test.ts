@@ -176,6 +176,33 @@ describe('several readers of a channel', () => {
     expect(errors.map(({ context }) => context.kind)).toEqual(['handler', 'handler'])
   })
 
+  it('are live when they have what was there, and replay until then', async () => {
+    record(7)
+    const seen: number[] = []
+    const told: [string, number][] = []
+    const reader = client.channel(channel).on('*', ({ offset }) => seen.push(offset ?? 0), {
+      since: 2,
+      onProgress: progress => told.push([progress, seen.length]),
+    })
+    expect(reader.progress).toBe('subscribing')
+    await until('it is live', () => reader.progress === 'live')
+    expect(told).toEqual([
+      ['replaying', 0],
+      ['live', 5],
+    ])
+    node.cut()
+    await until('it is live again', () => told.length === 4)
+    expect(told.slice(2).map(([progress]) => progress)).toEqual(['subscribing', 'live'])
+    // Who may not read the head takes the server's pushes for all there is.
+    script.historyError = () => ({ code: 103, message: 'permission denied' })
+    const other = client
+      .channel('order:8')
+      .on('*', () => undefined, { since: 0, onProgress: () => undefined })
+    await until('it is live', () => other.progress === 'live')
+    reader.unsubscribe()
+    expect(told.at(-1)?.[0]).toBe('ended')
+  })
+
   it('end with their signals, and calls with theirs', async () => {
     const ending = new AbortController()
     const { signal } = ending

@@ -3,12 +3,13 @@ import type { Breath } from './breath.ts'
 import { catchUp } from './catch-up.ts'
 import type { Clock } from './clock.ts'
 import { codes, HoldfastClientError } from './errors.ts'
-import type { Answer, Feeds, Reader, Wish } from './feed.ts'
-import { Follower, type Item, type Place, type Reset } from './follower.ts'
+import type { Answer, Feeds, Reader, Seat, Wish } from './feed.ts'
+import { Follower, type Item, type Place } from './follower.ts'
 import { Inbox } from './inbox.ts'
+import { poisoned, tellReset } from './mishaps.ts'
 import { askHead, knowsHead } from './placing.ts'
 import type { Progress } from './progress.ts'
-import { applicationData, readHistory } from './received.ts'
+import { applicationData, type HistoryPage, readHistory } from './received.ts'
 import { guard, type Report, reporter } from './report.ts'
 import type { Gap, Received, SubscribeOptions, Subscription, SubscriptionProgress } from './types.ts'
 
@@ -38,185 +39,245 @@ export interface SubscribeParts {
 export function subscribe(
   channel: string,
   options: SubscribeOptions<Received>,
-  inner: SubscribeParts,
+  parts: SubscribeParts,
 ): Subscription {
-  const { sdk, clock, progress } = inner
-  const report = reporter(options.onError, inner.report)
-  const guarded = guard(report)
-  const since = placeOf(options.since)
-  const follower = new Follower<Received>({ since, afterReset: options.afterReset ?? 'head' })
-  let position: Place | undefined
-  let failed = false
-  /** Of a reader that waits to be placed: what has come meanwhile. */
-  let early: Received[] | undefined
-  let over: HoldfastClientError | undefined
-  let answered = false
-  let shown: SubscriptionProgress = 'subscribing'
+  return new ChannelReader(channel, options, parts)
+}
 
-  const inbox = new Inbox<Item<Received>>({
-    capacity: options.maxWaiting ?? defaultMaxWaiting,
-    breath: inner.breath,
-    handle: item =>
-      item.kind === 'event'
-        ? options.onEvent?.(placed(item))
-        : tellReset(channel, item.reset, options, { report, onGap: inner.onGap }),
-    onFailure: (error, item) => {
-      failed = true
-      report(error, { kind: 'handler', channel, event: item.kind === 'event' ? item.event : item.reset })
-      if (options.onPoison === 'stop-channel') stop(poisoned(channel, item, error))
-    },
-    onHandled: item => {
-      if (over?.code === codes.poisoned) return
-      const place = item.kind === 'reset' ? item.reset.position : placed(item).position
-      position = place ?? position
-      if (place) inner.onHandled?.(place, { ok: !failed, reset: item.kind === 'reset' })
-      failed = false
-    },
-  })
-  const deliver = (items: readonly Item<Received>[]) => {
-    for (const item of items) inbox.push(item)
-  }
-  const look = (): SubscriptionProgress => {
-    if (over) return 'ended'
-    if (seat.state !== 'subscribed' || (!answered && !early)) return 'subscribing'
-    return early || follower.catchingUp ? 'replaying' : 'live'
-  }
-  const told = () => {
-    const now = look()
-    progress.is(own, now === 'live' || now === 'ended')
-    if (now === shown) return
-    shown = now
-    guarded(() => options.onProgress?.(now))
-  }
-  const read = (from: Place | undefined) =>
-    readHistory(sdk, channel, from ? { since: from, limit: pageSize } : { limit: 0 })
-  const subscribed = () => !over && seat.state === 'subscribed'
-  const readPast = catchUp<Received>({
-    clock,
-    follower,
-    read,
-    subscribed,
-    room: () => inbox.room(),
-    deliver: items => {
-      deliver(items)
-      told()
-    },
-    onRetry: error => report(error, { kind: 'retrying', channel }),
-  })
-  const take = (event: Received) => {
-    if (event.offset === undefined && inbox.full) {
-      const message = `${inbox.size} events wait for the handler; a message without a number was dropped`
-      report(new Error(message), { kind: 'dropped', channel })
-      return
-    }
-    const live = !follower.catchingUp
-    deliver(follower.event(event, !inbox.full))
-    if (live && follower.catchingUp) told()
-    readPast()
-  }
-  const settle = (answer: Answer, recovered: boolean, at = answer.position) => {
-    answered = true
-    const first = follower.place === undefined
-    deliver(follower.subscribed({ position: at, recovered }))
-    if (first) position ??= follower.place
-    guarded(() => options.onSubscribed?.({ position: follower.place, data: applicationData(answer.data) }))
-    const waiting = early ?? []
-    early = undefined
-    for (const event of waiting) take(event)
-    readPast()
-    told()
-  }
-  const stop = (why: HoldfastClientError) => {
-    if (over) return
-    over = why
-    inbox.close()
-    seat.leave()
-    told()
-    ended(why)
-  }
-  const ended = (why: HoldfastClientError) => {
-    if (options.onUnsubscribed) guarded(() => options.onUnsubscribed?.(why))
-    else if (why.code !== codes.poisoned) report(why, { kind: 'ended', channel })
+class ChannelReader implements Subscription {
+  readonly channel: string
+  readonly #options: SubscribeOptions<Received>
+  readonly #parts: SubscribeParts
+  readonly #since: Place | 'start' | undefined
+  readonly #report: Report
+  readonly #guarded: (listener: () => unknown) => void
+  readonly #follower: Follower<Received>
+  readonly #inbox: Inbox<Item<Received>>
+  readonly #readPast: () => void
+  readonly #seat: Seat
+  /** Last event whose handler has ended. */
+  #position: Place | undefined
+  /** Whether the handler at work has failed. */
+  #failed = false
+  /** The server has answered, and the answer still holds. */
+  #answered = false
+  /** Of a reader that is not placed yet: what has come meanwhile. */
+  #early: Received[] | undefined
+  /** The head as it was when this reader began: it replays until it is there. */
+  #aim: number | undefined
+  #over: HoldfastClientError | undefined
+  #told: SubscriptionProgress = 'subscribing'
+
+  constructor(channel: string, options: SubscribeOptions<Received>, parts: SubscribeParts) {
+    this.channel = channel
+    this.#options = options
+    this.#parts = parts
+    this.#since = placeOf(options.since)
+    this.#report = reporter(options.onError, parts.report)
+    this.#guarded = guard(this.#report)
+    this.#follower = new Follower({ since: this.#since, afterReset: options.afterReset ?? 'head' })
+    this.#inbox = new Inbox({
+      capacity: options.maxWaiting ?? defaultMaxWaiting,
+      breath: parts.breath,
+      handle: item => this.#handle(item),
+      onFailure: (error, item) => this.#handlerFailed(error, item),
+      onHandled: item => this.#handled(item),
+    })
+    this.#readPast = catchUp({
+      clock: parts.clock,
+      follower: this.#follower,
+      read: since => this.#read(since),
+      subscribed: () => this.#subscribed,
+      room: () => this.#inbox.room(),
+      deliver: items => this.#deliver(items),
+      onRetry: error => this.#report(error, { kind: 'retrying', channel }),
+    })
+    this.#seat = parts.feeds.join(channel, wish(options, this.#since), this.#reader)
+    this.#look()
+    options.signal?.addEventListener('abort', this.#abort, { once: true })
+    if (options.signal?.aborted) this.unsubscribe()
   }
 
-  const reader: Reader = {
-    subscribed(answer) {
-      const from = since === 'start' ? { offset: 0, epoch: '' } : since
-      if (follower.place || knowsHead(answer, from)) {
-        settle(answer, answer.recovered && !answer.late)
-        return
-      }
-      const held: Received[] = []
-      early = held
-      const head = async (): Promise<Place> => {
-        const { epoch, head: offset } = await read(undefined)
-        return { epoch, offset }
-      }
-      askHead({ clock, read: head, wanted: () => subscribed() && early === held }).then(at => {
-        if (early === held && subscribed()) settle(answer, at === undefined, at ?? answer.position)
-      })
-    },
-    publication(event) {
-      if (!early) take(event)
-      else if (early.length < maxEarly) early.push(event)
+  get position(): Place | undefined {
+    return this.#position
+  }
+
+  get progress(): SubscriptionProgress {
+    if (this.#over) return 'ended'
+    if (!this.#subscribed || !(this.#answered || this.#early)) return 'subscribing'
+    const behind = this.#aim !== undefined && (this.#follower.place?.offset ?? 0) < this.#aim
+    return this.#early || behind || this.#follower.catchingUp ? 'replaying' : 'live'
+  }
+
+  get state(): Subscription['state'] {
+    return this.#over ? 'unsubscribed' : this.#seat.state
+  }
+
+  async ready(): Promise<void> {
+    if (this.#over) throw this.#over
+    await this.#seat.ready()
+  }
+
+  unsubscribe(): void {
+    if (this.#over) return
+    this.#inbox.close()
+    this.#end(new HoldfastClientError(codes.disconnected, `${this.channel} is not subscribed`))
+  }
+
+  readonly #abort = () => this.unsubscribe()
+
+  readonly #reader: Reader = {
+    subscribed: answer => this.#subscribedWith(answer),
+    publication: event => {
+      if (!this.#early) this.#take(event)
+      else if (this.#early.length < maxEarly) this.#early.push(event)
       // Before the last one then is a hole, which is read from the history.
-      else early[maxEarly - 1] = event
+      else this.#early[maxEarly - 1] = event
     },
-    joined: info => guarded(() => options.onJoin?.(info)),
-    left: info => guarded(() => options.onLeave?.(info)),
-    failed: error => report(error, { kind: 'retrying', channel }),
-    waiting() {
-      early = undefined
-      answered = false
-      told()
+    joined: info => this.#guarded(() => this.#options.onJoin?.(info)),
+    left: info => this.#guarded(() => this.#options.onLeave?.(info)),
+    failed: error => this.#report(error, { kind: 'retrying', channel: this.channel }),
+    waiting: () => {
+      this.#early = undefined
+      this.#answered = false
+      this.#look()
     },
     // What has arrived is still handed on.
-    ended(why) {
-      over = why
-      told()
-      ended(why)
-    },
+    ended: why => this.#endWith(why),
   }
-  const own = { channel }
-  const seat = inner.feeds.join(channel, wish(options, since), reader)
-  told()
-  const unsubscribe = () => {
-    options.signal?.removeEventListener('abort', unsubscribe)
-    if (over) return
-    over = new HoldfastClientError(codes.disconnected, `${channel} is not subscribed`)
-    inbox.close()
-    seat.leave()
-    told()
-  }
-  options.signal?.addEventListener('abort', unsubscribe, { once: true })
-  if (options.signal?.aborted) unsubscribe()
 
-  return {
-    channel,
-    get position() {
-      return position
-    },
-    get progress() {
-      return look()
-    },
-    get state() {
-      return over ? 'unsubscribed' : seat.state
-    },
-    ready: () => (over ? Promise.reject(over) : seat.ready()),
-    unsubscribe,
+  get #subscribed(): boolean {
+    return !this.#over && this.#seat.state === 'subscribed'
+  }
+
+  #subscribedWith(answer: Answer): void {
+    const own = this.#since === 'start' ? { offset: 0, epoch: '' } : this.#since
+    if (this.#follower.place || knowsHead(answer, own)) {
+      if (!this.#follower.place && own && answer.recovered) this.#aimAtHead()
+      this.#settle(answer, answer.position, answer.recovered && !answer.late)
+      return
+    }
+    const held: Received[] = []
+    this.#early = held
+    void this.#head(() => this.#early === held).then(head => {
+      if (this.#early === held && this.#subscribed)
+        this.#settle(answer, head ?? answer.position, head === undefined)
+    })
+    this.#look()
+  }
+
+  #settle(answer: Answer, position: Place | undefined, recovered: boolean): void {
+    this.#answered = true
+    const first = this.#follower.place === undefined
+    this.#deliver(this.#follower.subscribed({ position, recovered }))
+    if (first) this.#position ??= this.#follower.place
+    const data = applicationData(answer.data)
+    this.#guarded(() => this.#options.onSubscribed?.({ position: this.#follower.place, data }))
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const event of early) this.#take(event)
+    this.#readPast()
+    this.#look()
+  }
+
+  /** What the server pushes of the past is not told apart from what is new, so who wants to know asks. */
+  #aimAtHead(): void {
+    if (!this.#options.onProgress && !this.#parts.progress.watched()) return
+    this.#aim = Number.POSITIVE_INFINITY
+    void this.#head(() => true).then(head => {
+      if (this.#aim !== undefined) this.#aim = head?.offset
+      this.#look()
+    })
+  }
+
+  async #head(wanted: () => boolean): Promise<Place | undefined> {
+    const read = async (): Promise<Place> => {
+      const { epoch, head } = await this.#read(undefined)
+      return { epoch, offset: head }
+    }
+    return askHead({ clock: this.#parts.clock, read, wanted: () => this.#subscribed && wanted() })
+  }
+
+  #read(since: Place | undefined): Promise<HistoryPage> {
+    return readHistory(this.#parts.sdk, this.channel, since ? { since, limit: pageSize } : { limit: 0 })
+  }
+
+  #take(event: Received): void {
+    if (event.offset === undefined && this.#inbox.full) {
+      const message = `${this.#inbox.size} events wait for the handler; a message without a number was dropped`
+      this.#report(new Error(message), { kind: 'dropped', channel: this.channel })
+      return
+    }
+    this.#deliver(this.#follower.event(event, !this.#inbox.full))
+    this.#readPast()
+  }
+
+  #deliver(items: readonly Item<Received>[]): void {
+    for (const item of items) {
+      // A numbering that began anew may never get as far.
+      if (item.kind === 'reset') this.#aim = undefined
+      this.#inbox.push(item)
+    }
+    this.#look()
+  }
+
+  #handle(item: Item<Received>): unknown {
+    if (item.kind === 'event') return this.#options.onEvent?.(placed(item))
+    return tellReset(this.channel, item.reset, this.#options, {
+      report: this.#report,
+      onGap: this.#parts.onGap,
+    })
+  }
+
+  #handlerFailed(error: unknown, item: Item<Received>): void {
+    this.#failed = true
+    const event = item.kind === 'event' ? item.event : item.reset
+    this.#report(error, { kind: 'handler', channel: this.channel, event })
+    if (this.#options.onPoison !== 'stop-channel' || this.#over) return
+    this.#inbox.close()
+    this.#endWith(poisoned(this.channel, item, error))
+  }
+
+  #handled(item: Item<Received>): void {
+    // The place stays before what the handler failed at.
+    if (this.#over?.code === codes.poisoned) return
+    const place = item.kind === 'reset' ? item.reset.position : placed(item).position
+    this.#position = place ?? this.#position
+    if (place) this.#parts.onHandled?.(place, { ok: !this.#failed, reset: item.kind === 'reset' })
+    this.#failed = false
+  }
+
+  #endWith(why: HoldfastClientError): void {
+    this.#end(why)
+    if (this.#options.onUnsubscribed) this.#guarded(() => this.#options.onUnsubscribed?.(why))
+    // What the handler threw was reported already.
+    else if (why.code !== codes.poisoned) this.#report(why, { kind: 'ended', channel: this.channel })
+  }
+
+  #end(why: HoldfastClientError): void {
+    this.#over = why
+    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#seat.leave()
+    this.#look()
+  }
+
+  /** Tells of the progress where it has changed. */
+  #look(): void {
+    const now = this.progress
+    if (now === this.#told) {
+      // Also of a reader that has just begun.
+      if (now === 'subscribing') this.#parts.progress.is(this, false)
+      return
+    }
+    this.#told = now
+    this.#parts.progress.is(this, now === 'live' || now === 'ended')
+    this.#guarded(() => this.#options.onProgress?.(now))
   }
 }
 
 function wish(options: SubscribeOptions<Received>, since: Place | 'start' | undefined): Wish {
   const { token, getToken, data } = options
   return { since, token, getToken, data }
-}
-
-function poisoned(channel: string, item: Item<Received>, error: unknown): HoldfastClientError {
-  const at = item.kind === 'event' ? `event ${item.event.offset ?? item.event.type}` : 'a gap'
-  return new HoldfastClientError(codes.poisoned, `${channel} is stopped: its handler failed at ${at}`, {
-    cause: error,
-  })
 }
 
 /** A pushed event does not say its epoch; the follower knows. */
@@ -227,22 +288,4 @@ function placed({ event, epoch }: { event: Received; epoch: string }): Received 
 
 function placeOf(since: SubscribeOptions<Received>['since']): Place | 'start' | undefined {
   return typeof since === 'number' ? { offset: since, epoch: '' } : since
-}
-
-function tellReset(
-  channel: string,
-  reset: Reset,
-  options: SubscribeOptions<Received>,
-  { report, onGap }: Pick<SubscribeParts, 'report' | 'onGap'>,
-): unknown {
-  const heard = onGap({ channel, ...reset })
-  if (options.onReset) return options.onReset(reset)
-  if (heard) return undefined
-  const after = `${channel} goes on after offset ${reset.position.offset}`
-  report(new Error(`events are missed for good (${reset.reason}): ${after}`), {
-    kind: 'reset',
-    channel,
-    reset,
-  })
-  return undefined
 }
