@@ -224,8 +224,9 @@ export function createClient<C extends Contract = Contract>(
       const ready = sdk.ready().catch(thrown => {
         throw clientError(thrown)
       })
-      ready.catch(() => {})
-      return abortable(ready, signal)
+      const waiting = abortable(ready, signal)
+      waiting.catch(() => {})
+      return waiting
     },
     disconnect() {
       sdk.disconnect()

@@ -29,7 +29,6 @@ export interface KeptPlacesParts {
 export class KeptPlaces {
   readonly #parts: KeptPlacesParts
   readonly #open = new Set<KeptPlace>()
-  #listening = false
 
   constructor(parts: KeptPlacesParts) {
     this.#parts = parts
@@ -65,10 +64,11 @@ export class KeptPlaces {
       close: () => {
         flush()
         this.#open.delete(kept)
+        if (this.#open.size === 0) this.#listen(false)
       },
     }
+    if (this.#open.size === 0) this.#listen(true)
     this.#open.add(kept)
-    this.#flushOnLeaving()
     return kept
   }
 
@@ -85,15 +85,18 @@ export class KeptPlaces {
   }
 
   /** The last event that a page gets before it is gone, or put aside. */
-  #flushOnLeaving(): void {
-    if (this.#listening) return
-    this.#listening = true
-    const page = globalThis as { addEventListener?: (name: string, act: () => void) => void }
-    page.addEventListener?.('pagehide', () => {
-      for (const kept of this.#open) kept.flush()
-    })
+  #listen(on: boolean): void {
+    const page = globalThis as Partial<Record<'addEventListener' | 'removeEventListener', Listen>>
+    const act = on ? page.addEventListener : page.removeEventListener
+    act?.call(page, 'pagehide', this.#flushAll)
+  }
+
+  readonly #flushAll = () => {
+    for (const kept of this.#open) kept.flush()
   }
 }
+
+type Listen = (name: string, act: () => void) => void
 
 function read(store: PositionStore, key: string): Place | undefined {
   try {

@@ -147,7 +147,7 @@ class Watch implements PresenceWatch {
         const clients = await this.#ask()
         if (this.#stopped) return
         const before = this.#present.list
-        const change = this.#present.answer(clients)
+        const change = this.#present.answer(clients, this.#local())
         if (change) {
           this.#tell(before, change, true)
           return
@@ -170,7 +170,7 @@ class Watch implements PresenceWatch {
     const every = this.#options.compareMs ?? defaultCompareMs
     if (this.#stopped || every === 0) return
     this.#cancelCompare = this.#clock.after(every * (0.5 + this.#clock.random() / 2), () => {
-      // What a node without the others knows is no news: those elsewhere have not left.
+      // What a node without the others knows is no news.
       if (this.#local()) this.#compareLater()
       else this.#compare()
     })

@@ -39,13 +39,16 @@ export class PresentUsers {
     this.#since = []
   }
 
-  /** The server's answer. False: too much has happened meanwhile, it has to be asked again. */
-  answer(clients: Readonly<Record<string, ClientInfo>>): UserChange | undefined {
+  /**
+   * The server's answer; of a node that does not reach the others it is only a `part`, and takes nobody away. Undefined: too
+   * much has happened meanwhile, it has to be asked again.
+   */
+  answer(clients: Readonly<Record<string, ClientInfo>>, part = false): UserChange | undefined {
     const steps = this.#since ?? []
     this.#since = undefined
     if (steps.length >= maxSteps) return undefined
     const before = this.#list
-    for (const present of this.#users.values()) {
+    for (const present of part ? [] : this.#users.values()) {
       for (const id of present.keys()) if (!Object.hasOwn(clients, id)) present.delete(id)
     }
     for (const info of Object.values(clients)) this.#put(info)

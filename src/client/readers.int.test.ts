@@ -116,6 +116,22 @@ describe('several readers of a channel', () => {
     expect(script.subscribes).toEqual([channel])
   })
 
+  it('that begin together get what each has asked for from the server, without the right to read the history', async () => {
+    record(4)
+    script.historyError = () => ({ code: 103, message: 'permission denied' })
+    const order = client.channel(channel)
+    const seen: Record<string, number[]> = { three: [], start: [] }
+    const readers = [
+      order.on('*', ({ offset }) => seen['three']?.push(offset ?? 0), { since: 3 }),
+      order.on('*', ({ offset }) => seen['start']?.push(offset ?? 0), { since: 'start' }),
+    ]
+    await Promise.all(readers.map(each => each.ready()))
+    record(1)
+    await until('both have the last', () => Object.values(seen).every(each => each.at(-1) === 5))
+    expect(seen).toEqual({ three: [4, 5], start: [1, 2, 3, 4, 5] })
+    expect(errors).toEqual([])
+  })
+
   it('that come late with a place ahead of what was pushed are not told of a loss, or are where it is one', async () => {
     record(4)
     script.arrives = event => event.offset < 5

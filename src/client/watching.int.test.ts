@@ -108,6 +108,12 @@ describe('who is in a channel', () => {
     await until('the node has said how it is', () => client.status.server !== undefined)
     node.message({ holdfast: { state: { realtime: 'local', durable: 'ready' } } })
     await until('it is degraded', () => client.status.state === 'degraded')
+    // Connected anew to a node without the others: what it does not know of has not left.
+    script.state = { realtime: 'local', durable: 'ready' }
+    script.present = here(info('cleo', 1))
+    const before = script.presences
+    node.cut()
+    await until('it was asked', () => script.presences > before && client.status.state === 'degraded')
     const asked = script.presences
     script.present = here(info('ben', 1), info('cleo', 1), info('dora', 1))
     node.message({ holdfast: { state: { realtime: 'ready', durable: 'ready' } } })
