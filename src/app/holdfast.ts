@@ -136,7 +136,7 @@ async function build<const C extends Contract>(
   })
   let closing: Promise<void> | undefined
   let serving = false
-  const own = { node, config, keyCounts, breakers, foreign, logger }
+  const own = { node, config, keyCounts, gate, breakers, foreign, logger }
   const measured = { ...own, sockets, publications, realtime, durable, work, commands }
   const telemetry = config.http.metrics ? openMetrics(measured) : undefined
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)

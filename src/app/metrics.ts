@@ -7,6 +7,8 @@ import { createMetrics, type Metrics, metrics } from '../telemetry/index.ts'
 import { registerBreakerMetrics } from './breakers.ts'
 import { registerBusMetrics } from './bus-metrics.ts'
 import { registerCommandMetrics } from './commands.ts'
+import type { ConsoleGate } from './console-gate.ts'
+import { registerConsoleMetrics } from './console-metrics.ts'
 import { registerDeliveryMetrics } from './delivery-metrics.ts'
 import { registerDurableMetrics } from './durable-metrics.ts'
 import { registerGatewayMetrics } from './gateway-metrics.ts'
@@ -23,6 +25,7 @@ export interface Measured {
   readonly node: { readonly id: string; readonly name: string; readonly version: string }
   readonly config: Pick<Config, 'redis' | 'auth'>
   readonly keyCounts: KeyCounts
+  readonly gate: ConsoleGate
   readonly sockets: SocketServer
   readonly publications: PublicationCounts
   readonly realtime: RealtimeTier
@@ -48,6 +51,7 @@ export function openMetrics(measured: Measured): Metrics {
   if (durable) registerDurableMetrics(telemetry, durable.tier)
   if (durable) registerPostgresMetrics(telemetry, durable, () => work?.groups.pools() ?? [])
   if (config.auth.token.jwksUrl !== undefined) registerKeyMetrics(telemetry, keyCounts)
+  registerConsoleMetrics(telemetry, measured.gate)
   registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const closing = [
     registerRedisMetrics(telemetry, { redis: config.redis, node: node.id }),

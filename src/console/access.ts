@@ -41,6 +41,7 @@ export class ConsoleAccess {
   /** By address; the one that began to fail last is last. */
   readonly #failures = new Map<string, { count: number; since: number }>()
   readonly #now: () => number
+  #denied = 0
 
   constructor(config: ConsoleOf, now: () => number = () => performance.now()) {
     const { tokens } = config.console
@@ -50,6 +51,11 @@ export class ConsoleAccess {
       digest: token === undefined ? Buffer.from(tokenHash ?? '', 'hex') : digestOf(token),
     }))
     this.#now = now
+  }
+
+  /** Wrong tokens that came. */
+  get denied(): number {
+    return this.#denied
   }
 
   /** Whose token it is. Takes the same time whichever it is. */
@@ -74,6 +80,7 @@ export class ConsoleAccess {
   }
 
   #failed(address: string): Access {
+    this.#denied++
     const now = this.#now()
     let failures = this.#failures.get(address)
     if (!failures || now - failures.since >= windowMs) {

@@ -90,7 +90,7 @@ export class Acts {
       return bulk.begin(previewed, { count: wish.count, now: count }, by, ({ progress }) => {
         const { changed, total, problem } = progress
         const outcome = problem === null ? `done: ${changed} of ${total}` : `failed: ${problem}`
-        node.audit.record({ actor, ...described, reason: wish.reason ?? null, outcome })
+        node.record({ actor, ...described, reason: wish.reason ?? null, outcome })
       })
     })
   }
@@ -208,8 +208,8 @@ export class Acts {
     { act, target, recordsItself = false }: Described,
     doIt: () => Promise<T>,
   ): Promise<T> {
-    const { audit } = this.#parts.console
-    const note = (outcome: string) => audit.record({ actor, act, target, reason: why ?? null, outcome })
+    const note = (outcome: string) =>
+      this.#parts.console.record({ actor, act, target, reason: why ?? null, outcome })
     try {
       const result = await inTime(doIt())
       if (!recordsItself) note('done')

@@ -8,7 +8,16 @@ import type { PostgresSource } from './postgres-source.ts'
 import { RateBook } from './rate-book.ts'
 import { type NodeCard, type NodeReadings, sheetOf } from './readings.ts'
 import { nodeSheet } from './sheet-schema.ts'
-import { clean, latestStart, readSheets, readSwitches, removeSheet, writeMarks, writeSheet } from './store.ts'
+import {
+  clean,
+  latestStart,
+  type RecordedAct,
+  readSheets,
+  readSwitches,
+  removeSheet,
+  writeMarks,
+  writeSheet,
+} from './store.ts'
 import type { NamespaceSwitches } from './switches.ts'
 import type { Source } from './wire-common.ts'
 import type { NodeSheet, NodeView } from './wire-now.ts'
@@ -30,6 +39,8 @@ const everyMs = { watched: 2_000, else: 10_000 }
 const watchMs = { again: 5_000, counts: 15_000 }
 /** How often Postgres hears of this node, and this node of Postgres. */
 const syncMs = 5_000
+/** What people have done is written down sooner, several acts together. */
+const soonMs = 100
 /** With the bus at work a sheet in Postgres is for those whom it does not reach. */
 const calmSheetMs = 60_000
 const cleanMs = 600_000
@@ -43,7 +54,7 @@ const sheetsWithinMs = 300_000
 export class NodeConsole {
   readonly marks: MarkBook
   readonly rates = new RateBook()
-  readonly audit: AuditLog
+  readonly #audit: AuditLog
   readonly #options: NodeConsoleOptions
   readonly #peers = new Peers()
   readonly #bus: BusLine
@@ -56,6 +67,8 @@ export class NodeConsole {
   #cleanedAt = performance.now()
   #writtenMinute = 0
   #sync: Promise<void> | undefined
+  #soon: NodeJS.Timeout | undefined
+  #busBefore = 'ready'
   #closed = false
 
   constructor(options: NodeConsoleOptions) {
@@ -70,7 +83,7 @@ export class NodeConsole {
       bye: node => this.#peers.bye(node),
     })
     this.marks = new MarkBook({ nodeName: options.card.name, tell: mark => this.#bus.mark(mark) })
-    this.audit = new AuditLog(options.logger)
+    this.#audit = new AuditLog(options.logger)
     this.#timer = setInterval(() => this.#look(), lookMs)
     this.#timer.unref()
     this.#look()
@@ -134,6 +147,17 @@ export class NodeConsole {
     ]
   }
 
+  /** What somebody has done, for the audit log: written down as soon as Postgres answers. */
+  record(act: Omit<RecordedAct, 'time'>): void {
+    this.#audit.record(act)
+    this.#syncSoon()
+  }
+
+  /** Of what was recorded, what Postgres has not got yet; the newest first. */
+  get unwrittenActs(): readonly RecordedAct[] {
+    return this.#audit.waiting
+  }
+
   /** The switches were changed here: every node reads them at once. */
   async switchesChanged(): Promise<void> {
     this.#bus.say('switches')
@@ -155,6 +179,7 @@ export class NodeConsole {
     if (this.#closed) return
     this.#closed = true
     clearInterval(this.#timer)
+    clearTimeout(this.#soon)
     const { card, postgres } = this.#options
     this.marks.note({ kind: 'node_stopped', says: `${card.name} stops`, details: { version: card.version } })
     await this.syncNow()
@@ -164,7 +189,7 @@ export class NodeConsole {
   }
 
   #look(): void {
-    const { readings, postgres } = this.#options
+    const { readings } = this.#options
     const now = performance.now()
     this.rates.take(readings.counted())
     const every = this.#everyMs(now)
@@ -172,7 +197,18 @@ export class NodeConsole {
       this.#sentAt = now
       this.#bus.sheet(this.#sheet())
     }
-    if (postgres.configured && now - this.#syncedAt >= syncMs) void this.syncNow()
+    const { bus } = readings.health().parts
+    // The others have to find this node another way now, and it them.
+    const changed = bus !== this.#busBefore
+    this.#busBefore = bus
+    if (changed || now - this.#syncedAt >= syncMs) void this.syncNow()
+  }
+
+  #syncSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined
+      void this.syncNow()
+    }, soonMs).unref()
   }
 
   #everyMs(now = performance.now()): number {
@@ -197,7 +233,7 @@ export class NodeConsole {
     }
     if (alone || !this.#peers.complete() || now - this.#storedAt < syncMs) await this.#readSheets()
     await this.marks.write(marks => postgres.run(sql => writeMarks(sql, marks)))
-    await this.audit.write(postgres)
+    await this.#audit.write(postgres)
     const minutes = this.rates.since(this.#writtenMinute)
     if (minutes.length > 0) await postgres.run(sql => writeMinutes(sql, card.id, minutes))
     this.#writtenMinute = minutes.at(-1)?.minute ?? this.#writtenMinute

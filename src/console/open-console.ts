@@ -132,7 +132,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
         }),
       }),
     tailed: (actor, channel) =>
-      nodeConsole.audit.record({
+      nodeConsole.record({
         actor,
         act: 'tail',
         target: `channel ${channel}`,

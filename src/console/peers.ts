@@ -21,6 +21,8 @@ export class Peers {
   take(sheet: NodeSheet, via: NodeView['via'], at: number): void {
     const known = this.#known.get(sheet.id)
     if (known && (known.at > at || known.sheet.time > sheet.time)) return
+    // Who is heard over the bus need not be looked up.
+    if (known && via === 'postgres' && known.via === 'bus' && isHeard(known, at)) return
     this.#known.delete(sheet.id)
     this.#known.set(sheet.id, { sheet, via, at })
     for (const oldest of this.#known.keys()) {
@@ -43,7 +45,11 @@ export class Peers {
     return [...this.#known.values()].map(({ sheet, via, at }) => ({
       ...{ sheet, via, at },
       own: false,
-      heard: now - at <= patience * sheet.everySeconds * 1_000,
+      heard: isHeard({ sheet, at }, now),
     }))
   }
+}
+
+function isHeard({ sheet, at }: Pick<Known, 'sheet' | 'at'>, now: number): boolean {
+  return now - at <= patience * sheet.everySeconds * 1_000
 }

@@ -1,5 +1,6 @@
 import { logMetrics } from './names/behind-the-log.ts'
 import { connectionMetrics } from './names/connections.ts'
+import { consoleMetrics } from './names/console.ts'
 import { deliveryMetrics } from './names/delivery.ts'
 import { dependencyMetrics } from './names/dependencies.ts'
 import { ledgerMetrics } from './names/ledger.ts'
@@ -17,6 +18,7 @@ export const metrics = {
   ...ledgerMetrics,
   ...logMetrics,
   ...probeMetrics,
+  ...consoleMetrics,
   ...dependencyMetrics,
   ...processMetrics,
 } as const

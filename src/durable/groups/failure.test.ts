@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { HoldfastError } from '../../domain/index.ts'
 import { failureOf, outcomeOf } from './failure.ts'
 import { done, park, retry } from './outcome.ts'
 
@@ -14,6 +15,15 @@ describe('an error', () => {
 
   it('is parked after the last attempt', () => {
     expect(failureOf(new Error('no'), 5, settings)).toEqual({ kind: 'park', reason: 'no (attempt 5)' })
+  })
+
+  it('is never parked where an operator has stopped what the handler writes to', () => {
+    const stopped = new HoldfastError('READ_ONLY', 'not now')
+    expect(failureOf(stopped, 99, settings, 0.5)).toEqual({
+      kind: 'retry',
+      afterMs: 1_000,
+      reason: 'not now',
+    })
   })
 
   it('leaves a reason that Postgres can keep, whatever was thrown', () => {
