@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ConsoleCaller, consoleAt } from '../../test/support/console-caller.ts'
 import { type OwnServer, ownPostgres, ownRedis } from '../../test/support/own-servers.ts'
 import { until } from '../../test/support/until.ts'
+import { freePort } from '../cli/services/free-port.ts'
 import { createHoldfast } from './holdfast.ts'
 import type { Holdfast } from './types.ts'
 
@@ -49,6 +50,12 @@ describe('the console of two nodes', () => {
     started.push(hf)
     hf.group('receipts', { maxAttempts: 1 }).on('order:{id}', 'Bad', () => {
       throw new Error('cannot be handled')
+    })
+    hf.aggregate({
+      pattern: 'frozen:{id}',
+      initial: 0,
+      evolve: (state: number, _event: { type: 'Bumped'; data: number }) => state + 1,
+      commands: { bump: { decide: () => ({ type: 'Bumped' as const, data: 1 }) } },
     })
     const { port } = await hf.listen()
     return [hf, `http://127.0.0.1:${port}`]
@@ -222,6 +229,7 @@ describe('the console of two nodes', () => {
     expect(await operator.act('namespace', wish)).toMatchObject({ changed: true })
     expect(await operator.act('namespace', wish)).toMatchObject({ changed: false })
     await expect(append(a)).rejects.toMatchObject({ code: 'READ_ONLY' })
+    await expect(a.command(unique('frozen:') as never, 'bump')).rejects.toMatchObject({ code: 'READ_ONLY' })
     await until('b refuses, too', () =>
       append(b).then(
         () => false,
@@ -230,18 +238,13 @@ describe('the console of two nodes', () => {
     )
     const [late] = await start('late')
     await expect(append(late)).rejects.toMatchObject({ code: 'READ_ONLY', remedy: 'retry_later' })
-    await sql`select holdfast.publish('frozen:outbox', 'T', '1'::jsonb)`.catch(async () => {
-      await sql`insert into holdfast.outbox (channel, type, data, event_id)
-        values ('frozen:outbox', 'T', '1', gen_random_uuid())`
-    })
-    const refused = await fetch(`${urlB}/console/api/namespaces`, {
-      headers: { authorization: `Bearer ${viewerToken}` },
-    })
-    expect(await refused.json()).toMatchObject({
-      namespaces: expect.arrayContaining([
-        expect.objectContaining({ name: 'frozen', readOnly: expect.objectContaining({ by: 'console:ann' }) }),
-      ]),
-    })
+    await sql`insert into holdfast.outbox (channel, type, data, event_id)
+      values ('frozen:outbox', 'T', '1', gen_random_uuid())`
+    const { namespaces } = await consoleAt(urlB, viewerToken).read('namespaces')
+    expect(namespaces.find(({ name }) => name === 'frozen')?.readOnly).toMatchObject({ by: 'console:ann' })
+    const told = await (await fetch(`${urlA}/metrics`)).text()
+    expect(told).toMatch(/holdfast_namespace_read_only\{.*namespace="frozen".*\} 1/)
+    expect((await a.history('frozen:outbox' as never)).offset).toBe(0)
     await operator.act('namespace', { namespace: 'frozen', readOnly: false })
     const taken = (hf: Holdfast) =>
       append(hf).then(
@@ -394,6 +397,14 @@ describe('the console of two nodes', () => {
       role: 'operator',
       open: true,
     })
+    const port = await freePort()
+    const [, main] = await start('alone', {
+      console: { tokens: [{ name: 'ann', token: operatorToken }], port },
+    })
+    expect((await consoleAt(main, operatorToken).status('me')).status).toBe(404)
+    const alone = `http://127.0.0.1:${port}`
+    expect(await consoleAt(alone, operatorToken).read('me')).toMatchObject({ role: 'viewer', tail: true })
+    await socket(alone, operatorToken).ready(30_000)
     // A page of a foreign origin can send text without the server's consent.
     const foreign = { method: 'POST', body: JSON.stringify({ group: 'receipts', act: 'pause' }) }
     expect((await consoleAt(open).status('group', foreign)).status).toBe(400)

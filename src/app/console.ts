@@ -1,44 +1,18 @@
 import type { FastifyInstance } from 'fastify'
-import {
-  type Counted,
-  followSwitches,
-  hasConsole,
-  type NodeReadings,
-  openConsole,
-  ownListener,
-} from '../console/index.ts'
-import {
-  type Cluster,
-  clientAddress,
-  type Health,
-  type NodeIdentity,
-  type PublicationCounts,
-  type Router,
-  type SocketServer,
-  type UpgradeHandler,
-} from '../gateway/index.ts'
-import { Lane, losses } from '../hub/index.ts'
+import { followSwitches, hasConsole, openConsole, ownListener } from '../console/index.ts'
+import { type Cluster, clientAddress, type NodeIdentity, type UpgradeHandler } from '../gateway/index.ts'
 import { servePage } from '../pages/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
-import type { Breakers } from '../resilience/index.ts'
-import type { ConsoleGate } from './console-gate.ts'
-import type { OpenDurable } from './open-durable.ts'
+import { type ReadingParts, readingsOf } from './console-readings.ts'
 import type { Work } from './work.ts'
 
-export interface ConsoleOptions {
+export interface ConsoleOptions extends ReadingParts {
   readonly config: Config
   readonly node: NodeIdentity
-  readonly gate: ConsoleGate
-  readonly publications: PublicationCounts
   readonly realtime: RealtimeTier
-  readonly durable: OpenDurable | undefined
   readonly work: Work | undefined
-  readonly router: Router
-  readonly sockets: SocketServer
   readonly cluster: Cluster
-  readonly breakers: Breakers
-  readonly health: () => Health
   readonly handleUpgrade: UpgradeHandler
   /** Where the console is served, unless it has a listener of its own. */
   readonly app: FastifyInstance
@@ -97,51 +71,4 @@ export function openOperators(options: ConsoleOptions): NodeOperators {
       await opened.close()
     },
   }
-}
-
-function readingsOf(options: ConsoleOptions): NodeReadings {
-  const { router, sockets, breakers, health, gate } = options
-  const { loadWatch } = sockets
-  return {
-    health,
-    counted: () => countedBy(options),
-    channels: () => router.channels().size,
-    mailbox: () => {
-      const { mailboxBytes, largestMailboxBytes } = sockets.usage()
-      return { bytes: mailboxBytes, largest: largestMailboxBytes }
-    },
-    eventLoopLag: () => loadWatch.lagMs / 1_000,
-    mirrorLag: () => options.durable?.tier.meter.mirror.lag ?? null,
-    memory: () => loadWatch.memory,
-    breakers: () => breakers.list(),
-    probes: () => [],
-    audit: () => null,
-    readOnly: () => [...gate.switches.readOnly.keys()].sort(),
-  }
-}
-
-function countedBy({ sockets: { counts, deliveries, sessions }, publications }: ConsoleOptions): Counted {
-  const { realtime, durable } = publications
-  const failed = [realtime, durable].map(({ outcomes: { refused, unavailable } }) => refused + unavailable)
-  const of = (lane: Lane) => deliveries.written[lane] ?? 0
-  return {
-    totals: {
-      'published.realtime': realtime.outcomes.accepted,
-      'published.durable': durable.outcomes.accepted,
-      refused: sum(failed),
-      'delivered.realtime': of(Lane.realtime),
-      'delivered.durable': of(Lane.durable) + of(Lane.replay),
-      dropped: sum(losses.flatMap(reason => [...deliveries.lost[reason]])),
-      connects: counts.connects,
-      disconnects: sum(counts.ended.values()),
-    },
-    ended: counts.ended,
-    connections: sessions.size,
-  }
-}
-
-function sum(counts: Iterable<number>): number {
-  let all = 0
-  for (const count of counts) all += count
-  return all
 }

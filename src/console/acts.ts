@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { asHoldfastError, HoldfastError } from '../domain/index.ts'
-import type { Operations } from '../durable/index.ts'
+import { createOperations, type Operations, type Preview } from '../durable/index.ts'
 import type { Cluster, Router } from '../gateway/index.ts'
 import type { ProjectionOperations } from '../projections/index.ts'
 import { breakerRoles } from '../resilience/index.ts'
@@ -74,18 +74,18 @@ export class Acts {
   }
 
   async preview(body: unknown): Promise<ParkedPreview> {
-    const { bulk, operations } = this.#parts
+    const { bulk } = this.#parts
     const wish = checked(parkedWish, body)
-    return bulk.preview(wish.act, wish.selection, await operations().deliveries.preview(wish.selection))
+    return bulk.preview(wish.act, wish.selection, await this.#hits(wish.selection))
   }
 
   async parked(actor: string, wish: Wishes['parked_act']): Promise<BulkProgress> {
-    const { bulk, operations, console: node } = this.#parts
+    const { bulk, console: node } = this.#parts
     const previewed = bulk.previewed(wish.preview)
     const target = `parked deliveries ${targetOf(previewed.selection)}`
     const described = { act: `${previewed.act}_parked`, target }
     return this.#recorded(actor, wish.reason, { ...described, recordsItself: true }, async () => {
-      const { count } = await operations().deliveries.preview(previewed.selection)
+      const { count } = await this.#hits(previewed.selection)
       const by = { actor, reason: wish.reason ?? '' }
       return bulk.begin(previewed, { count: wish.count, now: count }, by, ({ progress }) => {
         const { changed, total, problem } = progress
@@ -200,6 +200,10 @@ export class Acts {
     return this.#recorded(actor, undefined, { act: 'send_test', target: `channel ${wish.channel}` }, () =>
       sendTestMessage(this.#parts.router, wish),
     )
+  }
+
+  #hits(selected: z.output<typeof selection>): Promise<Preview> {
+    return this.#parts.postgres.run(sql => createOperations(sql).deliveries.preview(selected))
   }
 
   async #recorded<T>(

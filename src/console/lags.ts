@@ -12,12 +12,13 @@ export async function storedLags(
   projections: (sql: Sql) => Promise<readonly ProjectionReport[]>,
 ): Promise<readonly LagView[]> {
   const operations = createOperations(sql)
-  const [groups, reports, outbox, jobs, cursors] = await Promise.all([
+  const [groups, reports, outbox, jobs, cursors, standbys] = await Promise.all([
     operations.groups.list(),
     projections(sql),
     operations.outbox.status(),
     operations.jobs.counts(),
     operations.cursors.lags(),
+    standbyLags(sql),
   ])
   const builds = reports.flatMap(({ name, builds: own }) => own.map(build => ({ name, ...build })))
   const ofProjections = new Set(builds.map(({ group }) => group))
@@ -65,7 +66,23 @@ export async function storedLags(
         note: `${count} cursor(s)`,
       }),
     ),
+    ...standbys,
   ]
+}
+
+/** None is told to a role that may not see them. */
+async function standbyLags(sql: Sql): Promise<readonly LagView[]> {
+  const rows = await sql<{ name: string; seconds: number }[]>`
+    select coalesce(nullif(application_name, ''), '(unnamed)') as name,
+           max(coalesce(extract(epoch from replay_lag), 0))::float8 as seconds
+    from pg_stat_replication where not pg_is_in_recovery() and replay_lsn is not null group by 1`
+  return rows.map(({ name, seconds }) => ({
+    part: 'postgres_standby',
+    name,
+    events: null,
+    seconds,
+    note: null,
+  }))
 }
 
 /** What nodes say of themselves. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../platform/index.ts'
 import { AuditLog } from './audit-log.ts'
 import { BusLine, type ControlLine } from './bus-line.ts'
@@ -44,6 +45,7 @@ const soonMs = 100
 /** With the bus at work a sheet in Postgres is for those whom it does not reach. */
 const calmSheetMs = 60_000
 const cleanMs = 600_000
+const goodbyeMs = 1_000
 /** Sheets in Postgres that are older tell of nobody who lives. */
 const sheetsWithinMs = 300_000
 
@@ -79,7 +81,7 @@ export class NodeConsole {
       watch: () => {
         this.#watchedUntil = performance.now() + watchMs.counts
       },
-      switches: () => void this.syncNow(),
+      switches: () => void this.#syncAfresh(),
       bye: node => this.#peers.bye(node),
     })
     this.marks = new MarkBook({ nodeName: options.card.name, tell: mark => this.#bus.mark(mark) })
@@ -161,7 +163,7 @@ export class NodeConsole {
   /** The switches were changed here: every node reads them at once. */
   async switchesChanged(): Promise<void> {
     this.#bus.say('switches')
-    await this.syncNow()
+    await this.#syncAfresh()
   }
 
   /** Writes down what waits, and reads what others have written. Never fails: what waits goes on waiting. */
@@ -182,9 +184,13 @@ export class NodeConsole {
     clearTimeout(this.#soon)
     const { card, postgres } = this.#options
     this.marks.note({ kind: 'node_stopped', says: `${card.name} stops`, details: { version: card.version } })
-    await this.syncNow()
     this.#bus.close()
-    if (postgres.configured) await postgres.run(sql => removeSheet(sql, card.id)).catch(() => undefined)
+    const goodbye = async () => {
+      await this.#syncAfresh()
+      if (postgres.configured) await postgres.run(sql => removeSheet(sql, card.id))
+    }
+    // A node that is told to stop does not wait for a Postgres that hangs.
+    await Promise.race([goodbye().catch(() => undefined), delay(goodbyeMs, undefined, { ref: false })])
     await postgres.close()
   }
 
@@ -202,6 +208,12 @@ export class NodeConsole {
     const changed = bus !== this.#busBefore
     this.#busBefore = bus
     if (changed || now - this.#syncedAt >= syncMs) void this.syncNow()
+  }
+
+  /** What has just been written elsewhere is seen, and what has just been noted goes along. */
+  async #syncAfresh(): Promise<void> {
+    await this.#sync
+    await this.syncNow()
   }
 
   #syncSoon(): void {

@@ -58,7 +58,7 @@ export class Questions {
   overview(): Overview {
     const { console: node } = this.#parts
     node.watch()
-    void this.#marks.get()
+    this.#marks.get().catch(() => undefined)
     return overviewOf(node.views(), node.sources(), this.#withRecent(this.#marks.last, overviewMarks))
   }
 
@@ -104,7 +104,8 @@ export class Questions {
     const acts = await partOf('postgres', () => postgres.run(sql => readActs(sql, query)))
     const next = acts.value?.length === query.limit ? (acts.value.at(-1)?.id ?? null) : null
     // Those that wait for Postgres have no number yet; they are the newest.
-    const waiting = query.before === undefined ? node.unwrittenActs.map(act => ({ id: 0, ...act })) : []
+    const waiting =
+      query.before === undefined ? node.unwrittenActs.map((act, i) => ({ id: -1 - i, ...act })) : []
     return {
       time: Date.now(),
       acts: { ...acts, value: acts.value ? [...waiting, ...acts.value] : waiting },

@@ -88,21 +88,20 @@ const singleActs = ['redrive', 'discard', 'retry_outbox', 'discard_outbox', 'era
 /** What has changed by itself and what people have done, as one story; the newest first. */
 export async function readMarks(sql: Sql, { before, kind, limit }: MarksQuery): Promise<readonly Mark[]> {
   const until = before ?? Number.MAX_SAFE_INTEGER
+  const switched = sql`case when act like 'switch%projection%' then 'projection_switched' else 'act' end`
   const rows = await sql<(Omit<Mark, 'details'> & { details: string })[]>`
     (select id, time, kind, node, says, details from holdfast.marks
      where time < ${until}::bigint ${kind === undefined ? sql`` : sql`and kind = ${kind}`}
      order by time desc, id limit ${limit})
     union all
-    (select * from (
-       select 'act/' || id as id, time,
-              case when act = 'switch_projection' then 'projection_switched' else 'act' end as kind, null as node,
-              actor || ': ' || replace(act, '_', ' ') || ' ' || target
-                || case when outcome is null or outcome = 'done' then '' else ' (' || outcome || ')' end as says,
-              json_build_object('actor', actor, 'act', act, 'target', target, 'reason', reason)::text as details
-       from holdfast.acts
-       where time < ${until}::bigint and act <> all (${`{${singleActs.join(',')}}`}::text[])
-       order by id desc limit ${limit}
-     ) as a ${kind === undefined ? sql`` : sql`where kind = ${kind}`})
+    (select 'act/' || id as id, time, ${switched} as kind, null as node,
+            actor || ': ' || replace(act, '_', ' ') || ' ' || target
+              || case when outcome is null or outcome = 'done' then '' else ' (' || outcome || ')' end as says,
+            json_build_object('actor', actor, 'act', act, 'target', target, 'reason', reason)::text as details
+     from holdfast.acts
+     where time < ${until}::bigint and act <> all (${`{${singleActs.join(',')}}`}::text[])
+       ${kind === undefined ? sql`` : sql`and ${switched} = ${kind}`}
+     order by id desc limit ${limit})
     order by time desc, id limit ${limit}`
   return rows.map(({ details, ...mark }) => ({ ...mark, details: JSON.parse(details) as Mark['details'] }))
 }

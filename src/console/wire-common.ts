@@ -94,6 +94,7 @@ export interface Mark {
 
 /** What somebody has done. */
 export interface ActView {
+  /** Below 0: it waits for Postgres. */
   readonly id: number
   readonly time: number
   /** `console:<name>` where it was done here. */

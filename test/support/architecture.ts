@@ -38,7 +38,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-    ...['contract', 'projections', 'commands', 'console', 'pages'],
+    ...['contract', 'projections', 'commands', 'console', 'pages', 'prober'],
   ],
   cli: ['app', 'gateway', 'projections', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.
