@@ -33,6 +33,7 @@ import { openMetrics } from './metrics.ts'
 import { openDurable } from './open-durable.ts'
 import { Opened } from './opened.ts'
 import { addPages } from './pages.ts'
+import { Canaries } from './prober.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
@@ -70,7 +71,7 @@ async function build<const C extends Contract>(
   const hookTimeoutMs = config.limits.hookTimeoutMs
   const keyCounts = new KeyCounts()
   const gate = consoleGate(config)
-  const authenticator = gate.authenticator(
+  const ofClients = gate.authenticator(
     createAuthenticator({ auth: config.auth, hook: () => authenticate, hookTimeoutMs, logger, keyCounts }),
   )
   const check = contract && contractCheck(contract)
@@ -97,7 +98,10 @@ async function build<const C extends Contract>(
   const publications = new PublicationCounts()
   const counted = createRouter({ namespaces, realtime, durable: durable?.tier, counts: publications })
   const plain = gate.router(counted, publications)
-  const router = check ? withContract(plain, check, hookTimeoutMs, publications) : plain
+  const ofSessions = check ? withContract(plain, check, hookTimeoutMs, publications) : plain
+  const canaries = new Canaries({ config, node: node.id, realtime, durable, breakers, logger })
+  const authenticator = canaries.authenticator(ofClients)
+  const router = canaries.router(ofSessions)
   const work =
     durable &&
     opened.add(
@@ -106,7 +110,7 @@ async function build<const C extends Contract>(
     )
   const deciders = { tier: gate.tier(durable?.tier), namespaces, check, hookTimeoutMs, logger }
   const commands = opened.add(openCommands(deciders), part => part?.close())
-  const permissions = createPermissions({
+  const granted = createPermissions({
     namespaces,
     insecure: config.auth.insecure,
     authenticator,
@@ -116,9 +120,9 @@ async function build<const C extends Contract>(
   const sockets = createSocketServer({
     config,
     authenticator,
-    permissions: gate.permissions(permissions),
+    permissions: canaries.permissions(gate.permissions(granted)),
     hooks: gate.hooks(hooks),
-    router,
+    router: ofSessions,
     realtime,
     durable: durable?.tier,
     cursors: durable?.cursors,
@@ -132,12 +136,13 @@ async function build<const C extends Contract>(
     sessions: sockets.sessions,
     router,
     breakers,
+    traits: () => (canaries.probing ? ['canary'] : []),
     logger,
   })
   let closing: Promise<void> | undefined
   let serving = false
   const own = { node, config, keyCounts, gate, breakers, foreign, logger }
-  const measured = { ...own, sockets, publications, realtime, durable, work, commands }
+  const measured = { ...own, canaries, sockets, publications, realtime, durable, work, commands }
   const telemetry = config.http.metrics ? openMetrics(measured) : undefined
   const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
   const health = createHealth({
@@ -175,6 +180,7 @@ async function build<const C extends Contract>(
     const handedOver = work?.close(delayMs + drainTimeoutMs)
     // Whether it fails is for the end of the delay.
     handedOver?.catch(() => undefined)
+    await canaries.close()
     if (delayMs > 0) await delay(delayMs)
     // Sockets while both tiers still work: what clients have sent is finished and acknowledged.
     const drained = sockets.close()
@@ -194,9 +200,9 @@ async function build<const C extends Contract>(
     await operators.begin()
     const address = await server.listen(config.http.host, config.http.port)
     serving = config.role !== 'worker'
-    if (config.role === 'gateway' || !work) return address
     try {
-      await work.begin()
+      if (config.role !== 'gateway') await work?.begin()
+      canaries.begin(address, cluster)
       return address
     } catch (error) {
       await server.close(0)
@@ -263,6 +269,9 @@ async function build<const C extends Contract>(
       await behindTheLog().begin()
     },
     breakers: breakerControl(breakers, cluster),
+    get prober() {
+      return canaries.status
+    },
     get operations() {
       return behindTheLog().operations
     },
@@ -275,6 +284,7 @@ async function build<const C extends Contract>(
       serving = true
       operators.begin().catch(error => logger.error({ err: error }, 'the console could not begin'))
       server.attach(http)
+      canaries.begin(http, cluster)
     },
     close: () => {
       closing ??= stop()

@@ -17,6 +17,8 @@ import { registerNodeMetrics } from './node-metrics.ts'
 import type { OpenDurable } from './open-durable.ts'
 import { registerPostgresMetrics } from './postgres-metrics.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
+import type { Canaries } from './prober.ts'
+import { registerProberMetrics } from './prober-metrics.ts'
 import { registerRedisMetrics } from './redis-metrics.ts'
 import type { Work } from './work.ts'
 
@@ -33,6 +35,7 @@ export interface Measured {
   readonly work: Work | undefined
   readonly commands: Commands | undefined
   readonly breakers: Breakers
+  readonly canaries: Canaries
   readonly foreign: ForeignMessages
   readonly logger: Logger
 }
@@ -43,6 +46,7 @@ export function openMetrics(measured: Measured): Metrics {
   const { commands, breakers, foreign, logger } = measured
   const telemetry = createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
   registerGatewayMetrics(telemetry, sockets)
+  registerProberMetrics(telemetry, measured.canaries)
   registerDeliveryMetrics(telemetry, { ...measured, durable: durable?.tier, cursors: durable?.cursors })
   registerBreakerMetrics(telemetry, breakers)
   registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })

@@ -19,6 +19,7 @@ import type {
   RpcCall,
 } from '../gateway/index.ts'
 import type { Config, ConfigInput, Logger, RuleInput } from '../platform/index.ts'
+import type { ProberStatus } from '../prober/index.ts'
 import type { BatchSink, BatchSinkOptions } from '../projections/index.ts'
 import type { BreakerControl } from './breakers.ts'
 import type { ContractGroup } from './group-types.ts'
@@ -199,6 +200,9 @@ export interface Holdfast<C extends Contract = Contract> {
 
   /** What this node depends on, how that fares, and an operator's hand on it. */
   readonly breakers: BreakerControl
+
+  /** What canaries and the auditor have found on this node; undefined where they are off (`prober.enabled`). */
+  readonly prober: ProberStatus | undefined
 
   /** Listens on `http.host` and `http.port`. @throws HoldfastError CONFIG_INVALID where the port is taken */
   listen(): Promise<{ readonly host: string; readonly port: number }>

@@ -17,6 +17,7 @@ import { type Config, type Logger, redisTarget } from '../platform/index.ts'
 import type { Breakers } from '../resilience/index.ts'
 import type { ConsoleGate } from './console-gate.ts'
 import type { OpenDurable } from './open-durable.ts'
+import { withCanaries } from './prober.ts'
 import { createProjections, type Projections } from './projections.ts'
 
 /** What this process does behind the log. */
@@ -90,7 +91,12 @@ export function createWork({
     const { namespaces, postgres, outbox } = config
     const { relay, ...outboxTimes } = outbox
     loops.push(
-      startRetention({ url, namespaces, intervalMs: postgres.retentionIntervalMs, logger }),
+      startRetention({
+        url,
+        namespaces: withCanaries(namespaces),
+        intervalMs: postgres.retentionIntervalMs,
+        logger,
+      }),
       startCleaning({ sql, keepSeconds: config.jobs.keepSeconds, logger }),
       startForgetting({ sql, copies: tier.log.redis, forgetJobs: event => jobs.forget(event), logger }),
     )

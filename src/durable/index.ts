@@ -1,3 +1,5 @@
+export { Auditor, type AuditorOptions, type AuditSink } from './audit/auditor.ts'
+export type { Difference, LostEvent, MirrorMismatch, PartitionAudit } from './audit/types.ts'
 export { type BackgroundLoop, leadingSession, startLoop } from './background-loop.ts'
 export type { CursorLag } from './cursors/cursor-lags.ts'
 export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-list.ts'
@@ -25,11 +27,8 @@ export { createJobs } from './jobs/jobs.ts'
 export type { NewSchedule, Schedule, ScheduleOptions } from './jobs/schedules/schedule.ts'
 export type { Jobs, JobsOptions, JobsStatus } from './jobs/types.ts'
 export { newWebhookSecret } from './jobs/webhooks/signature.ts'
-export {
-  createWebhookDeliverer,
-  type WebhookDeliverer,
-  type WebhookDelivererOptions,
-} from './jobs/webhooks/webhook-deliverer.ts'
+export type { WebhookDeliverer, WebhookDelivererOptions } from './jobs/webhooks/webhook-deliverer.ts'
+export { createWebhookDeliverer } from './jobs/webhooks/webhook-deliverer.ts'
 export type { WebhookChange, WebhookOperations, WebhookStatus } from './jobs/webhooks/webhook-operations.ts'
 export { tryWebhook, type WebhookTrial } from './jobs/webhooks/webhook-trial.ts'
 export { AnsweringPool, type PoolUse } from './ledger/answering-pool.ts'

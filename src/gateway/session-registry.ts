@@ -5,6 +5,9 @@ export class SessionRegistry implements Sessions {
   readonly #byClient = new Map<string, SessionHandle>()
   readonly #byUser = new Map<string, Set<SessionHandle>>()
 
+  /** Canaries are connected, and nobody's clients. */
+  readonly hidden = new Set<SessionHandle>()
+
   get size(): number {
     return this.#byClient.size
   }
@@ -31,6 +34,7 @@ export class SessionRegistry implements Sessions {
 
   /** Does nothing for a session that is not in it. */
   remove(session: SessionHandle): void {
+    this.hidden.delete(session)
     if (!this.#byClient.delete(session.client)) return
     const sessions = this.#byUser.get(session.user)
     sessions?.delete(session)

@@ -53,6 +53,7 @@ export class Session implements SessionHandle, SessionContext {
   readonly #reading: Reading
   readonly #commands: SessionCommands
   #counted = false
+  #canary = false
   #state: SessionState
   #draining = false
 
@@ -187,6 +188,7 @@ export class Session implements SessionHandle, SessionContext {
       return false
     }
     this.#counted = true
+    this.#canary = credentials.canary ?? false
     const connInfo = credentials.info === undefined ? {} : { connInfo: credentials.info }
     this.info = { user: credentials.user, client: this.client, ...connInfo }
     this.expiresAtMs = steadyExpiry(credentials.expireAt)
@@ -238,8 +240,11 @@ export class Session implements SessionHandle, SessionContext {
     if (this.closed) return
     this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, steadyNow()) }
     this.handshake = noOpening
-    this.parts.registry.add(this)
-    this.parts.counts.connects++
+    if (this.#canary) this.parts.registry.hidden.add(this)
+    else {
+      this.parts.registry.add(this)
+      this.parts.counts.connects++
+    }
   }
 
   #refuseConnect(error: HoldfastError, pending: Pending, staleAtMs: number): void {
@@ -286,7 +291,7 @@ export class Session implements SessionHandle, SessionContext {
   #close(by: number | OtherEnd): void {
     if (this.closed) return
     this.#state = { kind: 'closed' }
-    this.parts.counts.end(by)
+    if (!this.#canary) this.parts.counts.end(by)
     if (this.#counted) this.parts.userConnections.leave(this.user)
     this.#replies.close()
     this.parts.registry.remove(this)

@@ -16,6 +16,8 @@ export interface Credentials {
    * subscribe reply's data.
    */
   readonly subscriptions: ReadonlyMap<string, { readonly info?: string; readonly data?: string }>
+  /** One of Holdfast's own, which nobody counts, lists or ends as a client. */
+  readonly canary?: boolean
 }
 
 /** What a channel token, or the `authorize` hook, grants for one channel. */

@@ -188,7 +188,7 @@ class SessionServer implements SocketServer {
     }
     const connected = this.sessions.size
     const commandBytes = this.#parts.commandBytes.used
-    const opening = this.#open.size - connected
+    const opening = Math.max(0, this.#open.size - connected - this.sessions.hidden.size)
     return { opening, connected, mailboxBytes, largestMailboxBytes, commandBytes }
   }
 

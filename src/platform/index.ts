@@ -17,6 +17,7 @@ export {
   type ScheduleConfig,
   scheduleConfig,
 } from './config-jobs.ts'
+export { canarySeconds, type ProberConfig } from './config-prober.ts'
 export type { ProjectionsConfig } from './config-projections.ts'
 export type { RedisConfig } from './config-redis.ts'
 export {

@@ -92,6 +92,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const config = {
     namespaces: openNamespaces,
     log: { level: 'warn' },
+    // What tests count is theirs alone.
+    prober: { enabled: false },
     ...options.config,
     redis: { prefix: `t${randomUUID().slice(0, 8)}`, ...(options.config?.['redis'] as object | undefined) },
     auth: {

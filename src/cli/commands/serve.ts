@@ -58,7 +58,8 @@ async function serve(options: { migrate?: boolean; role?: Role; json?: boolean }
   const { createHoldfast } = await import('../../app/index.ts')
   const postgres = options.migrate ? { ...input.postgres, migrate: true } : input.postgres
   const { role } = options
-  const hf = await createHoldfast({ ...input, ...(postgres && { postgres }), ...(role && { role }) })
+  const prober = { ...input.prober, enabled: input.prober?.enabled ?? true }
+  const hf = await createHoldfast({ ...input, prober, ...(postgres && { postgres }), ...(role && { role }) })
   stopOnSignals(hf)
   const { host, port } = await listen(hf, setup).catch(async (error: unknown) => {
     // Its connections to Redis and Postgres would keep the process, which a supervisor would take for a node.

@@ -54,12 +54,16 @@ export interface ClusterOptions {
   readonly sessions: Sessions
   readonly router: Pick<Router, 'channels'>
   readonly breakers?: Breakers
+  /** What this node is to others besides a node, at this moment. */
+  readonly traits?: () => readonly string[]
   readonly logger: Logger
   readonly timings?: Partial<SurveyTimings>
 }
 
 export interface Cluster {
   readonly node: NodeIdentity
+  /** The ids of other nodes that were heard of lately and have said that they are this. */
+  others(trait: string): readonly string[]
   /** This node and every other one that answers within a second. */
   info(): Promise<readonly NodeInfo[]>
   /** Channels with subscribers that match, and how many they have on the nodes that answer within a second. */
@@ -154,12 +158,14 @@ export function createCluster(options: ClusterOptions): Cluster {
     control: options.control,
     logger: options.logger,
     answer,
+    ...(options.traits ? { traits: options.traits } : {}),
     ...(options.timings ? { timings: options.timings } : {}),
   })
   const ask = (asked: z.output<typeof question>, withinMs?: number) => survey.ask(asked, withinMs)
 
   return {
     node,
+    others: trait => survey.others(trait),
 
     async info() {
       return readable((await ask({ kind: 'info' })).answers.values(), nodeInfo)

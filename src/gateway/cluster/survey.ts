@@ -8,7 +8,7 @@ import type { Control } from '../../realtime/index.ts'
 const version = 1
 const common = { about: z.literal('cluster'), v: z.literal(version), node: z.string() }
 const message = z.discriminatedUnion('kind', [
-  z.object({ ...common, kind: z.literal('hello') }),
+  z.object({ ...common, kind: z.literal('hello'), traits: z.array(z.string()).optional() }),
   z.object({ ...common, kind: z.literal('bye') }),
   z.object({ ...common, kind: z.literal('ask'), id: z.string(), question: z.unknown() }),
   z.object({ ...common, kind: z.literal('answer'), id: z.string(), answer: z.unknown() }),
@@ -39,6 +39,8 @@ export interface SurveyOptions {
   readonly control: Control
   /** This node's answer, as JSON. Questions may arrive twice. */
   readonly answer: (question: unknown) => Promise<unknown>
+  /** Said with each hello. Nodes of the release before say none. */
+  readonly traits?: () => readonly string[]
   readonly logger: Logger
   readonly timings?: Partial<SurveyTimings>
 }
@@ -68,6 +70,7 @@ export class Survey {
   readonly #heardAt = new Map<string, number>()
   /** By node, when it was last heard; the oldest first. */
   readonly #gone = new Map<string, number>()
+  readonly #traits = new Map<string, readonly string[]>()
   readonly #pending = new Map<string, Pending>()
   readonly #stop: () => void
 
@@ -79,25 +82,27 @@ export class Survey {
       // Forgets those that died without a word, although nobody asks for them.
       this.others()
       this.#missed()
-      this.#send({ kind: 'hello' })
+      this.#sayHello()
     }, this.#timings.helloEveryMs)
     timer.unref()
     this.#stop = () => {
       clearInterval(timer)
       unsubscribe()
     }
-    this.#send({ kind: 'hello' })
+    this.#sayHello()
   }
 
-  /** The other nodes that were heard of lately. */
-  others(): string[] {
+  /** The other nodes that were heard of lately; with a trait those that have it. */
+  others(trait?: string): string[] {
     const oldest = performance.now() - this.#timings.forgetAfterMs
     for (const [node, at] of this.#heardAt) {
       if (at >= oldest) continue
       this.#heardAt.delete(node)
+      this.#traits.delete(node)
       this.#gone.set(node, at)
     }
-    return [...this.#heardAt.keys()]
+    const all = [...this.#heardAt.keys()]
+    return trait === undefined ? all : all.filter(node => this.#traits.get(node)?.includes(trait))
   }
 
   #missed(): string[] {
@@ -147,6 +152,10 @@ export class Survey {
     })
   }
 
+  #sayHello(): void {
+    this.#send({ kind: 'hello', traits: this.#options.traits?.() ?? [] })
+  }
+
   #send(body: Record<string, unknown>): void {
     this.#options.control.send({ about: 'cluster', v: version, node: this.#options.node, ...body })
   }
@@ -161,6 +170,7 @@ export class Survey {
   #take(data: z.output<typeof message>): void {
     if (data.kind === 'bye') {
       this.#heardAt.delete(data.node)
+      this.#traits.delete(data.node)
       this.#gone.delete(data.node)
       for (const pending of this.#pending.values()) this.#settle(pending, data.node)
       return
@@ -168,7 +178,8 @@ export class Survey {
     const known = this.#heardAt.has(data.node)
     this.#gone.delete(data.node)
     this.#heardAt.set(data.node, performance.now())
-    if (data.kind === 'hello' && !known) this.#send({ kind: 'hello' })
+    if (data.kind === 'hello') this.#traits.set(data.node, data.traits ?? [])
+    if (data.kind === 'hello' && !known) this.#sayHello()
     if (data.kind === 'ask') void this.#reply(data.id, data.question)
     if (data.kind === 'answer') {
       const pending = this.#pending.get(data.id)

@@ -1,0 +1,313 @@
+import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { createHoldfast, type Holdfast } from '../../src/app/index.ts'
+import { connectPostgres, connectRedis, type Sql } from '../../src/platform/index.ts'
+import type { ProbeSummary } from '../../src/prober/index.ts'
+import { type FreshDatabase, freshDatabase } from '../support/database.ts'
+import { FrameClient } from '../support/frame-client.ts'
+import { type OwnServer, ownRedis } from '../support/own-servers.ts'
+import { until } from '../support/until.ts'
+
+const everyone: 'anonymous'[] = ['anonymous']
+const all = { subscribe: everyone, publish: everyone, append: everyone, history: everyone }
+const paths = ['accept', 'local', 'other']
+const limitMs = 60_000
+
+let redis: OwnServer
+let database: FreshDatabase
+let superuser: Sql
+const logged: Record<string, unknown>[] = []
+const nodes: Holdfast[] = []
+const ports: number[] = []
+const handled: string[] = []
+
+async function start(): Promise<Holdfast> {
+  const logger = pino({ level: 'warn' }, { write: line => void logged.push(JSON.parse(line)) })
+  const hf = await createHoldfast({
+    http: { host: '127.0.0.1', port: 0 },
+    redis: { url: redis.url, prefix: 'probed' },
+    postgres: { url: database.url, migrate: true, poolSize: 2, retentionIntervalMs: 200 },
+    namespaces: {
+      room: { tier: 'realtime', allow: all },
+      order: { tier: 'durable', allow: all },
+      brief: { tier: 'durable', allow: all, retention: { maxEvents: 3 } },
+    },
+    prober: { enabled: true, intervalMs: 150, deadlineMs: 4_000, auditIntervalMs: 1_000 },
+    auth: { insecure: true },
+    api: { key: 'key' },
+    limits: { drainSpreadMs: 0 },
+    logger,
+  })
+  hf.group('everything').on('*', '*', async ({ channel }) => {
+    handled.push(channel)
+  })
+  const { port } = await hf.listen()
+  nodes.push(hf)
+  ports.push(port)
+  return hf
+}
+
+beforeAll(async () => {
+  redis = await ownRedis()
+  database = await freshDatabase(inject('postgresUrl'))
+  superuser = connectPostgres(database.url, { max: 1, applicationName: 'test-superuser' })
+  await start()
+  await start()
+}, limitMs)
+
+afterAll(async () => {
+  await Promise.all(nodes.map(node => node.close()))
+  await superuser.end({ timeout: 1 })
+  await redis.stop()
+  await database.drop()
+})
+
+function probe(hf: Holdfast, tier: ProbeSummary['tier'], path: string): ProbeSummary {
+  const found = hf.prober?.probes.find(each => each.tier === tier && each.path === path)
+  if (!found) throw new Error(`nothing is probed by ${tier} ${path}`)
+  return found
+}
+
+/** Whether every path of a tier has succeeded since. */
+function succeeds(hf: Holdfast, tier: 'realtime' | 'durable', since: number, wanted = paths): boolean {
+  return wanted.every(path => (probe(hf, tier, path).succeededAt ?? 0) > since)
+}
+
+interface ApiAnswer {
+  readonly result?: { readonly nodes?: readonly unknown[]; readonly channels?: object }
+  readonly error?: { readonly code: number }
+}
+
+const failures = (hf: Holdfast) => hf.prober?.probes.filter(({ failed }) => failed > 0)
+
+/** The ledger's protection is against mistakes; here somebody means it. */
+async function asSuperuser(statement: string): Promise<number> {
+  return superuser.begin(async sql => {
+    await sql.unsafe('set local session_replication_role = replica')
+    return (await sql.unsafe(statement)).count
+  })
+}
+
+async function metric(name: string): Promise<number> {
+  const texts = await Promise.all(
+    ports.map(async port => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
+  )
+  const values = texts.flatMap(text => [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)`, 'gm'))])
+  return values.reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
+describe('canaries of two nodes', () => {
+  it(
+    'find that both tiers deliver, each by its own node and by the other, and fail nowhere',
+    async () => {
+      for (const hf of nodes) {
+        await until(
+          'everything has succeeded',
+          () => succeeds(hf, 'realtime', 0) && succeeds(hf, 'durable', 0),
+        )
+        expect(hf.prober?.listeners).toBe(1)
+        expect(failures(hf)).toEqual([])
+        expect(probe(hf, undefined, 'connect').succeeded).toBeGreaterThan(0)
+        expect(probe(hf, 'durable', 'other').latencyMs).toBeGreaterThan(0)
+      }
+      expect(await metric('holdfast_probe_latency_count')).toBeGreaterThan(10)
+      expect(await metric('holdfast_probe_listeners')).toBe(2)
+    },
+    limitMs,
+  )
+
+  it(
+    'are nobody’s clients, and their channels are nowhere',
+    async () => {
+      const [a] = nodes as [Holdfast]
+      const channel = `order:${randomUUID()}`
+      await a.append(channel, 'Placed', {})
+      await until('the group has handled it', () => handled.includes(channel))
+      expect(handled.filter(each => !each.startsWith('order:'))).toEqual([])
+
+      const api = async (method: string, body: object): Promise<ApiAnswer> => {
+        const headers = { 'x-api-key': 'key', 'content-type': 'application/json' }
+        const request = { method: 'POST', headers, body: JSON.stringify(body) }
+        return (
+          await fetch(`http://127.0.0.1:${ports[0]}/api/${method}`, request)
+        ).json() as Promise<ApiAnswer>
+      }
+      const info = await api('info', {})
+      expect(info.result?.nodes).toHaveLength(2)
+      for (const node of info.result?.nodes ?? [])
+        expect(node).toMatchObject({ num_clients: 0, num_channels: 0 })
+      expect((await api('channels', {})).result?.channels).toEqual({})
+      expect(await metric('holdfast_connections')).toBe(0)
+      for (const channel of ['~realtime:1', '~durable:1', '$~durable:1']) {
+        expect((await api('publish', { channel, data: {} })).error).toMatchObject({ code: 102 })
+        expect((await api('history', { channel })).error).toMatchObject({ code: 102 })
+        await expect(a.publish(channel, {})).rejects.toMatchObject({ code: 'CHANNEL_UNKNOWN' })
+      }
+      const client = await FrameClient.connected(`ws://127.0.0.1:${ports[0]}/connection/websocket`)
+      client.send({ id: 2, subscribe: { channel: '~durable:1' } })
+      expect(await client.expectError(2)).toBe(102)
+      client.send({ id: 3, publish: { channel: '~realtime:1', data: {} } })
+      expect(await client.expectError(3)).toBe(102)
+      client.close()
+    },
+    limitMs,
+  )
+
+  it(
+    'tell that signals do not reach the other node while Redis is away, as is to be expected, and events do',
+    async () => {
+      await redis.kill()
+      const since = Date.now()
+      for (const hf of nodes) {
+        await until('events arrive by both ways', () => succeeds(hf, 'durable', since))
+        await until('signals arrive by the own node', () =>
+          succeeds(hf, 'realtime', since, ['accept', 'local']),
+        )
+        await until('it is told', () => probe(hf, 'realtime', 'other').degraded > 0, limitMs)
+      }
+      await redis.startAgain()
+      const back = Date.now()
+      for (const hf of nodes) {
+        await until('signals reach the other node again', () => succeeds(hf, 'realtime', back), limitMs)
+        expect(failures(hf)).toEqual([])
+      }
+    },
+    2 * limitMs,
+  )
+
+  it(
+    'do not count a node that goes',
+    async () => {
+      const third = await start()
+      await until(
+        'it takes part',
+        () => succeeds(third, 'durable', 0) && succeeds(third, 'realtime', 0),
+        limitMs,
+      )
+      await third.close()
+      nodes.pop()
+      ports.pop()
+      for (const hf of nodes) await until('nobody waits for it', () => hf.prober?.listeners === 1)
+      expect(failures(third)).toEqual([])
+    },
+    limitMs,
+  )
+})
+
+describe('the auditor', () => {
+  it(
+    'finds nothing where nothing is wrong, of what retention has removed and what was erased neither',
+    async () => {
+      const [a] = nodes as [Holdfast]
+      const brief = `brief:${randomUUID()}`
+      for (let n = 0; n < 9; n++) await a.append(brief, 'Noted', { n })
+      await until('retention has removed some', async () => {
+        const { publications } = await a.history(brief)
+        return publications.length === 3
+      })
+      await a.operations.erasure.erase({
+        channel: brief,
+        event: { offset: 8 },
+        actor: 'test',
+        reason: 'test',
+      })
+      const again = completedTwice(Date.now())
+      await until('everything was gone through again', () => nodes.some(again), limitMs)
+      const text = await (await fetch(`http://127.0.0.1:${ports[0]}/metrics`)).text()
+      const other = await (await fetch(`http://127.0.0.1:${ports[1]}/metrics`)).text()
+      for (const what of ['acknowledged', 'received', 'ledger', 'mirror', 'history'])
+        expect(text + other).toMatch(new RegExp(`holdfast_audit_checked_total\\{what="${what}"\\} [1-9]`))
+      expect(await metric('holdfast_audit_lost')).toBe(0)
+      expect(await metric('holdfast_audit_mismatches_total')).toBe(0)
+      for (const hf of nodes) expect(hf.prober?.audit).toMatchObject({ lost: 0, mismatches: {} })
+      expect(nodes.filter(hf => hf.prober?.audit.leading)).toHaveLength(1)
+    },
+    2 * limitMs,
+  )
+
+  it(
+    'finds entries of the mirror that are missing or tell something else',
+    async () => {
+      const [a] = nodes as [Holdfast]
+      const channel = `order:${randomUUID()}`
+      const { epoch } = await a.append(channel, 'Placed', { n: 0 })
+      for (let n = 1; n < 6; n++) await a.append(channel, 'Placed', { n })
+      const [row] = await superuser<{ partition: number; position: number }[]>`
+      select partition, max(position) as position from holdfast.events where channel = ${channel} group by partition`
+      const { partition = 0, position = 0 } = row ?? {}
+      const tool = connectRedis(redis.url, 'command', 'test')
+      await until('redis answers', () => tool.status === 'ready')
+      const tag = `{${epoch}.${partition}}`
+      await until('it is mirrored', async () => Number(await tool.hget(`${tag}:meta`, 'last')) >= position)
+      const entries = await tool.xrange(`${tag}:log`, '-', '+')
+      await tool.del(`${tag}:log`)
+      for (const [id, fields] of entries) {
+        const ours = fields[1] === channel
+        if (ours && fields[3] === '3') continue
+        const line = fields[5] ?? ''
+        await tool.xadd(
+          `${tag}:log`,
+          id,
+          'c',
+          fields[1] ?? '',
+          'o',
+          fields[3] ?? '',
+          'l',
+          ours && fields[3] === '4' ? line.replace('"n":3', '"n":9') : line,
+        )
+      }
+      const history = await until(
+        'there is a history',
+        async () => (await tool.keys(`${tag}:h:*:${channel}`))[0],
+      )
+      const kept = await tool.xrange(history, '-', '+')
+      await tool.del(history)
+      for (const [id, [, line = '']] of kept)
+        await tool.xadd(history, id, 'l', line.replace('"n":5', '"n":8'))
+      for (const kind of ['mirror_missing', 'mirror_other', 'history_other']) {
+        const told = () => logged.find(each => each['kind'] === kind && each['channel'] === channel)
+        await until(`${kind} is told`, told, limitMs)
+        expect(await metric('holdfast_audit_mismatches_total')).toBeGreaterThan(0)
+      }
+      expect(await metric('holdfast_audit_lost')).toBe(0)
+      tool.disconnect()
+    },
+    2 * limitMs,
+  )
+
+  it(
+    'finds an event that has gone from the ledger, in the middle of its channel or at its end',
+    async () => {
+      const [a] = nodes as [Holdfast]
+      for (const hf of nodes) expect(failures(hf)).toEqual([])
+      const [middle, end] = [`order:${randomUUID()}`, `order:${randomUUID()}`]
+      for (const channel of [middle, end])
+        for (let n = 0; n < 5; n++) await a.append(channel, 'Placed', { n })
+      expect(
+        await asSuperuser(`delete from holdfast.events where channel = '${middle}' and "offset" = 2`),
+      ).toBe(1)
+      const told = (channel: string, offset: number) =>
+        logged.some(each => each['level'] === 50 && each['channel'] === channel && each['offset'] === offset)
+      await until('it is named', () => told(middle, 2), limitMs)
+      await until('it counts', async () => (await metric('holdfast_audit_lost')) >= 1, limitMs)
+      expect(Math.max(...nodes.map(hf => hf.prober?.audit.lost ?? 0))).toBe(1)
+      // Of the partition's last one the mirror tells, and nodes stop to append.
+      expect(await asSuperuser(`delete from holdfast.events where channel = '${end}' and "offset" = 5`)).toBe(
+        1,
+      )
+      await until('it is named', () => told(end, 5), limitMs)
+    },
+    2 * limitMs,
+  )
+})
+
+/** Whether the node that audits has been through all partitions twice since. */
+function completedTwice(since: number): (hf: Holdfast) => boolean {
+  const seen = new Set<number>()
+  return hf => {
+    const { completedAt = 0 } = hf.prober?.audit ?? {}
+    if (completedAt > since) seen.add(completedAt)
+    return seen.size >= 2
+  }
+}
