@@ -25,7 +25,11 @@ export class SessionRegistry implements Sessions {
     return this.#byUser.size
   }
 
-  add(session: SessionHandle): void {
+  add(session: SessionHandle, hidden = false): void {
+    if (hidden) {
+      this.hidden.add(session)
+      return
+    }
     this.#byClient.set(session.client, session)
     const sessions = this.#byUser.get(session.user)
     if (sessions) sessions.add(session)

@@ -240,11 +240,8 @@ export class Session implements SessionHandle, SessionContext {
     if (this.closed) return
     this.#state = { kind: 'connected', heartbeat: new Heartbeat(this.parts.config.limits, steadyNow()) }
     this.handshake = noOpening
-    if (this.#canary) this.parts.registry.hidden.add(this)
-    else {
-      this.parts.registry.add(this)
-      this.parts.counts.connects++
-    }
+    this.parts.registry.add(this, this.#canary)
+    if (!this.#canary) this.parts.counts.connects++
   }
 
   #refuseConnect(error: HoldfastError, pending: Pending, staleAtMs: number): void {

@@ -106,4 +106,4 @@ export class AuditTally implements AuditSink {
 }
 
 const lostMessage =
-  'an acknowledged event is not in the ledger: see "An acknowledged event is missing" in the runbook'
+  'an acknowledged event is not in the ledger: see HoldfastAcknowledgedLost in the runbook'

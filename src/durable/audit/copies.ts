@@ -95,8 +95,11 @@ export async function compareHistory(
   if (count === 0) return { differences: [], checked: 0 }
   const { answer } = await readChannel(sql, partition, channel, request)
   const lines = text.toString().split('\n')
-  const differences = answer.events.slice(0, count).flatMap((event, i): Difference[] => {
-    if (lines[i] === eventLine(event)) return []
+  // A history has no holes, and begins at the asked place; what the ledger lacks there, its numbering tells.
+  const lineOf = (at: number): string | undefined => lines[offset - at]
+  const differences = answer.events.flatMap((event): Difference[] => {
+    const line = lineOf(event.offset)
+    if (line === undefined || line === eventLine(event)) return []
     const kind = event.type === 'holdfast.erased' ? 'erased_copy' : 'history_other'
     return [{ kind, partition, channel, offset: event.offset }]
   })

@@ -3,7 +3,7 @@ import type { Sql } from '../../platform/index.ts'
 import type { LogRedis } from '../mirror/log-redis.ts'
 import type { PartitionMirrors } from '../mirror/partition-mirror.ts'
 import { compareHistory, compareLog, readLogEnd } from './copies.ts'
-import { missingIn, readWindow } from './numbering.ts'
+import { missingIn, readWindow, type Window, type WindowEvent } from './numbering.ts'
 import type { LostEvent, PartitionAudit } from './types.ts'
 
 export interface Copies {
@@ -35,7 +35,7 @@ export async function auditRecent(sql: Sql, options: RecentOptions): Promise<Par
   if (window.epoch !== epoch) return undefined
   const missing = missingIn(partition, window)
   const compared = log && log.length > 0 ? await compareLog(sql, partition, log, { window, limit }) : nothing
-  const one = window.events[Math.floor(Math.random() * window.events.length)]
+  const one = anyChannel(window)
   const history = copies && one && (await orNothing(compareHistory(sql, copies.mirrors, partition, one)))
   const lost = merged(missing.lost, compared.lost)
   return {
@@ -50,6 +50,12 @@ export async function auditRecent(sql: Sql, options: RecentOptions): Promise<Par
       ...(history && { history: history.checked }),
     },
   }
+}
+
+/** One of the channels, with its newest event: the next pass takes another. */
+function anyChannel({ events }: Window): WindowEvent | undefined {
+  const newest = [...new Map(events.map(event => [event.channel, event])).values()]
+  return newest[Math.floor(Math.random() * newest.length)]
 }
 
 const nothing: { differences: []; lost: LostEvent[] } = { differences: [], lost: [] }
