@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { appendCommand } from './commands/append.ts'
+import { auditCommand } from './commands/audit.ts'
 import { breakersCommand } from './commands/breakers.ts'
 import { cursorsCommand } from './commands/cursors.ts'
 import { deliveriesCommand } from './commands/deliveries.ts'
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
     tailCommand,
     appendCommand,
     ledgerCommand,
+    auditCommand,
     retentionCommand,
     cursorsCommand,
     outboxCommand,
