@@ -169,7 +169,7 @@ async function build<const C extends Contract>(
   const server = createHttpServer({ api, limits: config.limits, handleUpgrade })
   const operators = openOperators({
     ...{ config, node, gate, realtime, durable, work, router, sockets, cluster, breakers, health, logger },
-    ...{ publications, handleUpgrade, app: api.app },
+    ...{ publications, canaries, handleUpgrade, app: api.app },
   })
 
   async function stop(): Promise<void> {

@@ -1,3 +1,5 @@
+import { isCanaryChannel } from '../domain/index.ts'
+
 /** Counters of one kind. Above it the small ones are forgotten, see `note`. */
 const maxCounters = 1_000
 
@@ -46,6 +48,7 @@ export class Sampler {
   }
 
   note(channel: string, user: string | undefined): void {
+    if (isCanaryChannel(channel)) return
     this.#sample?.channels.note(channel)
     if (user !== undefined) this.#sample?.users.note(user)
   }
