@@ -24,6 +24,8 @@ export interface CallOptions {
 /** A picture goes to everyone from everyone, so a large meeting would need a server for that. */
 const mostPeers = 8
 const lookEveryMs = 4_000
+/** Who has spoken to us is there, whether or not we were told already. */
+const heardForMs = 15_000
 
 /**
  * Video from each to each. Holdfast carries only the words by which two browsers find each other; what they show then goes
@@ -41,12 +43,16 @@ export class Call {
     // Words may be lost on the way. Whoever is not seen after a while is tried again.
     this.#timer = setInterval(() => {
       for (const peer of this.#peers.values()) peer.tryAgain()
+      this.#tidy()
     }, lookEveryMs)
   }
 
   /** Who is in the room by now, without us. */
   present(others: readonly Other[]): void {
+    const before = this.#present
     this.#present = new Map(others.map(other => [other.tab, other]))
+    // Gone, and not only unknown yet.
+    for (const [tab, peer] of this.#peers) if (before.has(tab) && !this.#present.has(tab)) peer.heard = 0
     for (const other of others) this.#peer(other)
     this.#tidy()
   }
@@ -54,15 +60,14 @@ export class Call {
   /** Somebody has said something to us. */
   async hear(from: Other, word: Negotiation): Promise<void> {
     if ('bye' in word) return this.#close(from.tab)
-    try {
-      await this.#peer(from)?.hear(word)
-    } catch {
-      // The other side has begun anew, and what it says does not fit to what was said before.
-      this.#close(from.tab)
-      await this.#peer(from)
-        ?.hear(word)
-        .catch(() => this.#close(from.tab))
-    }
+    const peer = this.#peer(from, Date.now())
+    if ('candidate' in word) return peer?.tryWay(word.candidate)
+    const { description } = word
+    const fits = await peer?.hear(description)
+    if (fits !== false || description.type !== 'offer') return
+    // The other side has begun anew, and what it offers does not fit to what was said before.
+    this.#close(from.tab)
+    await this.#peer(from, Date.now())?.hear(description)
   }
 
   close(): void {
@@ -74,21 +79,22 @@ export class Call {
     }
   }
 
-  #peer(other: Other): Peer | undefined {
+  #peer(other: Other, heard = 0): Peer | undefined {
     const known = this.#peers.get(other.tab)
-    if (known) {
-      known.other = other
-      return known
-    }
-    if (this.#peers.size >= mostPeers) return undefined
-    const peer = new Peer(other, this.#options, () => this.#tidy())
+    if (!known && this.#peers.size >= mostPeers) return undefined
+    const peer = known ?? new Peer(other, this.#options, () => this.#tidy())
+    peer.other = other
+    peer.heard = Math.max(peer.heard, heard)
     this.#peers.set(other.tab, peer)
     return peer
   }
 
   #tidy(): void {
+    const since = Date.now() - heardForMs
     for (const [tab, peer] of this.#peers) {
-      if (!peer.connected && !this.#present.has(tab)) this.#close(tab)
+      if (peer.connected || this.#present.has(tab) || peer.heard > since) continue
+      peer.close()
+      this.#peers.delete(tab)
     }
     this.#options.onChange(
       [...this.#peers].map(([tab, { stream, connected }]) => ({ tab, stream, connected })),
@@ -104,11 +110,12 @@ export class Call {
 /** One connection, made by the pattern that MDN calls perfect negotiation: where both offer at once, one gives way. */
 class Peer {
   other: Other
+  /** When they last said something to us. */
+  heard = 0
   readonly stream = new MediaStream()
   readonly #options: CallOptions
   readonly #rtc = new RTCPeerConnection()
   #offering = false
-  #ignoring = false
   #waited = false
 
   constructor(other: Other, options: CallOptions, onChange: () => void) {
@@ -147,27 +154,30 @@ class Peer {
     this.#options.send(this.other, word)
   }
 
-  async hear(word: Exclude<Negotiation, { bye: true }>): Promise<void> {
+  /** A way by which they may be reached. One that belongs to an offer which we did not take leads nowhere. */
+  async tryWay(candidate: RTCIceCandidateInit): Promise<void> {
+    await this.#rtc.addIceCandidate(candidate).catch(() => undefined)
+  }
+
+  /** False: it does not fit to what was said before. */
+  async hear(description: RTCSessionDescriptionInit): Promise<boolean> {
     const rtc = this.#rtc
-    try {
-      if ('candidate' in word) {
-        await rtc.addIceCandidate(word.candidate)
-        return
-      }
-      const { description } = word
-      const collision = description.type === 'offer' && (this.#offering || rtc.signalingState !== 'stable')
-      this.#ignoring = collision && !this.#polite
-      const stray = description.type === 'answer' && rtc.signalingState !== 'have-local-offer'
+    const isOffer = description.type === 'offer'
+    const collision = isOffer && (this.#offering || rtc.signalingState !== 'stable')
+    if (collision && !this.#polite) {
       // They may not have heard what we offered, as before their camera was there.
-      if (this.#ignoring) this.#sayAgain()
-      if (this.#ignoring || stray) return
+      this.#sayAgain()
+      return true
+    }
+    if (!isOffer && rtc.signalingState !== 'have-local-offer') return true
+    try {
       await rtc.setRemoteDescription(description)
-      if (description.type !== 'offer') return
+      if (!isOffer) return true
       await rtc.setLocalDescription()
       if (rtc.localDescription) this.say({ description: rtc.localDescription.toJSON() })
-    } catch (error) {
-      // What belongs to an offer that was ignored, or to a connection that is closed, says nothing.
-      if (!this.#ignoring && rtc.signalingState !== 'closed') throw error
+      return true
+    } catch {
+      return rtc.signalingState === 'closed'
     }
   }
 

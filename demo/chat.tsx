@@ -12,10 +12,10 @@ export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] 
   const [text, setText] = useState('')
   const [waiting, setWaiting] = useState<readonly string[]>([])
   const { typing, tellTyping } = useTyping()
-  const end = useRef<HTMLLIElement>(null)
+  const end = useRef<HTMLDivElement>(null)
   const count = events.length + waiting.length
   useEffect(() => {
-    if (count > 0) end.current?.scrollIntoView({ block: 'nearest' })
+    if (count > 0) end.current?.scrollIntoView({ block: 'end' })
   }, [count])
 
   const send = async (event: FormEvent) => {
@@ -31,24 +31,30 @@ export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] 
 
   return (
     <>
-      <ol className="messages" role="log" aria-label="Chat">
-        {events.map(({ offset, data, info, time }) => (
-          <li key={offset} className={info?.user === me.id ? 'mine' : ''} style={colourOf(info?.user ?? '')}>
-            <p className="by">
-              <b>{info ? told(info.connInfo).name : 'The server'}</b>{' '}
-              {time !== undefined && <Clock time={time} />}
-            </p>
-            <p>{textOf(data)}</p>
-          </li>
-        ))}
-        {waiting.map((said, at) => (
-          <li key={`waiting ${at}`} className="mine waiting" style={colourOf(me.id)}>
-            <p className="by">not recorded yet</p>
-            <p>{said}</p>
-          </li>
-        ))}
-        <li ref={end} className="end" aria-hidden="true" />
-      </ol>
+      <div className="messages" role="log" aria-label="Chat">
+        <ol>
+          {events.map(({ offset, data, info, time }) => (
+            <li
+              key={offset}
+              className={info?.user === me.id ? 'mine' : ''}
+              style={colourOf(info?.user ?? '')}
+            >
+              <p className="by">
+                <b>{info ? told(info.connInfo).name : 'The server'}</b>{' '}
+                {time !== undefined && <Clock time={time} />}
+              </p>
+              <p>{textOf(data)}</p>
+            </li>
+          ))}
+          {waiting.map((said, at) => (
+            <li key={`waiting ${at}`} className="mine waiting" style={colourOf(me.id)}>
+              <p className="by">not recorded yet</p>
+              <p>{said}</p>
+            </li>
+          ))}
+        </ol>
+        <div ref={end} />
+      </div>
       <p className="typing" aria-live="polite">
         {typing.length > 0 && `${typing.join(', ')} ${typing.length > 1 ? 'are' : 'is'} typing…`}
       </p>

@@ -12,7 +12,7 @@ import { useCall } from './use-call.ts'
 export function Room({ withCamera, onLeave }: { withCamera: boolean; onLeave: () => void }) {
   const me = useMe()
   const { users } = usePresence(`room:${me.room}`)
-  const { camera, seen } = useCall(users, withCamera)
+  const { camera, seen, hangUp } = useCall(users, withCamera)
   const [unread, setUnread] = useState(0)
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${me.room} · Holdfast meeting room`
@@ -40,7 +40,13 @@ export function Room({ withCamera, onLeave }: { withCamera: boolean; onLeave: ()
         <Stage people={users} camera={camera} seen={seen} />
       </main>
       <Side onUnread={setUnread} />
-      <Controls camera={camera} onLeave={onLeave} />
+      <Controls
+        camera={camera}
+        onLeave={() => {
+          hangUp()
+          onLeave()
+        }}
+      />
     </div>
   )
 }

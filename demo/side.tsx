@@ -53,7 +53,8 @@ export function Side({ onUnread }: { onUnread: (count: number) => void }) {
           </button>
         ))}
       </div>
-      <div role="tabpanel" id="panel" aria-labelledby={`tab-${open}`} className="panel">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and has to by keyboard too */}
+      <div role="tabpanel" id="panel" aria-labelledby={`tab-${open}`} className="panel" tabIndex={0}>
         {open === 'chat' && <Chat events={chat.events} />}
         {open === 'decisions' && <Decisions events={decisions.events} />}
         {open === 'earthquakes' && <Quakes />}

@@ -38,7 +38,8 @@ export function useCall(people: readonly PresentUser[], withCamera: boolean) {
     call.current = made
     const heard = room.on('negotiation', ({ data, info }) => {
       const { tab } = told(info?.connInfo)
-      return info && tab ? made.hear({ tab, client: info.client }, data) : undefined
+      // Not waited for: what is asked of a connection that was closed meanwhile is never answered.
+      if (info && tab) void made.hear({ tab, client: info.client }, data)
     })
     const leave = () => made.close()
     addEventListener('pagehide', leave)
@@ -54,5 +55,7 @@ export function useCall(people: readonly PresentUser[], withCamera: boolean) {
     if (camera) call.current?.present(othersOf(people, me.id))
   }, [people, camera, me])
 
-  return { camera, seen }
+  /** Says good-bye, while there is still a connection to say it over. */
+  const hangUp = () => call.current?.close()
+  return { camera, seen, hangUp }
 }

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chromiumFlags, findChromium } from '../support/chromium.ts'
+import { accessibilityFaults } from '../support/console-browser.ts'
+import { type DevProcess, startDev } from '../support/dev-process.ts'
+import { type Guest, isPlaying, type Meeting, meetingIn, open, said, say } from '../support/meeting.ts'
+import { until } from '../support/until.ts'
+
+const executablePath = findChromium()
+if (!executablePath) console.log('holdfast: no Chromium on this machine: the browser tests are skipped')
+
+/** Two cameras are drawn, coded and decoded beside all else on this machine. */
+const patience = 60_000
+
+describe.skipIf(!executablePath)('the meeting room of npm start', () => {
+  let dev: DevProcess
+  let browser: Browser
+  let meeting: Meeting
+  let anna: Guest
+  let ben: Guest
+  const room = `r${randomUUID().slice(0, 8)}`
+
+  /** A retry finds what was said before. */
+  const fresh = (text: string) => `${text} ${randomUUID().slice(0, 6)}`
+  const shows = (page: Page, text: string | RegExp) =>
+    until(`${text} is shown`, () => page.getByText(text).first().isVisible(), patience)
+  const state = ({ page }: Guest) => page.getByLabel('Connection').innerText()
+  const isState = (guest: Guest, ...wanted: string[]) =>
+    until(`${guest.name} is ${wanted}`, async () => wanted.includes(await state(guest)), patience)
+
+  beforeAll(async () => {
+    ;[dev, browser] = await Promise.all([
+      // So slowly that they last for the whole test.
+      startDev({ HOLDFAST_QUAKES_PER_SECOND: '3' }),
+      chromium.launch({
+        executablePath: executablePath ?? '',
+        args: [
+          ...chromiumFlags,
+          '--use-fake-device-for-media-stream',
+          '--use-fake-ui-for-media-stream',
+          // A machine without a network has no other way between two browsers.
+          '--allow-loopback-in-peer-connection',
+        ],
+        chromiumSandbox: false,
+      }),
+    ])
+    meeting = meetingIn(browser, room)
+    anna = await meeting.enter('Anna', dev.nodes[0])
+    ben = await meeting.enter('Ben', dev.nodes[1])
+    for (const { page } of [anna, ben]) page.setDefaultTimeout(patience)
+  }, 180_000)
+  afterAll(async () => {
+    await meeting?.close()
+    await browser?.close()
+    await dev?.stop()
+  }, 60_000)
+
+  it('shows two browsers on two nodes each other’s video', async () => {
+    await until('Anna sees Ben', () => isPlaying(anna.page, 'Ben'), patience)
+    await until('Ben sees Anna', () => isPlaying(ben.page, 'Anna'), patience)
+    expect(await anna.page.getByRole('list', { name: 'In the room' }).innerText()).toMatch(/Anna \(you\)/)
+  }, 180_000)
+
+  it('carries cursors and typing to the other node', async () => {
+    await pointAt(anna.page, 0.25)
+    const pointer = ben.page.locator('.pointer', { hasText: 'Anna' })
+    await until('Ben sees where Anna points', () => pointer.isVisible(), patience)
+    const place = async () => (await pointer.boundingBox())?.x ?? 0
+    const before = await place()
+    await until('it moves', async () => {
+      await pointAt(anna.page, 0.75)
+      return (await place()) > before + 100
+    })
+    await until('Anna sees that Ben types', async () => {
+      await ben.page.getByRole('textbox', { name: 'Message' }).press('x')
+      return anna.page.getByText('Ben is typing').isVisible()
+    })
+    await ben.page.getByRole('textbox', { name: 'Message' }).fill('')
+  }, 120_000)
+
+  it('counts somebody’s tabs, and shows the person once', async () => {
+    const people = ben.page.getByRole('list', { name: 'In the room' })
+    const second = await meeting.enter('Anna', dev.nodes[0], { context: anna.context })
+    await until('Ben sees two tabs', async () => /Anna\s*2 tabs/.test(await people.innerText()), patience)
+    expect(await people.getByText('Anna').count()).toBe(1)
+    await second.page.close()
+    await until('one is left', async () => !/2 tabs/.test(await people.innerText()), patience)
+    expect(await people.innerText()).toContain('Anna')
+  }, 120_000)
+
+  it('counts what was not read, until it is', async () => {
+    await open(anna.page, 'Decisions')
+    await open(ben.page, 'Chat')
+    const words = [fresh('first'), fresh('second')]
+    for (const word of words) await say(ben.page, word)
+    const tab = anna.page.getByRole('tab', { name: /Chat/i })
+    await until('two are unread', async () => /2\s*unread/i.test(await tab.innerText()), patience)
+    expect(await anna.page.title()).toMatch(/^\(2\)/)
+    await open(anna.page, 'Chat')
+    for (const word of words) await shows(anna.page, word)
+    await until('none is unread', async () => !/unread/i.test(await tab.innerText()), patience)
+  }, 120_000)
+
+  it('decides what two agree to, once', async () => {
+    const text = fresh('We ship on Friday')
+    await open(anna.page, 'Decisions')
+    await open(ben.page, 'Decisions')
+    await anna.page.getByRole('textbox', { name: 'Proposal' }).fill(text)
+    await anna.page.getByRole('button', { name: 'Propose' }).click()
+    const proposalOf = ({ page }: Guest) => page.getByRole('listitem').filter({ hasText: text })
+    await proposalOf(ben).getByRole('button', { name: 'Agree' }).click()
+    for (const guest of [anna, ben]) {
+      await until(
+        `${guest.name} sees it decided`,
+        async () => /decided[\s\S]*agreed: Anna, Ben/.test(await proposalOf(guest).innerText()),
+        patience,
+      )
+    }
+  }, 120_000)
+
+  it('keeps what is written offline, and misses nothing meanwhile', async () => {
+    await open(anna.page, 'Chat')
+    await open(ben.page, 'Chat')
+    await ben.context.setOffline(true)
+    await isState(ben, 'connecting')
+    const words = [fresh('one'), fresh('two'), fresh('three')]
+    for (const word of words) await say(anna.page, word)
+    const kept = fresh('written offline')
+    await say(ben.page, kept)
+    await shows(ben.page, 'not recorded yet')
+    await ben.context.setOffline(false)
+    await isState(ben, 'live')
+    await shows(anna.page, kept)
+    for (const word of words) await shows(ben.page, word)
+    await until('both have the same', async () => {
+      const [a, b] = await Promise.all([said(anna.page), said(ben.page)])
+      return JSON.stringify(a) === JSON.stringify(b)
+    })
+    const all = await said(ben.page)
+    expect(all.filter(text => words.includes(text))).toEqual(words)
+    expect(all.filter(text => text === kept)).toHaveLength(1)
+  }, 180_000)
+
+  it('goes on without Redis, and says what works', async () => {
+    await until(
+      'Redis is there',
+      () => anna.page.getByRole('button', { name: /Stop Redis/ }).isEnabled(),
+      patience,
+    )
+    await isState(anna, 'live')
+    await open(ben.page, 'Chat')
+    await anna.page.getByRole('button', { name: /Stop Redis/ }).click()
+    for (const { page } of [anna, ben]) {
+      await shows(page, 'Redis is away')
+      expect(await page.locator('.banner').innerText()).toMatch(
+        /Video: works\s+Chat and decisions: works\s+Cursors and typing: this node only/,
+      )
+    }
+    expect(await state(ben)).toBe('degraded')
+    const word = fresh('said without Redis')
+    await say(ben.page, word)
+    await open(anna.page, 'Chat')
+    await shows(anna.page, word)
+    expect(await isPlaying(anna.page, 'Ben')).toBe(true)
+    for (const guest of [anna, ben]) await isState(guest, 'live')
+    expect(dev.output()).toMatch(/Redis is stopped for 10 seconds[\s\S]*Redis is back/)
+    await until(
+      'cursors are back',
+      async () => {
+        await pointAt(anna.page, 0.3 + Math.random() / 10)
+        return ben.page.locator('.pointer', { hasText: 'Anna' }).isVisible()
+      },
+      patience,
+    )
+  }, 240_000)
+
+  it('shows who comes late, without a camera, the chat from its start', async () => {
+    await open(anna.page, 'Chat')
+    const word = fresh('before Cleo')
+    await say(anna.page, word)
+    await shows(anna.page, word)
+    const cleo = await meeting.enter('Cleo', dev.nodes[1], { camera: false })
+    await shows(cleo.page, word)
+    expect(await said(cleo.page)).toEqual(await said(anna.page))
+    await until('Anna sees a drawing of Cleo', () => isPlaying(anna.page, 'Cleo'), patience)
+    await cleo.page.getByRole('button', { name: 'Leave' }).click()
+    const people = anna.page.getByRole('list', { name: 'In the room' })
+    await until('Cleo has left', async () => !(await people.innerText()).includes('Cleo'), patience)
+    await until(
+      'her picture is gone',
+      async () => (await anna.page.getByLabel(/Video of Cleo/).count()) === 0,
+      patience,
+    )
+    await cleo.page.close()
+  }, 180_000)
+
+  it('has a table that fills itself', async () => {
+    await open(anna.page, 'Earthquakes')
+    const count = async () =>
+      Number(/(\d+) earthquakes/.exec(await anna.page.locator('.quakes').innerText())?.[1])
+    const before = await until('the table is read', async () => (await count()) || undefined, patience)
+    await until('there are more', async () => (await count()) > before, patience)
+    expect(await anna.page.getByRole('rowheader').count()).toBeGreaterThan(3)
+  }, 120_000)
+
+  it('can be used by everyone, in light and dark, wide and narrow', async () => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await anna.page.emulateMedia({ colorScheme })
+      for (const width of [1_280, 360]) {
+        await anna.page.setViewportSize({ width, height: 800 })
+        const others = colorScheme === 'light' ? (['Decisions'] as const) : (['Earthquakes'] as const)
+        for (const tab of ['Chat', ...others] as const) {
+          await open(anna.page, tab)
+          expect(await accessibilityFaults(anna.page), `${tab} ${colorScheme} ${width}`).toEqual([])
+        }
+        const wide = await anna.page.evaluate('document.documentElement.scrollWidth')
+        expect(wide).toBeLessThanOrEqual(width)
+      }
+    }
+    const page = await anna.context.newPage()
+    await page.goto(`${dev.nodes[0]}/demo/`)
+    await page.getByRole('button', { name: 'Join' }).waitFor()
+    expect(await accessibilityFaults(page)).toEqual([])
+    await page.close()
+  }, 180_000)
+
+  it('gives the browser nothing to complain of', () => {
+    expect(meeting.complaints).toEqual([])
+  })
+})
+
+/** At a share of the pictures' width. */
+async function pointAt(page: Page, share: number): Promise<void> {
+  const box = await page.getByRole('region', { name: 'Pictures' }).boundingBox()
+  if (box) await page.mouse.move(box.x + box.width * share, box.y + box.height / 2)
+}
