@@ -97,8 +97,7 @@ function Acts({ actor, target }: { actor: string; target: string }) {
   )
 }
 
-function Outcome({ outcome }: { outcome: string | null }) {
-  if (outcome === null) return <span className="muted">done</span>
+function Outcome({ outcome }: { outcome: string }) {
   const level: Level = outcome === 'done' ? 'ok' : outcome.startsWith('refused') ? 'warn' : 'bad'
   return <Status level={level}>{outcome}</Status>
 }

@@ -22,8 +22,18 @@ export function DeliveryPage() {
   )
 }
 
+const paths: Readonly<Record<string, string>> = {
+  connect: 'a new connection',
+  accept: 'accepted or recorded',
+  local: 'delivered by its own node',
+  other: 'delivered by another node',
+}
+
 function Delivery({ overview }: { overview: Overview }) {
-  const probes = [...overview.tiers.realtime.probes, ...overview.tiers.durable.probes]
+  // From the sheets, because connecting belongs to neither tier.
+  const probes = overview.nodes
+    .filter(({ heard }) => heard)
+    .flatMap(({ sheet }) => sheet.probes.map(probe => ({ node: sheet.name, ...probe })))
   const audits = overview.nodes.filter(({ sheet }) => sheet.audit !== null)
   return (
     <>
@@ -40,13 +50,13 @@ function Delivery({ overview }: { overview: Overview }) {
           empty="No node says anything about canaries: they are off (prober.enabled), or have just begun."
           columns={[
             { name: 'Node', cell: probe => probe.node },
-            { name: 'Tier', cell: probe => probe.tier },
-            { name: 'Heard from', cell: probe => (probe.path === 'local' ? 'itself' : 'another node') },
+            { name: 'Tier', cell: probe => probe.tier ?? 'both' },
+            { name: 'What', cell: probe => paths[probe.path] ?? probe.path },
             {
               name: 'Verdict',
               cell: probe => <Status level={probeLevel(probe)}>{probeWord(probe)}</Status>,
             },
-            { name: 'Heard', kind: 'number', cell: probe => count(probe.succeeded) },
+            { name: 'Succeeded', kind: 'number', cell: probe => count(probe.succeeded) },
             { name: 'Failed', kind: 'number', cell: probe => count(probe.failed) },
             { name: 'As expected now', kind: 'number', cell: probe => count(probe.degraded) },
             {
@@ -54,7 +64,7 @@ function Delivery({ overview }: { overview: Overview }) {
               kind: 'number',
               cell: probe => seconds(probe.latencyMs === null ? null : probe.latencyMs / 1_000),
             },
-            { name: 'Last', cell: probe => <Time at={probe.at} brief /> },
+            { name: 'Last success', cell: probe => <Time at={probe.at} brief /> },
             { name: 'Last failure', cell: probe => probe.reason ?? '' },
           ]}
         />
@@ -95,8 +105,8 @@ function probeLevel({ succeeded, failed, degraded }: ProbeView): Level {
   return succeeded > 0 ? 'ok' : 'unknown'
 }
 
-function probeWord(probe: ProbeView): string {
-  if (probe.failed > 0) return `${plural(probe.failed, 'canary', 'canaries')} not heard`
-  if (probe.degraded > 0) return 'not heard, as expected now'
-  return probe.succeeded > 0 ? 'heard' : 'nothing yet'
+function probeWord({ succeeded, failed, degraded }: ProbeView): string {
+  if (failed > 0) return `${plural(failed, 'failure')}`
+  if (degraded > 0) return 'not now, as expected'
+  return succeeded > 0 ? 'works' : 'nothing yet'
 }

@@ -4,7 +4,7 @@ import { count, seconds } from '../parts/format.ts'
 import { Answered, Known } from '../parts/known.tsx'
 import { Status } from '../parts/status.tsx'
 import { Table } from '../parts/table.tsx'
-import { lagLevel } from '../parts/verdicts.tsx'
+import { furthestFirst, lagLevel } from '../parts/verdicts.tsx'
 import { routeTo } from '../state/address.ts'
 import { useReading } from '../state/hooks.ts'
 
@@ -28,34 +28,38 @@ export function LagsPage() {
       </Heading>
       <Card title="Parts">
         <Answered reading={reading}>
-          {({ lags }) => (
-            <Known part={lags}>
-              {all => (
-                <Table
-                  caption="How far each part is behind"
-                  rows={all}
-                  keyOf={({ part, name }) => `${part} ${name}`}
-                  empty="There is no part that could lag: no Postgres is configured."
-                  columns={[
-                    {
-                      name: 'Part',
-                      cell: ({ part, events, seconds: late }) => (
-                        <Status level={lagLevel(events, late)}>{part.replace('_', ' ')}</Status>
-                      ),
-                    },
-                    { name: 'Name', kind: 'name', cell: lag => <Name lag={lag} /> },
-                    { name: 'Events', kind: 'number', cell: ({ events }) => count(events) },
-                    { name: 'Behind by', kind: 'number', cell: ({ seconds: late }) => seconds(late) },
-                    { name: 'Besides', cell: ({ note }) => note ?? '' },
-                    { name: 'What it is', cell: ({ part }) => parts[part].means },
-                  ]}
-                />
-              )}
+          {({ lags, nodes }) => (
+            <Known part={lags} otherwise={<LagTable all={nodes.value ?? []} />}>
+              {stored => <LagTable all={furthestFirst([...stored, ...(nodes.value ?? [])])} />}
             </Known>
           )}
         </Answered>
       </Card>
     </>
+  )
+}
+
+function LagTable({ all }: { all: readonly LagView[] }) {
+  return (
+    <Table
+      caption="How far each part is behind"
+      rows={all}
+      keyOf={({ part, name }) => `${part} ${name}`}
+      empty="No part is known that could lag."
+      columns={[
+        {
+          name: 'Part',
+          cell: ({ part, events, seconds: late }) => (
+            <Status level={lagLevel(events, late)}>{part.replace('_', ' ')}</Status>
+          ),
+        },
+        { name: 'Name', kind: 'name', cell: lag => <Name lag={lag} /> },
+        { name: 'Events', kind: 'number', cell: ({ events }) => count(events) },
+        { name: 'Behind by', kind: 'number', cell: ({ seconds: late }) => seconds(late) },
+        { name: 'Besides', cell: ({ note }) => note ?? '' },
+        { name: 'What it is', kind: 'name', cell: ({ part }) => parts[part].means },
+      ]}
+    />
   )
 }
 

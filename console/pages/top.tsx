@@ -96,8 +96,8 @@ function Answer({ top }: { top: Top }) {
               name: 'Published',
               kind: 'number',
               cell: ({ publications, error }) => (
-                <span title={error > 0 ? `at most ${rate(error)} too high` : undefined}>
-                  {error > 0 ? '≤ ' : ''}
+                <span title={error > 0 ? `up to ${rate(error)} more` : undefined}>
+                  {error > 0 ? '≥ ' : ''}
                   {rate(publications)}
                 </span>
               ),

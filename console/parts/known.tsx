@@ -44,13 +44,25 @@ export function Answered<T>({
 }
 
 /** The same for a part of an answer, which has a source and an age of its own. */
-export function Known<T>({ part, children }: { part: Part<T>; children: (value: T) => ReactNode }) {
+export function Known<T>({
+  part,
+  otherwise,
+  children,
+}: {
+  part: Part<T>
+  /** What can be shown without it. */
+  otherwise?: ReactNode
+  children: (value: T) => ReactNode
+}) {
   const { value, problem, at, source } = part
   if (value === null)
     return (
-      <Note level="unknown">
-        Not known: {problem ?? `${sourceNames[source]} has not told yet`}. Source: {sourceNames[source]}.
-      </Note>
+      <>
+        <Note level="unknown">
+          Not known: {problem ?? `${sourceNames[source]} has not told yet`}. Source: {sourceNames[source]}.
+        </Note>
+        {otherwise}
+      </>
     )
   return (
     <>

@@ -1,4 +1,4 @@
-import type { LostVerdict, NodeView, TierVerdict } from '../../src/console/wire.ts'
+import type { LagView, LostVerdict, NodeView, TierVerdict } from '../../src/console/wire.ts'
 import { routeTo } from '../state/address.ts'
 import { useReading } from '../state/hooks.ts'
 import { levelOf } from '../state/problems.ts'
@@ -151,38 +151,42 @@ export function LagsCard() {
   return (
     <Card title="Which part lags?" to={routeTo('lags')}>
       <Answered reading={reading}>
-        {({ lags }) => (
-          <Known part={lags}>
-            {all => {
-              const behind = all.filter(({ events, seconds: late }) => (events ?? 0) > 0 || (late ?? 0) > 1)
-              if (behind.length === 0)
-                return (
-                  <p>
-                    <Status level="ok">
-                      Nothing: all {count(all.length)} parts are where they should be
-                    </Status>
-                  </p>
-                )
-              return (
-                <ul className="lines">
-                  {behind.slice(0, 6).map(({ part, name, events, seconds: late, note }) => (
-                    <li key={`${part} ${name}`}>
-                      <Status level={lagLevel(events, late)}>
-                        <span className="muted">{part.replace('_', ' ')}</span> {name}
-                        {note === null ? null : <span className="muted"> · {note}</span>}
-                      </Status>
-                      <span>
-                        {events === null ? '' : `${count(events)} events, `}
-                        {seconds(late)}
-                      </span>
-                    </li>
-                  ))}
-                </ul>
-              )
-            }}
+        {({ lags, nodes }) => (
+          <Known part={lags} otherwise={<Behind all={nodes.value ?? []} />}>
+            {stored => <Behind all={furthestFirst([...stored, ...(nodes.value ?? [])])} />}
           </Known>
         )}
       </Answered>
     </Card>
   )
+}
+
+function Behind({ all }: { all: readonly LagView[] }) {
+  const behind = all.filter(({ events, seconds: late }) => (events ?? 0) > 0 || (late ?? 0) > 1)
+  if (behind.length === 0)
+    return (
+      <p>
+        <Status level="ok">None of the {count(all.length)} parts that are known</Status>
+      </p>
+    )
+  return (
+    <ul className="lines">
+      {behind.slice(0, 6).map(({ part, name, events, seconds: late, note }) => (
+        <li key={`${part} ${name}`}>
+          <Status level={lagLevel(events, late)}>
+            <span className="muted">{part.replace('_', ' ')}</span> {name}
+            {note === null ? null : <span className="muted"> · {note}</span>}
+          </Status>
+          <span>
+            {events === null ? '' : `${count(events)} events`}
+            {late === null ? '' : `${events === null ? '' : ', '}${seconds(late)}`}
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+export function furthestFirst(lags: readonly LagView[]): LagView[] {
+  return [...lags].sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0) || (b.events ?? 0) - (a.events ?? 0))
 }

@@ -54,7 +54,10 @@ export class Api {
     try {
       const response = await fetch(`${this.#base}${path}`, {
         ...init,
-        headers: { ...init.headers, authorization: `Bearer ${this.token}` },
+        headers: {
+          ...init.headers,
+          ...(this.token === '' ? {} : { authorization: `Bearer ${this.token}` }),
+        },
         cache: 'no-store',
         credentials: 'omit',
         signal: signal ? AbortSignal.any([deadline, signal]) : deadline,

@@ -170,10 +170,13 @@ function ordinary(): ScriptedConsole['reads'] {
         { part: 'cursor', name: 'chat/inbox', events: 90_412, seconds: null, note: null },
         { part: 'outbox', name: 'outbox', events: 0, seconds: 0, note: null },
       ]),
-      nodes: known([
-        { part: 'mirror', name: 'node-a', events: 0, seconds: 0, note: null },
-        { part: 'event_loop', name: 'node-a', events: null, seconds: 0.004, note: null },
-      ]),
+      nodes: known(
+        [
+          { part: 'mirror', name: 'node-a', events: 0, seconds: 0, note: null },
+          { part: 'event_loop', name: 'node-a', events: null, seconds: 0.004, note: null },
+        ],
+        'bus',
+      ),
     },
     top: {
       time: now,
@@ -245,7 +248,7 @@ function nodeView(name: string, own: boolean, now: number): NodeView {
     }),
   )
   const probes = (['realtime', 'durable'] as const).flatMap(tier =>
-    ['local', 'other'].map(path => ({
+    ['accept', 'local', 'other'].map(path => ({
       tier,
       path,
       succeeded: 30,
