@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 
-/** Where the page has no right to the clipboard, as over plain HTTP, the text is selected instead, for Ctrl+C. */
+/** Over plain HTTP a page has no clipboard of its own: there the browser is asked to copy a selection, as Ctrl+C would. */
 export function Copy({ text, label = 'Copy' }: { text: () => string; label?: string }) {
   const [said, setSaid] = useState('')
   useEffect(() => {

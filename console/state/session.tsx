@@ -85,7 +85,8 @@ export function SessionGate({
 
   if (!session)
     return entrance(entry, given => {
-      setToken(given)
+      // Nothing is typed where somebody only tries again.
+      if (given !== '') setToken(given)
       setAttempt(each => each + 1)
     })
   return <Context value={session}>{children}</Context>
