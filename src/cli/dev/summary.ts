@@ -19,7 +19,7 @@ export function summary(running: {
       'demo',
       `http://localhost:${first}/demo/ and http://localhost:${second}/demo/, a meeting over two nodes`,
     ],
-    ['console', `http://localhost:${first}/console/`],
+    ['console', `http://localhost:${first}/console/, without a token`],
     [
       'nodes',
       `http://localhost:${first} and http://localhost:${second}, for this machine only, without authentication`,
