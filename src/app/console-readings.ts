@@ -43,7 +43,9 @@ export function readingsOf(options: ReadingParts): NodeReadings {
   }
 }
 
-function countedBy({ sockets: { counts, deliveries, sessions }, publications }: ReadingParts): Counted {
+function countedBy(parts: ReadingParts): Counted {
+  const { sockets, publications, prober } = parts
+  const { counts, deliveries, sessions } = sockets
   const { realtime, durable } = publications
   const failed = [realtime, durable].map(({ outcomes: { refused, unavailable } }) => refused + unavailable)
   const of = (lane: Lane) => deliveries.written[lane] ?? 0
@@ -57,6 +59,7 @@ function countedBy({ sockets: { counts, deliveries, sessions }, publications }: 
       dropped: sum(losses.flatMap(reason => [...deliveries.lost[reason]])),
       connects: counts.connects,
       disconnects: sum(counts.ended.values()),
+      ...(prober?.() && { 'probe.failures': prober()?.failures ?? 0 }),
     },
     ended: counts.ended,
     connections: sessions.size,

@@ -4,21 +4,7 @@ import { type Cluster, clientAddress, type NodeIdentity, type UpgradeHandler } f
 import { servePage } from '../pages/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
-
-<<<<<<< HEAD
-
 import { type ReadingParts, readingsOf } from './console-readings.ts'
-
-=======
-
-import type { Breakers } from '../resilience/index.ts'
-import type { ConsoleGate } from './console-gate.ts'
-import type { OpenDurable } from './open-durable.ts'
-import type { Canaries } from './prober.ts'
-import { probeFailures, proberView } from './prober-view.ts'
-
->>>>>>> 6b40d72 (Show the console what canaries and the auditor have found)
-
 import type { Work } from './work.ts'
 
 export interface ConsoleOptions extends ReadingParts {
@@ -26,12 +12,6 @@ export interface ConsoleOptions extends ReadingParts {
   readonly node: NodeIdentity
   readonly realtime: RealtimeTier
   readonly work: Work | undefined
-<<<<<<< HEAD
-=======
-  readonly router: Router
-  readonly sockets: SocketServer
-  readonly canaries: Canaries
->>>>>>> 6b40d72 (Show the console what canaries and the auditor have found)
   readonly cluster: Cluster
   readonly handleUpgrade: UpgradeHandler
   /** Where the console is served, unless it has a listener of its own. */
@@ -92,57 +72,3 @@ export function openOperators(options: ConsoleOptions): NodeOperators {
     },
   }
 }
-<<<<<<< HEAD
-=======
-
-function readingsOf(options: ConsoleOptions): NodeReadings {
-  const { router, sockets, breakers, health, gate } = options
-  const { loadWatch } = sockets
-  return {
-    health,
-    counted: () => countedBy(options),
-    channels: () => router.channels().size,
-    mailbox: () => {
-      const { mailboxBytes, largestMailboxBytes } = sockets.usage()
-      return { bytes: mailboxBytes, largest: largestMailboxBytes }
-    },
-    eventLoopLag: () => loadWatch.lagMs / 1_000,
-    mirrorLag: () => options.durable?.tier.meter.mirror.lag ?? null,
-    memory: () => loadWatch.memory,
-    breakers: () => breakers.list(),
-    ...proberView(() => options.canaries.status),
-    readOnly: () => [...gate.switches.readOnly.keys()].sort(),
-  }
-}
-
-function countedBy({
-  sockets: { counts, deliveries, sessions },
-  publications,
-  canaries,
-}: ConsoleOptions): Counted {
-  const { realtime, durable } = publications
-  const failed = [realtime, durable].map(({ outcomes: { refused, unavailable } }) => refused + unavailable)
-  const of = (lane: Lane) => deliveries.written[lane] ?? 0
-  return {
-    totals: {
-      'published.realtime': realtime.outcomes.accepted,
-      'published.durable': durable.outcomes.accepted,
-      refused: sum(failed),
-      'delivered.realtime': of(Lane.realtime),
-      'delivered.durable': of(Lane.durable) + of(Lane.replay),
-      dropped: sum(losses.flatMap(reason => [...deliveries.lost[reason]])),
-      connects: counts.connects,
-      disconnects: sum(counts.ended.values()),
-      'probe.failures': probeFailures(canaries.tallies.totals()),
-    },
-    ended: counts.ended,
-    connections: sessions.size,
-  }
-}
-
-function sum(counts: Iterable<number>): number {
-  let all = 0
-  for (const count of counts) all += count
-  return all
-}
->>>>>>> 6b40d72 (Show the console what canaries and the auditor have found)

@@ -169,7 +169,7 @@ async function build<const C extends Contract>(
   const server = createHttpServer({ api, limits: config.limits, handleUpgrade })
   const operators = openOperators({
     ...{ config, node, gate, realtime, durable, work, router, sockets, cluster, breakers, health, logger },
-    ...{ publications, canaries, handleUpgrade, app: api.app },
+    ...{ publications, prober: () => canaries.status, handleUpgrade, app: api.app },
   })
 
   async function stop(): Promise<void> {

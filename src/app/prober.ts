@@ -135,6 +135,7 @@ export class Canaries {
     if (!this.enabled) return undefined
     return {
       listeners: this.#prober?.listeners ?? 0,
+      failures: this.tallies.failures,
       probes: this.tallies.summaries(),
       audit: this.tally.summary(),
     }

@@ -105,5 +105,4 @@ export class AuditTally implements AuditSink {
   }
 }
 
-const lostMessage =
-  'an acknowledged event is not in the ledger: see HoldfastAcknowledgedLost in the runbook'
+const lostMessage = 'an acknowledged event is not in the ledger: see HoldfastAcknowledgedLost in the runbook'

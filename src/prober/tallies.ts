@@ -64,6 +64,10 @@ export class Tallies {
     yield* this.#lines.values()
   }
 
+  get failures(): number {
+    return [...this.#lines.values()].reduce((sum, { outcomes }) => sum + outcomes.failed, 0)
+  }
+
   summaries(): ProbeSummary[] {
     const oldest = performance.now() - minuteMs
     return [...this.#lines.values()].map(line => {

@@ -55,6 +55,8 @@ export interface AuditSummary {
 export interface ProberStatus {
   /** How many other nodes answer this one's canaries. */
   readonly listeners: number
+  /** Probes that have failed since the process began. */
+  readonly failures: number
   readonly probes: readonly ProbeSummary[]
   readonly audit: AuditSummary
 }
