@@ -22,6 +22,7 @@ import { createLogger, ForeignMessages, parseConfig, redisTarget } from '../plat
 import { declareBatchSink } from '../projections/index.ts'
 import { createRealtimeTier } from '../realtime/index.ts'
 import { Breakers } from '../resilience/index.ts'
+import { flushTraces } from '../tracing/index.ts'
 import { breakerControl } from './breakers.ts'
 import { deciding, openCommands } from './commands.ts'
 import { openOperators } from './console.ts'
@@ -34,6 +35,7 @@ import { openDurable } from './open-durable.ts'
 import { Opened } from './opened.ts'
 import { addPages } from './pages.ts'
 import { Canaries } from './prober.ts'
+import { openTracing } from './traced-router.ts'
 import type { Holdfast, HoldfastOptions } from './types.ts'
 import { historyResult, jsonOf } from './values.ts'
 import { version } from './version.ts'
@@ -55,6 +57,9 @@ export async function createHoldfast<const C extends Contract = Contract>(
     throw error
   }
 }
+
+/** A collector that is away keeps no node from stopping. */
+const flushMs = 1_500
 
 async function build<const C extends Contract>(
   options: HoldfastOptions<C>,
@@ -102,13 +107,10 @@ async function build<const C extends Contract>(
   const canaries = new Canaries({ config, node: node.id, realtime, durable, breakers, logger })
   const authenticator = canaries.authenticator(ofClients)
   const router = canaries.router(ofSessions)
-  const work =
-    durable &&
-    opened.add(
-      createWork({ config, durable, router, check, gate, nodeName: node.name, logger, breakers }),
-      part => part.close(0),
-    )
-  const deciders = { tier: gate.tier(durable?.tier), namespaces, check, hookTimeoutMs, logger }
+  const { tracing, own, traced } = openTracing(config, router)
+  const workOptions = { config, router: own, check, gate, nodeName: node.name, logger, breakers }
+  const work = durable && opened.add(createWork({ ...workOptions, durable }), part => part.close(0))
+  const deciders = { tier: gate.tier(durable?.tier), namespaces, check, hookTimeoutMs, traced, logger }
   const commands = opened.add(openCommands(deciders), part => part?.close())
   const granted = createPermissions({
     namespaces,
@@ -127,6 +129,7 @@ async function build<const C extends Contract>(
     durable: durable?.tier,
     cursors: durable?.cursors,
     commands,
+    tracing,
     logger,
     version,
   })
@@ -141,10 +144,10 @@ async function build<const C extends Contract>(
   })
   let closing: Promise<void> | undefined
   let serving = false
-  const own = { node, config, keyCounts, gate, breakers, foreign, logger }
-  const measured = { ...own, canaries, sockets, publications, realtime, durable, work, commands }
-  const telemetry = config.http.metrics ? openMetrics(measured) : undefined
-  const prometheus = telemetry?.prometheus.getMetricsRequestHandler.bind(telemetry.prometheus)
+  const self = { node, config, keyCounts, gate, breakers, foreign, logger }
+  const measured = { ...self, canaries, sockets, publications, realtime, durable, work, commands }
+  const telemetry = await openMetrics(measured)
+  const exporter = config.http.metrics ? telemetry?.prometheus : undefined
   const health = createHealth({
     router,
     namespaces,
@@ -159,7 +162,8 @@ async function build<const C extends Contract>(
     operations: durable?.operations,
     projections: work?.projections,
     health,
-    metrics: prometheus,
+    metrics: exporter?.getMetricsRequestHandler.bind(exporter),
+    tracing: { tracing, trusted: config.api.key !== undefined },
     logger,
     limited: sockets.counts.limited,
   })
@@ -193,7 +197,7 @@ async function build<const C extends Contract>(
     await work?.projections.reads.close()
     await durable?.close()
     await realtime.close()
-    await telemetry?.close()
+    await Promise.all([telemetry?.close(), flushTraces(flushMs)])
   }
 
   async function listen() {
@@ -227,14 +231,14 @@ async function build<const C extends Contract>(
     onPublish: (pattern, hook) => hooks.addPublish(pattern, call => hook(call as never)),
 
     publish: async (channel, data, { tags, idempotencyKey } = {}) =>
-      router.publish({
+      own.publish({
         channel,
         data: jsonOf(data),
         ...(tags === undefined ? {} : { tags }),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       }),
     append: async (channel, type, data, { id, expectedOffset } = {}) =>
-      router.append({
+      own.append({
         channel,
         type,
         data: jsonOf(data),
@@ -243,7 +247,9 @@ async function build<const C extends Contract>(
       }),
     aggregate: definition => deciding(commands).aggregate(definition),
     command: async (channel, command, input, options) =>
-      deciding(commands).run({ ...options, channel, command, input }),
+      traced('command', channel, trace =>
+        deciding(commands).run({ ...options, channel, command, input, trace }),
+      ),
     history: async (channel, { since, limit = config.limits.maxHistoryLimit, reverse = false } = {}) =>
       historyResult(
         await router.history({ channel, limit, reverse, ...(since === undefined ? {} : { since }) }),

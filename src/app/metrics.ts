@@ -3,7 +3,7 @@ import type { KeyCounts, PublicationCounts, SocketServer } from '../gateway/inde
 import type { Config, ForeignMessages, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
 import type { Breakers } from '../resilience/index.ts'
-import { createMetrics, type Metrics, metrics } from '../telemetry/index.ts'
+import { createMetrics, type Metrics, metrics, otlpReaders } from '../telemetry/index.ts'
 import { registerBreakerMetrics } from './breakers.ts'
 import { registerBusMetrics } from './bus-metrics.ts'
 import { registerCommandMetrics } from './commands.ts'
@@ -40,11 +40,14 @@ export interface Measured {
   readonly logger: Logger
 }
 
-/** All metrics of a node. */
-export function openMetrics(measured: Measured): Metrics {
+/** All metrics of a node; undefined where nobody asks for them, neither Prometheus nor a collector. */
+export async function openMetrics(measured: Measured): Promise<Metrics | undefined> {
   const { node, config, keyCounts, sockets, realtime, durable, work } = measured
   const { commands, breakers, foreign, logger } = measured
-  const telemetry = createMetrics(error => logger.warn({ err: error }, 'some metrics could not be read'))
+  const readers = await otlpReaders(process.env)
+  if (!config.http.metrics && !readers) return undefined
+  const onError = (error: unknown) => logger.warn({ err: error }, 'some metrics could not be read')
+  const telemetry = createMetrics(onError, readers)
   registerGatewayMetrics(telemetry, sockets)
   registerProberMetrics(telemetry, measured.canaries)
   registerDeliveryMetrics(telemetry, { ...measured, durable: durable?.tier, cursors: durable?.cursors })

@@ -31,6 +31,8 @@ export interface CommandRequest {
   readonly caller?: { readonly user: string; readonly client: string }
   /** Throws where nobody waits for it any more: then nothing is recorded. */
   readonly wanted?: () => void
+  /** Where it is traced: the `traceparent` of what it is a part of. */
+  readonly trace?: string | undefined
 }
 
 /** The deciding side of one node. */
@@ -60,14 +62,23 @@ export interface CommandsOptions {
   readonly hookTimeoutMs: number
   /** After so long it is asked whether an event was erased that a kept state may be made of (default 5,000). */
   readonly recheckMs?: number
+  /** Begins the span of what the application does through an aggregate, where it is traced. */
+  readonly traced?: TracedCalls | undefined
   readonly logger: Logger
 }
+
+/** Begins the span of a call, where it is traced, and makes the call with its place in the trace. */
+export type TracedCalls = <T>(
+  operation: 'command',
+  channel: string,
+  act: (trace: string | undefined) => Promise<T>,
+) => Promise<T>
 
 /** As an append's: the official SDKs give a command up after 5 s. */
 const deadlineMs = 4_000
 
 export function createCommands(options: CommandsOptions): Commands {
-  const { tier, namespaces, check, hookTimeoutMs, recheckMs = 5_000, logger } = options
+  const { tier, namespaces, check, hookTimeoutMs, recheckMs = 5_000, traced, logger } = options
   const { ledger } = tier.log
   const aggregates = new Aggregates(namespaces, logger)
   const states = new States()
@@ -116,6 +127,7 @@ export function createCommands(options: CommandsOptions): Commands {
         command: [request.command, command],
         isNamed: request.id !== undefined,
         info: request.info,
+        trace: request.trace,
         wanted: wanted ?? (() => undefined),
       }),
     )
@@ -129,8 +141,10 @@ export function createCommands(options: CommandsOptions): Commands {
       const mine = (channel: string) => ownChannel(aggregates, declared, channel)
       return {
         name: declared.name,
-        command: async (channel, name, input, { id } = {}) =>
-          run({ channel: mine(channel), command: name, input, ...(id !== undefined && { id }) }),
+        command: async (channel, name, input, { id } = {}) => {
+          const request = { channel: mine(channel), command: name, input, ...(id !== undefined && { id }) }
+          return traced ? traced('command', channel, trace => run({ ...request, trace })) : run(request)
+        },
         load: async channel => {
           const name = mine(checkChannel(channel))
           const { state, offset, epoch } = await turns.run(name, () => execution.load(declared, name))

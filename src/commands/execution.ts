@@ -26,6 +26,7 @@ export interface Call {
   /** When it came, in milliseconds since 1970. */
   readonly time: number
   readonly info: ClientInfo | undefined
+  readonly trace: string | undefined
   /** By `performance.now()`: nothing is recorded later. */
   readonly deadline: number
   /** Throws where nobody waits for it any more. */
@@ -179,7 +180,7 @@ export class Execution {
 
   async #append(call: Call, { offset, epoch }: Loaded, decided: readonly Decided[]) {
     const { tier, states } = this.#parts
-    const { channel, id, info } = call
+    const { channel, id, info, trace } = call
     const events = decided.map(({ type, data }, i) => ({
       channel,
       type,
@@ -187,6 +188,7 @@ export class Execution {
       id: eventIdFrom(id, String(i)),
       ...(i === 0 && { expectedOffset: offset }),
       ...(info && { info }),
+      trace,
     }))
     const lost = { kind: 'epoch' } as const
     if (epoch !== tier.log.ledger.epoch) return lost

@@ -34,6 +34,8 @@ export interface NewEvent {
   readonly expectedOffset?: number
   /** Who appended it, as subscribers see it in `info`. */
   readonly info?: ClientInfo
+  /** Where it is traced: the `traceparent` of what it is a part of. */
+  readonly trace?: string | undefined
 }
 
 /** A durable publication as recorded fact. */
@@ -53,6 +55,8 @@ export interface StoredEvent {
   readonly meta: string | null
   /** Milliseconds since 1970, taken by the database at the commit's statement. */
   readonly time: number
+  /** As in `NewEvent`; never of what was read from the ledger, which does not keep it. */
+  readonly trace?: string | undefined
 }
 
 /** The end of an append that is in the ledger. */

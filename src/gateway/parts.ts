@@ -2,6 +2,7 @@ import type { Cursors, DurableTier } from '../durable/index.ts'
 import type { Turn } from '../hub/index.ts'
 import type { Config, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
+import type { Tracing } from '../tracing/index.ts'
 import type { GatewayCounts } from './gateway-counts.ts'
 import type { ConnectionCounts } from './limits/connection-counts.ts'
 import type { RateLimits } from './limits/rate-limits.ts'
@@ -26,6 +27,8 @@ export interface GatewayParts {
   /** As `durable`. */
   readonly cursors: Cursors | undefined
   readonly logger: Logger
+  /** Which messages are traced; without it none. */
+  readonly tracing?: Tracing | undefined
   /** Told to clients in the connect reply. */
   readonly version: string
   readonly registry: SessionRegistry

@@ -59,10 +59,16 @@ export function createRouter({
   }
   return {
     options,
-    async publish({ channel, data, info, tags, skipHistory, idempotencyKey, type }) {
+    async publish({ channel, data, info, tags, skipHistory, idempotencyKey, type, trace }) {
       const namespace = options(channel)
       if (namespace.tier === 'durable') {
-        const event = { channel, type: type ?? publishedType, data, ...(info === undefined ? {} : { info }) }
+        const event = {
+          channel,
+          type: type ?? publishedType,
+          data,
+          trace,
+          ...(info === undefined ? {} : { info }),
+        }
         const { offset, epoch } = await record(() => {
           if (tags) throw new HoldfastError('REQUEST_INVALID', "an event's tags are its id and type")
           const id = idempotencyKey === undefined ? undefined : eventIdOfKey(channel, idempotencyKey)
@@ -77,6 +83,7 @@ export function createRouter({
           channel,
           data,
           options: namespace,
+          trace,
           ...(info === undefined ? {} : { info }),
           ...(tags === undefined ? {} : { tags }),
           ...(skipHistory === undefined ? {} : { skipHistory }),

@@ -17,6 +17,8 @@ export interface SessionContext {
   readonly parts: GatewayParts
   readonly client: string
   readonly user: string
+  /** Everything that it says is traced. */
+  readonly traced: boolean
   /** What came with the request that opened the connection; empty once it is connected. */
   readonly handshake: Opening
   readonly closed: boolean

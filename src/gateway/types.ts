@@ -18,6 +18,8 @@ export interface Credentials {
   readonly subscriptions: ReadonlyMap<string, { readonly info?: string; readonly data?: string }>
   /** One of Holdfast's own, which nobody counts, lists or ends as a client. */
   readonly canary?: boolean
+  /** Everything it says is traced, where spans are sent anywhere. */
+  readonly traced?: boolean
 }
 
 /** What a channel token, or the `authorize` hook, grants for one channel. */
@@ -115,6 +117,8 @@ export interface Router {
     idempotencyKey?: string
     /** Durable: the event's type; `publication` where nothing is said. */
     type?: string
+    /** Where it is traced: the `traceparent` of what it is a part of. */
+    trace?: string | undefined
   }): Promise<Position | undefined>
   /** @throws HoldfastError NOT_AVAILABLE on a realtime channel, and what the tier throws */
   append(event: NewEvent): Promise<Appended>
@@ -139,6 +143,8 @@ export interface CommandCall {
   readonly caller?: { readonly user: string; readonly client: string }
   /** Throws where nobody waits for it any more. */
   readonly wanted?: () => void
+  /** Where it is traced: the `traceparent` of what it is a part of. */
+  readonly trace?: string | undefined
 }
 
 /** What a command has recorded. */

@@ -7,6 +7,7 @@ import { canarySeconds, proberConfig } from './config-prober.ts'
 import { projectionsConfig } from './config-projections.ts'
 import { publicationRate, publicationRateDefault, ratesConfig } from './config-rates.ts'
 import { type RedisConfig, redisConfig } from './config-redis.ts'
+import { telemetryConfig } from './config-telemetry.ts'
 
 const grantee = z.enum(['anonymous', 'client', 'subscriber', 'token'])
 
@@ -182,6 +183,7 @@ export const configSchema = z.strictObject({
   /** Whether this node serves the meeting room at `/demo`. */
   demo: z.boolean().default(false),
   console: consoleConfig.prefault({}),
+  telemetry: telemetryConfig.prefault({}),
   log: z
     .strictObject({ level: z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info') })
     .prefault({}),

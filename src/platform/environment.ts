@@ -11,7 +11,19 @@ export function applyEnvironment(file: unknown, env: Readonly<Record<string, str
   set(config, ['api', 'key'], env['HOLDFAST_API_KEY'])
   set(config, ['auth', 'token', 'hmacSecret'], env['HOLDFAST_TOKEN_HMAC_SECRET'])
   addConsoleToken(config, env['HOLDFAST_CONSOLE_TOKEN'])
+  const traced = tracedShare(env['OTEL_TRACES_SAMPLER'], env['OTEL_TRACES_SAMPLER_ARG'])
+  set(config, ['telemetry', 'sampling', 'realtime'], traced)
+  set(config, ['telemetry', 'sampling', 'durable'], traced)
   return config
+}
+
+/** OpenTelemetry's standard sampler for all messages; undefined: the configuration's, by tier. */
+function tracedShare(sampler: string | undefined, ratio: string | undefined): number | string | undefined {
+  const kind = sampler?.replace(/^parentbased_/, '')
+  if (kind === 'always_on') return 1
+  if (kind === 'always_off') return 0
+  if (kind !== 'traceidratio') return undefined
+  return ratio !== undefined && /^[\d.]+$/.test(ratio) ? Number(ratio) : (ratio ?? 1)
 }
 
 /** An operator's, beside those of the file; in place of the file's of the same name. */

@@ -2,6 +2,7 @@ import { getTableColumns } from 'drizzle-orm'
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core'
 import { type BatchHandler, NobodysFault } from '../durable/index.ts'
 import { ormOver, type Transaction } from '../platform/index.ts'
+import { endedBy, followActive, spanAttributes } from '../tracing/index.ts'
 import { blamedForEvents } from './blame.ts'
 import type { BoundTables } from './bound-tables.ts'
 import type { ProjectionHooks } from './hooks.ts'
@@ -21,7 +22,10 @@ type Keys = Map<string, Readonly<Record<string, unknown>>>
 
 /** Hands the events of a turn to a projection, for one build. */
 export function batchHandler({ projection, build, bound, hooks, onApplied }: BatchParts): BatchHandler {
-  const act: BatchHandler = async (events, { tx, signal, heartbeat, afterCommit }) => {
+  const act = async (
+    events: Parameters<BatchHandler>[0],
+    { tx, signal, heartbeat, afterCommit }: Parameters<BatchHandler>[1],
+  ): Promise<void> => {
     const state = await standing(tx, build).catch(error => Promise.reject(blameless(error)))
     // Its group is gone too, or is about to be: nobody is to blame.
     if (state === 'dropped') throw new NobodysFault('the build was dropped')
@@ -43,11 +47,16 @@ export function batchHandler({ projection, build, bound, hooks, onApplied }: Bat
       const told = new Map([...keys].map(([table, own]) => [table, [...own.values()]]))
       await hooks.changed({ projection, build, keys: told, tx, afterCommit })
     }
-    return
   }
   return async (events, context) => {
+    const span = followActive(`projection ${projection.name}`, {
+      attributes: {
+        [spanAttributes.version]: projection.version,
+        [spanAttributes.batchSize]: events.length,
+      },
+    })
     try {
-      return await act(events, context)
+      return await endedBy(span, span ? span.within(() => act(events, context)) : act(events, context))
     } catch (error) {
       throw blamedForEvents(error, build.tables)
     }

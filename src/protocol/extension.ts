@@ -11,6 +11,8 @@ export interface AppendRequest {
   readonly data: string
   readonly id?: string
   readonly expectedOffset?: number
+  /** Where the client's own trace stands (W3C). */
+  readonly traceparent?: string
 }
 
 /** What `holdfast.command` asks for. */
@@ -20,6 +22,8 @@ export interface CommandRequest {
   /** A JSON value; undefined where there is none. */
   readonly input: unknown
   readonly id?: string
+  /** As of an append. */
+  readonly traceparent?: string
 }
 
 /** What `holdfast.signal` asks for. */
@@ -32,6 +36,8 @@ export interface SignalRequest {
   readonly to?: { readonly client: string } | { readonly user: string }
   /** The sender wants its own signal as well. */
   readonly echo: boolean
+  /** As of an append. */
+  readonly traceparent?: string
 }
 
 /** What `holdfast.cursor` asks for. */
@@ -66,6 +72,7 @@ export function parseAppend(json: string | undefined): AppendRequest {
     data: requiredData(json),
     ...(id === '' ? {} : { id }),
     ...(expectedOffset === undefined ? {} : { expectedOffset }),
+    ...traceIn(fields),
   }
 }
 
@@ -79,6 +86,7 @@ export function parseCommand(json: string | undefined): CommandRequest {
     command: fields.requiredText('command'),
     input: input === undefined ? undefined : JSON.parse(input),
     ...(id === '' ? {} : { id }),
+    ...traceIn(fields),
   }
 }
 
@@ -94,6 +102,7 @@ export function parseSignal(json: string | undefined): SignalRequest {
     data: requiredData(json),
     ...(to === undefined ? {} : { to: receiver(to) }),
     echo: fields.flag('echo'),
+    ...traceIn(fields),
   }
 }
 
@@ -123,6 +132,11 @@ function cursorOf(fields: FieldReader): CursorRequest {
 
 /** Looser than ours are: it only has to go safely to the database, which knows the right one. */
 const epochText = /^[\w.-]{0,64}$/
+
+/** What is no `traceparent` is passed over where it is read: nobody's message is refused for it. */
+function traceIn(fields: FieldReader): { traceparent?: string } {
+  return fields.has('traceparent') ? { traceparent: fields.text('traceparent') } : {}
+}
 
 function receiver(to: FieldReader): { client: string } | { user: string } {
   if (to.has('client') === to.has('user')) throw refuse('expected to.client or to.user')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Position } from '../domain/index.ts'
 import { encodePublication } from '../protocol/index.ts'
-import { placedHead } from './envelope.ts'
+import { lastWord, placedHead } from './envelope.ts'
 import { fateOf, isRefusal } from './fate.ts'
 import type { Keys } from './keys.ts'
 import { publishMemoryMs } from './once.ts'
@@ -182,7 +182,7 @@ export class AppendQueue {
   }
 
   #encode(publication: RealtimePublish, mark: string): Waiting['append'] {
-    const { channel, data, info, tags, idempotencyKey, options } = publication
+    const { channel, data, info, tags, idempotencyKey, options, trace } = publication
     const head = encodePublication({ data, ...(info && { info }) })
     const tail = encodePublication({ data: '', ...(tags && { tags }), time: Date.now() })
     const ttlMs = options.history.ttlSeconds * 1_000
@@ -197,7 +197,7 @@ export class AppendQueue {
       busChannel: this.#keys.bus(channel),
       message: {
         head: placedHead(this.#node, 'numbered'),
-        tail: ` ${mark}\n{"push":{"channel":${JSON.stringify(channel)},"pub":`,
+        tail: ` ${mark}${lastWord(trace)}\n{"push":{"channel":${JSON.stringify(channel)},"pub":`,
       },
       publication: { head: `${head.slice(0, -1)},"offset":`, tail: tail.slice('{"data":'.length) },
     }

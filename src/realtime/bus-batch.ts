@@ -1,4 +1,5 @@
 import { maxJoinedCharacters } from '../hub/index.ts'
+import type { Traced } from '../tracing/index.ts'
 import { type Address, encodeMessage } from './envelope.ts'
 
 interface Entry {
@@ -7,6 +8,18 @@ interface Entry {
   readonly since: number
   lines: string
   count: number
+  /** Of the lines that are traced. */
+  spans: Traced[] | undefined
+}
+
+/** Of more lines in one message it is not told how they fared elsewhere. */
+const maxTraced = 64
+
+export interface Taken {
+  readonly pairs: string[]
+  readonly count: number
+  /** To be ended when it is known what became of it. */
+  readonly spans: readonly Traced[] | undefined
 }
 
 /**
@@ -38,7 +51,7 @@ export class BusBatch {
     return this.#entries.length === 0
   }
 
-  add(channel: string, address: Address, line: string): void {
+  add(channel: string, address: Address, line: string, span?: Traced): void {
     this.#count++
     this.#characters += line.length
     const last = this.#last.get(channel)
@@ -47,25 +60,30 @@ export class BusBatch {
       last.lines += `\n${line}`
       last.count++
       this.#characters++
+      if (span) carry(last, span)
       return
     }
-    const entry = { channel, address, since: performance.now(), lines: line, count: 1 }
+    const spans = span && [span]
+    const entry = { channel, address, since: performance.now(), lines: line, count: 1, spans }
     this.#entries.push(entry)
     this.#last.set(channel, entry)
   }
 
   /** Takes the first messages out, at most `limit`, and how many lines they carry. `at`: `since` by Redis' clock. */
-  take(node: string, limit: number, at: number): { readonly pairs: string[]; readonly count: number } {
+  take(node: string, limit: number, at: number): Taken {
     const pairs: string[] = []
+    let spans: Traced[] | undefined
     let count = 0
     for (const entry of this.#entries.splice(0, limit)) {
-      pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, at, entry.lines))
+      const traces = entry.spans?.map(({ traceparent }) => traceparent).join()
+      pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, at, entry.lines, traces))
+      if (entry.spans) spans = spans ? [...spans, ...entry.spans] : entry.spans
       count += entry.count
       this.#characters -= entry.lines.length
       if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
     }
     this.#count -= count
-    return { pairs, count }
+    return { pairs, count, spans }
   }
 
   /** Drops what was added before a moment, by `performance.now()`; returns how many lines. */
@@ -76,6 +94,7 @@ export class BusBatch {
       if (entry.since >= moment) break
       old++
       dropped += entry.count
+      endAll(entry.spans, 'late')
       this.#characters -= entry.lines.length
       if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
     }
@@ -84,10 +103,23 @@ export class BusBatch {
     return dropped
   }
 
-  clear(): void {
+  /** Drops all of it for a reason. */
+  clear(reason: string): void {
+    for (const { spans } of this.#entries) endAll(spans, reason)
     this.#entries = []
     this.#last.clear()
     this.#count = 0
     this.#characters = 0
   }
+}
+
+function carry(entry: Entry, span: Traced): void {
+  entry.spans ??= []
+  if (entry.spans.length < maxTraced) entry.spans.push(span)
+  else span.end()
+}
+
+/** Ends spans, with what has gone wrong. */
+export function endAll(spans: readonly Traced[] | undefined, wrong?: string): void {
+  if (spans) for (const span of spans) span.end(wrong)
 }

@@ -1,5 +1,6 @@
 import type { BusKind, ForeignMessages } from '../platform/index.ts'
-import { BusBatch } from './bus-batch.ts'
+import { channelAttributes, follow, spanAttributes, type Traced } from '../tracing/index.ts'
+import { BusBatch, endAll } from './bus-batch.ts'
 import { type Address, type BusMessage, decodeMessage, encodeMessage } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import type { RedisLink } from './redis-link.ts'
@@ -67,8 +68,9 @@ export class Bus {
   }
 
   /** A line for the channel's subscribers on the other nodes. */
-  send(channel: string, address: Address, line: string): void {
-    this.#add(this.#keys.bus(channel), address, line)
+  send(channel: string, address: Address, line: string, trace?: string): void {
+    const span = trace === undefined || !this.#link ? undefined : busSpan(trace, channel)
+    this.#add(this.#keys.bus(channel), address, line, span)
   }
 
   /** A message was not sent, because a later one of the same publisher has already gone another way. */
@@ -132,14 +134,15 @@ export class Bus {
     await this.#sending
   }
 
-  #add(busChannel: string, address: Address, line: string): void {
+  #add(busChannel: string, address: Address, line: string, span?: Traced): void {
     if (!this.#link?.passing) {
       if (this.#link) this.#dropped.away++
+      span?.end('away')
       return
     }
     if (this.#batch.characters > maxWaitingCharacters) this.#drop('full')
     this.#added++
-    this.#batch.add(busChannel, address, line)
+    this.#batch.add(busChannel, address, line, span)
     this.#sendSoon()
   }
 
@@ -167,16 +170,18 @@ export class Bus {
     if (this.#batch.empty) return
     const { since } = this.#batch
     const notAfter = link.notAfter(maxAgeMs, since)
-    const { pairs, count } = this.#batch.take(this.#node, maxAtOnce, link.time(since))
+    const { pairs, count, spans } = this.#batch.take(this.#node, maxAtOnce, link.time(since))
     this.#sending = link
       .call(scripts => scripts.publishBatch(notAfter, pairs))
       .then(
         ({ clock, late }) => {
           link.learnClock(clock)
           if (late) this.#dropped.late += count
+          endAll(spans, late ? 'late' : undefined)
         },
         () => {
           this.#dropped.unanswered += count
+          endAll(spans, 'unanswered')
         },
       )
       .finally(() => {
@@ -194,7 +199,7 @@ export class Bus {
 
   #drop(reason: DropReason): void {
     this.#dropped[reason] += this.#batch.count
-    this.#batch.clear()
+    this.#batch.clear(reason)
   }
 
   async #subscribe(
@@ -220,4 +225,13 @@ export class Bus {
     if (!link.connected) return false
     return (await link.whilePrompt(confirmed, this.#confirmMs)) ?? false
   }
+}
+
+/** A publication on its way to the other nodes. */
+export function busSpan(trace: string, channel: string): Traced | undefined {
+  const attributes = { [spanAttributes.operation]: 'publish', [spanAttributes.operationType]: 'send' }
+  return follow(trace, 'bus publish', {
+    kind: 'producer',
+    attributes: { ...attributes, ...channelAttributes(channel, 'realtime') },
+  })
 }

@@ -1,12 +1,14 @@
 /**
  * A message between nodes: one header line of ASCII words, a newline, then ready-made protocol lines.
  *
- *     1 <node> all <count> <mark> <at>\n<lines>          to every subscriber of the channel
- *     1 <node> some <count> <whom> <at>\n<lines>         to some of them; whom is JSON, percent-encoded
- *     1 <node> numbered 1 <offset> <epoch> <mark>\n<line>
+ *     1 <node> all <count> <mark> <at> <traces>\n<lines>          to every subscriber of the channel
+ *     1 <node> some <count> <whom> <at> <traces>\n<lines>         to some of them; whom is JSON, percent-encoded
+ *     1 <node> numbered 1 <offset> <epoch> <mark> <traces>\n<line>
  *                                                       a publication with a place in the channel's history
  *     1 <node> skipped 1 <offset> <epoch>\n             a place that stays empty: something was published without one
  *     1 <node> control 1\n<json>                         to every node
+ *
+ * `<traces>` stands there where lines are traced: their `traceparent`s, with commas between them.
  *
  * The first word is the version, so two releases can share a Redis. What may change within a version, and how the
  * next one comes, is in docs/adr/0017-two-releases-side-by-side.md. The lines are never parsed by the receiver; they
@@ -27,6 +29,7 @@ export type BusMessage =
       readonly count: number
       readonly mark: string | undefined
       readonly at: number
+      readonly traces?: string | undefined
       readonly lines: Buffer
     }
   | {
@@ -34,12 +37,14 @@ export type BusMessage =
       readonly count: number
       readonly whom: Whom
       readonly at: number
+      readonly traces?: string | undefined
       readonly lines: Buffer
     }
   | {
       readonly kind: 'numbered'
       readonly place: Position
       readonly mark: string | undefined
+      readonly traces?: string | undefined
       readonly line: Buffer
     }
   | { readonly kind: 'skipped'; readonly place: Position }
@@ -65,15 +70,22 @@ export function encodeMessage(
   count: number,
   at: number,
   lines: string,
+  traces?: string,
 ): string {
-  if (address === 'all') return `${version} ${node} all ${count} - ${at}\n${lines}`
+  const last = lastWord(traces)
+  if (address === 'all') return `${version} ${node} all ${count} - ${at}${last}\n${lines}`
   if (address === 'control') return `${version} ${node} control ${count}\n${lines}`
-  return `${version} ${node} some ${count} ${encodeURIComponent(JSON.stringify(address))} ${at}\n${lines}`
+  return `${version} ${node} some ${count} ${encodeURIComponent(JSON.stringify(address))} ${at}${last}\n${lines}`
 }
 
 /** A line for everyone, the sending node included, under a mark. */
-export function encodeMarked(mark: string, at: number, line: string): string {
-  return `${version} ${nobody} all 1 ${mark} ${at}\n${line}`
+export function encodeMarked(mark: string, at: number, line: string, trace?: string): string {
+  return `${version} ${nobody} all 1 ${mark} ${at}${lastWord(trace)}\n${line}`
+}
+
+/** Behind the last word that is always there. */
+export function lastWord(traces: string | undefined): string {
+  return traces === undefined ? '' : ` ${traces}`
 }
 
 /** What stands before the offset of a message that a script puts together, because it makes the offset. */
@@ -96,14 +108,15 @@ export function decodeMessage(payload: Buffer, ownNode: string): BusMessage {
     if (!Number.isSafeInteger(offset) || epoch === undefined) return foreign
     const place = { epoch, offset }
     if (kind === 'skipped') return { kind, place }
-    return { kind, place, mark: words[6], line: payload.subarray(end + 1) }
+    return { kind, place, mark: words[6], traces: words[7], line: payload.subarray(end + 1) }
   }
   if (from === ownNode) return own
   const lines = payload.subarray(end + 1)
-  if (kind === 'all') return { kind, count, mark: words[4], at: Number(words[5] ?? 0), lines }
+  if (kind === 'all')
+    return { kind, count, mark: words[4], at: Number(words[5] ?? 0), traces: words[6], lines }
   if (kind === 'control') return { kind, from, json: lines.toString('utf8') }
   const whom = kind === 'some' ? decodeWhom(words[4]) : undefined
-  return whom ? { kind: 'some', count, whom, at: Number(words[5] ?? 0), lines } : foreign
+  return whom ? { kind: 'some', count, whom, at: Number(words[5] ?? 0), traces: words[6], lines } : foreign
 }
 
 const whomWords: ReadonlySet<string> = new Set(['client', 'user', 'exclude'] satisfies (keyof Whom)[])

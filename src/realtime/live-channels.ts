@@ -1,6 +1,8 @@
 import type { NamespaceOptions } from '../domain/index.ts'
 import { Buckets } from '../telemetry/index.ts'
+import { fannedOut } from '../tracing/index.ts'
 import type { Bus } from './bus.ts'
+import type { BusMessage } from './envelope.ts'
 import { LiveChannel } from './live-channel.ts'
 import type { Marks } from './marks.ts'
 
@@ -40,7 +42,7 @@ export class LiveChannels {
       const mark = message.kind === 'numbered' || message.kind === 'all' ? message.mark : undefined
       const known = mark !== undefined && this.#marks.brought(mark)
       if (!known && channel.clock(age) && !Number.isNaN(age)) this.busLatency.record(age)
-      if (message.kind !== 'foreign') channel.receive(message, known)
+      if (message.kind !== 'foreign') receive(channel, message, known)
       else if (channel.historyTtlSeconds > 0) this.#onForeign(channel)
     })
   }
@@ -60,4 +62,17 @@ export class LiveChannels {
     this.#channels.delete(channel.name)
     this.#bus.unsubscribe(channel.name)
   }
+}
+
+function receive(channel: LiveChannel, message: BusMessage, known: boolean): void {
+  const before = channel.place
+  channel.receive(message, known)
+  if (known || !('traces' in message) || message.traces === undefined) return
+  // A numbered one that was taken before, by an answer of Redis, has been told of.
+  if (message.kind === 'numbered' && channel.place === before) return
+  const { name, size } = channel
+  const what = { channel: name, tier: 'realtime', subscribers: size } as const
+  const offset = message.kind === 'numbered' ? message.place.offset : undefined
+  for (const trace of message.traces.split(','))
+    fannedOut(trace, { ...what, offset, addressed: message.kind === 'some' })
 }

@@ -1,8 +1,9 @@
 import { HoldfastError, type Position } from '../domain/index.ts'
 import type { Logger } from '../platform/index.ts'
 import { encodePublication, pushPublication } from '../protocol/index.ts'
+import { fannedOut } from '../tracing/index.ts'
 import { AppendQueue, type Fate, metaBeyondHistoryMs } from './append-queue.ts'
-import type { Bus } from './bus.ts'
+import { type Bus, busSpan } from './bus.ts'
 import { placedHead } from './envelope.ts'
 import { isRefusal, refusesAllWrites } from './fate.ts'
 import type { GapFill } from './gap-fill.ts'
@@ -104,8 +105,12 @@ export class Numbering {
     }
     const mark = this.#parts.marks.next()
     const since = performance.now()
+    const { trace } = publication
+    const span = trace === undefined ? undefined : busSpan(trace, channel)
+    const sent = span ? { ...publication, trace: span.traceparent } : publication
     return new Promise((resolve, reject) => {
-      this.#queue.append(publication, mark, fate => {
+      this.#queue.append(sent, mark, fate => {
+        span?.end(fate.kind === 'placed' || fate.kind === 'known' ? undefined : fate.kind)
         try {
           resolve(this.#settle(publication, mark, fate, since))
         } catch (error) {
@@ -129,7 +134,7 @@ export class Numbering {
     if (fate.kind !== 'doubtful') marks.settle(mark)
     switch (fate.kind) {
       case 'placed':
-        this.#deliver(publication.channel, fate.place, fate.line, since)
+        this.#deliver(publication, fate.place, fate.line, since)
         return fate.place
       case 'known':
         return fate.place
@@ -150,14 +155,18 @@ export class Numbering {
     }
   }
 
-  #deliver(channel: string, place: Position, line: string, since: number): void {
+  #deliver({ channel, trace }: RealtimePublish, place: Position, line: string, since: number): void {
     const live = this.#parts.channels.get(channel)
-    live?.clock((performance.now() - since) / 1_000)
-    if (live && !live.takeNext(place, line)) this.#parts.gapFill.wait(live, place, line)
+    if (!live) return
+    live.clock((performance.now() - since) / 1_000)
+    const before = live.place
+    if (!live.takeNext(place, line)) this.#parts.gapFill.wait(live, place, line)
+    else if (trace !== undefined && live.place !== before)
+      fannedOut(trace, { channel, tier: 'realtime', subscribers: live.size, offset: place.offset })
   }
 
   #publishWithout(publication: RealtimePublish, to: 'here' | 'everywhere'): undefined {
-    const { channel, data, info, tags, idempotencyKey, options } = publication
+    const { channel, data, info, tags, idempotencyKey, options, trace } = publication
     const encoded = encodePublication({
       data,
       ...(info && { info }),
@@ -167,10 +176,11 @@ export class Numbering {
     const line = pushPublication(channel, encoded)
     this.#published++
     if (idempotencyKey !== undefined) this.#parts.known.add(channel, idempotencyKey)
-    if (to === 'everywhere') this.#parts.bus.send(channel, 'all', line)
+    if (to === 'everywhere') this.#parts.bus.send(channel, 'all', line, trace)
     const live = this.#parts.channels.get(channel)
     if (live) this.#parts.gapFill.release(live)
     live?.publishUnnumbered(line)
+    if (live) fannedOut(trace, { channel, tier: 'realtime', subscribers: live.size })
     this.#goWithout(channel, options.history.ttlSeconds * 1_000 + metaBeyondHistoryMs)
   }
 

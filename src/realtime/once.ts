@@ -15,10 +15,16 @@ export const publishMemoryMs = 5 * 60_000
 export async function publishOnce(
   link: RedisLink | undefined,
   keys: Keys,
-  message: { channel: string; line: string; idempotencyKey: string; mark: string },
+  message: {
+    channel: string
+    line: string
+    idempotencyKey: string
+    mark: string
+    trace?: string | undefined
+  },
 ): Promise<'published' | 'known' | 'unsent' | 'doubtful'> {
   if (!link?.prompt) return 'unsent'
-  const { channel, line, idempotencyKey, mark } = message
+  const { channel, line, idempotencyKey, mark, trace } = message
   try {
     const outcome = await link.ask(scripts =>
       scripts.publishOnce({
@@ -26,7 +32,7 @@ export async function publishOnce(
         memoryMs: publishMemoryMs,
         notAfter: link.notAfter(link.promptMs),
         busChannel: keys.bus(channel),
-        message: encodeMarked(mark, link.time(), line),
+        message: encodeMarked(mark, link.time(), line, trace),
       }),
     )
     link.learnClock(outcome.clock)

@@ -1,6 +1,7 @@
 import type { ClientInfo, Position } from '../domain/index.ts'
 import { encodePublication, pushJoin, pushLeave, pushPublication } from '../protocol/index.ts'
-import type { Bus } from './bus.ts'
+import { fannedOut } from '../tracing/index.ts'
+import { type Bus, busSpan } from './bus.ts'
 import type { Whom } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import type { KnownKeys } from './known-keys.ts'
@@ -46,7 +47,7 @@ export class Publisher {
   }
 
   publish(publication: RealtimePublish): Promise<Position | undefined> {
-    const { channel, data, info, tags, idempotencyKey } = publication
+    const { channel, data, info, tags, idempotencyKey, trace } = publication
     if (idempotencyKey !== undefined && this.#known.has(channel, idempotencyKey)) return accepted
     if (this.#numbering && publication.options.history.size > 0 && publication.skipHistory !== true)
       return this.#numbering.publish(publication)
@@ -54,12 +55,12 @@ export class Publisher {
       channel,
       encodePublication({ data, ...(info && { info }), ...(tags && { tags }) }),
     )
-    if (idempotencyKey !== undefined) return this.#publishOnce(channel, line, idempotencyKey)
-    this.#toAll(channel, line)
+    if (idempotencyKey !== undefined) return this.#publishOnce(channel, line, idempotencyKey, trace)
+    this.#toAll(channel, line, trace)
     return accepted
   }
 
-  signal({ channel, type, data, info, to, exclude }: Signal): void {
+  signal({ channel, type, data, info, to, exclude, trace }: Signal): void {
     const tags = type === undefined ? undefined : { type }
     const line = pushPublication(
       channel,
@@ -68,36 +69,55 @@ export class Publisher {
     const live = this.#channels.get(channel)
     if (!to) {
       live?.publish(line, exclude)
+      this.#tell(trace, channel)
       // Who is here is nowhere else, so the other nodes need not know of the exclusion and can batch.
       const elsewhere = exclude !== undefined && !live?.isHere(exclude)
-      this.#bus.send(channel, elsewhere ? { exclude } : 'all', line)
+      this.#bus.send(channel, elsewhere ? { exclude } : 'all', line, trace)
       return
     }
     const whom: Whom = { ...to, ...(exclude !== undefined && { exclude }) }
     // The empty user stands for everyone without a name: no address.
     if (whom.user === '' || (whom.client !== undefined && whom.client === exclude)) return
-    if (!live?.publishTo(whom, line)) this.#bus.send(channel, whom, line)
+    this.#tell(trace, channel, true)
+    if (!live?.publishTo(whom, line)) this.#bus.send(channel, whom, line, trace)
   }
 
   announce(channel: string, kind: 'join' | 'leave', info: ClientInfo): void {
     this.#toAll(channel, kind === 'join' ? pushJoin(channel, info) : pushLeave(channel, info))
   }
 
-  #toAll(channel: string, line: string): void {
+  #toAll(channel: string, line: string, trace?: string): void {
     // First to the bus: its call to Redis then leaves before this node's own writes to hundreds of sockets.
-    this.#bus.send(channel, 'all', line)
+    this.#bus.send(channel, 'all', line, trace)
     this.#channels.get(channel)?.publish(line)
+    this.#tell(trace, channel)
   }
 
-  async #publishOnce(channel: string, line: string, idempotencyKey: string): Promise<undefined> {
+  #tell(trace: string | undefined, channel: string, addressed = false): void {
+    const live = trace === undefined ? undefined : this.#channels.get(channel)
+    if (live) fannedOut(trace, { channel, tier: 'realtime', subscribers: live.size, addressed })
+  }
+
+  async #publishOnce(
+    channel: string,
+    line: string,
+    idempotencyKey: string,
+    trace: string | undefined,
+  ): Promise<undefined> {
     // This node's subscribers get it by the answer, whatever that is, and not again by the bus.
     const mark = this.#marks.next()
     this.#marks.giveUp(mark)
-    const fate = await publishOnce(this.#link, this.#keys, { channel, line, idempotencyKey, mark })
+    const span = trace === undefined ? undefined : busSpan(trace, channel)
+    const message = { channel, line, idempotencyKey, mark, trace: span?.traceparent }
+    const fate = await publishOnce(this.#link, this.#keys, message)
+    span?.end(fate === 'published' || fate === 'known' ? undefined : fate)
     const live = this.#channels.get(channel)
     if (!live || fate === 'known' || fate === 'unsent') this.#marks.forget(mark)
-    if (fate === 'published' || fate === 'doubtful') live?.publish(line)
-    if (fate === 'unsent') this.#toAll(channel, line)
+    if (fate === 'published' || fate === 'doubtful') {
+      live?.publish(line)
+      this.#tell(trace, channel)
+    }
+    if (fate === 'unsent') this.#toAll(channel, line, trace)
     if (fate === 'unsent' || fate === 'doubtful') this.#known.add(channel, idempotencyKey)
   }
 }

@@ -25,6 +25,8 @@ export interface RealtimePublish {
   readonly skipHistory?: boolean
   /** A retry with the same key within five minutes is answered from memory and published once. */
   readonly idempotencyKey?: string
+  /** Where it is traced: the `traceparent` of what it is a part of. */
+  readonly trace?: string | undefined
 }
 
 export interface Signal {
@@ -38,6 +40,8 @@ export interface Signal {
   readonly to?: { readonly client: string } | { readonly user: string }
   /** A connection that does not get it (the sender, unless it asked for an echo). */
   readonly exclude?: string
+  /** As in `RealtimePublish`. */
+  readonly trace?: string | undefined
 }
 
 export interface PresenceStats {

@@ -2,6 +2,7 @@ import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
 import { type IMetricReader, MeterProvider, type MetricProducer } from '@opentelemetry/sdk-metrics'
 import type { MetricName } from './names.ts'
 import { type BucketReading, type Reading, ReadingProducer, type Source } from './producer.ts'
+import { telemetryResource } from './resource.ts'
 import { type SharedReadingOptions, sharedReading } from './shared-reading.ts'
 
 export interface Metrics {
@@ -28,6 +29,9 @@ export interface Metrics {
   close(): Promise<void>
 }
 
+/** A collector that is away keeps no node from stopping. */
+const closeMs = 1_500
+
 /** @param more makes further readers, each of which hands on producers of its own beside what the provider has */
 export function createMetrics(
   onError: (error: unknown) => void,
@@ -40,7 +44,10 @@ export function createMetrics(
     withoutScopeInfo: true,
     metricProducers: metricProducers(),
   })
-  const provider = new MeterProvider({ readers: [prometheus, ...more(metricProducers)] })
+  const provider = new MeterProvider({
+    resource: telemetryResource(),
+    readers: [prometheus, ...more(metricProducers)],
+  })
 
   /** What a reading has no right to is a mistake of ours, and shown by the tests of every reading. */
   function add(names: readonly MetricName[], read: () => Promise<readonly Reading[]>): void {
@@ -58,6 +65,6 @@ export function createMetrics(
     counters: add,
     shared: (names, read, options) => add(names, sharedReading(read, options)),
     histogram: (metric, read) => void sources.push(async () => read().map(each => ({ ...each, metric }))),
-    close: () => provider.shutdown(),
+    close: () => provider.shutdown({ timeoutMillis: closeMs }).catch(() => undefined),
   }
 }

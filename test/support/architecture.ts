@@ -5,14 +5,15 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   contract: ['domain'],
   protocol: ['domain'],
-  telemetry: ['domain'],
+  tracing: ['domain'],
+  telemetry: ['tracing', 'domain'],
   platform: ['domain'],
   hub: ['domain', 'protocol', 'telemetry'],
   resilience: ['platform', 'protocol', 'telemetry', 'domain'],
-  realtime: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-  durable: ['hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-  commands: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
-  projections: ['durable', 'platform', 'telemetry', 'contract', 'domain'],
+  realtime: ['tracing', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+  durable: ['tracing', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
+  commands: ['tracing', 'durable', 'platform', 'telemetry', 'contract', 'domain'],
+  projections: ['tracing', 'durable', 'platform', 'telemetry', 'contract', 'domain'],
   prober: ['durable', 'platform', 'protocol', 'telemetry', 'domain'],
   // For the application's own tests: `given` runs nothing of the server, `startHoldfast` all of it.
   testing: [
@@ -20,6 +21,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
     ...['commands', 'projections', 'durable', 'contract', 'domain'],
   ],
   gateway: [
+    'tracing',
     'realtime',
     'projections',
     'durable',
@@ -38,7 +40,7 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   ],
   app: [
     ...['gateway', 'realtime', 'durable', 'hub', 'resilience', 'platform', 'protocol', 'telemetry', 'domain'],
-    ...['contract', 'projections', 'commands', 'console', 'pages', 'prober'],
+    ...['contract', 'projections', 'commands', 'console', 'pages', 'prober', 'tracing'],
   ],
   cli: ['app', 'gateway', 'projections', 'durable', 'platform', 'domain', 'client'],
   // Runs in browsers. It takes the contract's types, and nothing that exists at run time.

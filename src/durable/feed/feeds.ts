@@ -9,6 +9,7 @@ import { readNotice } from './notice.ts'
 import type { Pages } from './pages.ts'
 import { parseRun } from './run.ts'
 import { ageOf } from './run-age.ts'
+import { offerAnnounced, tellFanOut } from './run-traces.ts'
 import { bringUp } from './shortfalls.ts'
 
 /** An opening waits this long for the bus, then goes on without: the ledger is asked often until it confirms. */
@@ -100,8 +101,12 @@ export class Feeds {
 
   /** Commits of this node, before they are mirrored. */
   offerOwn(entries: readonly Entry[]): void {
-    for (const { channel, offset, line } of entries) {
-      this.#feeds.get(channel)?.offerNext({ first: offset, count: 1, text: line })
+    for (const { channel, offset, line, trace } of entries) {
+      const feed = this.#feeds.get(channel)
+      if (!feed) continue
+      const before = feed.position
+      feed.offerNext({ first: offset, count: 1, text: line })
+      if (trace !== undefined) tellFanOut(feed, before, [{ offset, trace }])
     }
   }
 
@@ -129,7 +134,7 @@ export class Feeds {
     const take = (message: Buffer) => {
       if (feed.ended) return
       const run = parseRun(message)
-      if (run) feed.offer(run)
+      if (run) offerAnnounced(feed, run)
       else {
         this.#foreign.note('announcement', announced)
         this.#doubt(feed)

@@ -5,6 +5,8 @@ export interface Run {
   readonly first: number
   readonly count: number
   readonly text: Buffer | string
+  /** As it was announced, where some of them are traced. */
+  readonly traces?: string | undefined
 }
 
 export function lastOf(run: Run): number {
@@ -38,14 +40,15 @@ function endOfLine(text: Run['text'], line: number): number {
 }
 
 /**
- * A message of a channel's bus: `1 <first offset> <count>\n`, then the lines. Undefined for another version: the
- * position then does not move, and the comparison with the ledger brings what it said.
+ * A message of a channel's bus: `1 <first offset> <count>\n`, then the lines; where some are traced, `<count>` is followed by
+ * `<offset>:<traceparent>` of each, with commas between them. Undefined for another version: the position then does not move,
+ * and the comparison with the ledger brings what it said.
  */
 export function parseRun(message: Buffer): Run | undefined {
   const end = message.indexOf(newline)
   if (end < 0) return undefined
-  const [version, first, count] = message.toString('latin1', 0, end).split(' ')
-  const run = { first: Number(first), count: Number(count), text: message.subarray(end + 1) }
+  const [version, first, count, traces] = message.toString('latin1', 0, end).split(' ')
+  const run = { first: Number(first), count: Number(count), text: message.subarray(end + 1), traces }
   const numbered = Number.isSafeInteger(run.first) && run.first >= 1 && Number.isSafeInteger(run.count)
   return version === '1' && numbered && run.count >= 1 ? run : undefined
 }

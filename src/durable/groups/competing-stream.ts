@@ -181,10 +181,10 @@ function handedOf(partition: number, replies: readonly Reply[]): Handed {
   return { entries, gone }
 }
 
-/** The fields as the mirror's script writes them: c channel, o offset, l line. */
-function placesOf(fields: readonly string[]): Pick<Entry, 'channel' | 'offset' | 'line'> {
-  const [, channel = '', , offset = '', , line = ''] = fields
-  return { channel, offset: Number(offset), line }
+/** The fields as the mirror's script writes them: c channel, o offset, l line, and where it is traced, t trace. */
+function placesOf(fields: readonly string[]): Pick<Entry, 'channel' | 'offset' | 'line' | 'trace'> {
+  const [, channel = '', , offset = '', , line = '', , trace] = fields
+  return { channel, offset: Number(offset), line, trace }
 }
 
 function positionOf(id: string): number {

@@ -79,6 +79,7 @@ async function handleSome(
   let taken: readonly TurnItem[] = []
   const result = await turns.run({
     settings,
+    group: name,
     epoch,
     items,
     signal,

@@ -81,7 +81,7 @@ function call(items: readonly TurnItem[], epoch: string, context: HandlerContext
 }
 
 function handlerEvent(event: StoredEvent, { params }: Route, epoch: string): HandlerEvent {
-  const { id, type, channel, offset, partition, position, time, data, meta } = event
+  const { id, type, channel, offset, partition, position, time, data, meta, trace } = event
   return {
     id,
     type,
@@ -94,6 +94,7 @@ function handlerEvent(event: StoredEvent, { params }: Route, epoch: string): Han
     time,
     data: JSON.parse(data),
     info: meta === null ? undefined : JSON.parse(meta),
+    ...(trace !== undefined && { traceparent: trace }),
   }
 }
 

@@ -16,7 +16,7 @@ const timeKey = '},"time":'
  * none of these keys can occur there.
  */
 export function loggedEvent(entry: Entry): StoredEvent {
-  const { partition, position, channel, offset, line } = entry
+  const { partition, position, channel, offset, line, trace } = entry
   const publication = publicationOf(channel, line)
   const end = publication.lastIndexOf(offsetKey)
   const idAt = publication.indexOf(tagsKey, end) + tagsKey.length
@@ -34,5 +34,6 @@ export function loggedEvent(entry: Entry): StoredEvent {
     data,
     meta: data.length === body.length ? null : body.slice(data.length + infoKey.length),
     time: Number(publication.slice(timeAt + timeKey.length, -1)),
+    trace,
   }
 }

@@ -207,10 +207,11 @@ export class PartitionProgress {
     settle: NonNullable<TurnWork['settle']>,
     onSettled: () => void,
   ): Promise<{ readonly item: TurnItem; readonly failure: Failure } | undefined> {
-    const { turns, settings, meter, lost, onSuppressed } = this.#parts
+    const { name, turns, settings, meter, lost, onSuppressed } = this.#parts
     const { epoch } = this.#place
     const result = await turns.run({
       settings,
+      group: name,
       epoch,
       items,
       settle,

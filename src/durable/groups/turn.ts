@@ -15,10 +15,13 @@ import { callEnd, callHandler, type Fault, type TurnItem } from './handler-call.
 import type { GroupSettings } from './settings.ts'
 import { sqlState } from './sql-state.ts'
 import type { Blame } from './turn-sizes.ts'
+import { endTurn, inTurn, turnSpan } from './turn-span.ts'
 
 /** Some events that share a transaction with their settlement. */
 export interface TurnWork {
   readonly settings: GroupSettings
+  /** Of a group, its name. */
+  readonly group?: string
   readonly epoch: string
   readonly items: readonly TurnItem[]
   /** Before the handlers: claims the items, and returns those that nobody has settled. */
@@ -71,6 +74,13 @@ export class Turns {
 
   /** Never rejects. */
   async run(work: TurnWork): Promise<TurnResult> {
+    const span = turnSpan(work.group, work.items)
+    const result = await inTurn(span, work.group, () => this.#run(work))
+    endTurn(span, result.kind === 'failed' ? result.failure.kind : result.kind)
+    return result
+  }
+
+  async #run(work: TurnWork): Promise<TurnResult> {
     const sql = await this.#connections.take()
     const turn = new Turn(sql, work, this.#logger)
     const result = work.signal.aborted ? ({ kind: 'aborted' } as const) : await turn.run()

@@ -21,6 +21,8 @@ export interface HandlerEvent<Data = unknown, Params = Readonly<Record<string, s
   readonly data: Data
   /** Who appended it, as JSON says it (`user`, `client`, `conn_info` …); undefined for the server itself. */
   readonly info: Readonly<Record<string, unknown>> | undefined
+  /** Its place in a trace (W3C `traceparent`), where it is traced and has come through the log. */
+  readonly traceparent?: string | undefined
 }
 
 export interface HandlerContext {

@@ -1,5 +1,6 @@
 import { channelPattern, type StoredEvent } from '../../domain/index.ts'
 import type { Logger } from '../../platform/index.ts'
+import { annotate, spanAttributes } from '../../tracing/index.ts'
 import { groupSettings } from '../groups/settings.ts'
 import type { Turns } from '../groups/turn.ts'
 import type { Handler } from '../groups/types.ts'
@@ -57,6 +58,11 @@ export class Delivering {
         return 'ended'
       }
       if (delivery.earlyMs > earlyToleranceMs) return { afterMs: delivery.earlyMs }
+      annotate({
+        [spanAttributes.rule]: rule.name,
+        [spanAttributes.message]: place.id,
+        [spanAttributes.attempt]: delivery.attempts + 1,
+      })
       const event = await eventAt(this.#parts.ledger, place)
       if (!event) return await this.#gone(rule, delivery)
       if (handler) return await this.#handle(rule, handler, delivery, event, stopping)
@@ -139,6 +145,7 @@ export class Delivering {
     switch (result.kind) {
       case 'settled':
       case 'lost':
+        annotate({ [spanAttributes.outcome]: result.kind === 'lost' ? 'suppressed' : 'done' })
         this.#parts.counts.count(rule.name, result.kind === 'lost' ? 'suppressed' : 'done')
         return 'ended'
       case 'failed':
@@ -158,6 +165,7 @@ export class Delivering {
       return 'ended'
     }
     const held = outcome.kind === 'hold'
+    annotate({ [spanAttributes.outcome]: held ? 'held' : change.state })
     this.#parts.counts.count(
       rule.name,
       change.state === 'queued' ? (held ? 'held' : 'retried') : change.state,

@@ -8,6 +8,8 @@ import type { RuleDefinition } from './rule.ts'
 export interface Enqueued extends DeliveryPlace {
   /** How long it is not due yet, in milliseconds. */
   readonly earlyMs: number
+  /** Where it is traced: the `traceparent` of what it has come of. */
+  readonly trace?: string | undefined
 }
 
 /**
@@ -90,6 +92,7 @@ export class Enqueuer {
       id: jobIdOf(row),
       data: { rule, partition: row.partition, position: row.position, id: row.id },
       delayMs: row.earlyMs,
+      trace: row.trace,
     }))
     await this.#open().add(queueOf(rule), this.#prefix, jobs)
     return []
@@ -193,6 +196,7 @@ function jobCarrying(
       data: { event },
       bytes: Buffer.byteLength(text),
       delayMs: row.earlyMs,
+      trace: row.trace,
       options: {
         ...keepEnded,
         attempts: definition.attempts,

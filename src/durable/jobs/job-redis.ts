@@ -1,6 +1,7 @@
 import { type JobsOptions, Queue } from 'bullmq'
 import { type Logger, openRedis, type RedisConnection, type RedisTarget } from '../../platform/index.ts'
 import { Breakers, blamesRedis, type Guard } from '../../resilience/index.ts'
+import { EnqueueSpans } from './enqueue-spans.ts'
 
 export interface NewJob {
   /** Its name. */
@@ -10,6 +11,8 @@ export interface NewJob {
   /** Not before so long, in milliseconds. */
   readonly delayMs?: number
   readonly options?: JobsOptions
+  /** Where it is traced: the `traceparent` of what it has come of. */
+  readonly trace?: string | undefined
 }
 
 /** Where a job stands that somebody else's workers work on. */
@@ -68,15 +71,13 @@ export class JobRedis {
   /** Enqueues; a job whose id is there already stays as it is. @throws HoldfastError DEPENDENCY_* */
   async add(queue: string, prefix: string, jobs: readonly NewJob[]): Promise<void> {
     if (jobs.length === 0) return
-    await this.#call(queue, prefix, open =>
-      open.addBulk(
-        jobs.map(({ name, id, data, delayMs, options }) => ({
-          name,
-          data,
-          opts: { ...options, jobId: id, ...(delayMs ? { delay: Math.ceil(delayMs) } : {}) },
-        })),
-      ),
-    )
+    const spans = new EnqueueSpans(queue, jobs)
+    const bulk = jobs.map(job => {
+      const { name, id, data, delayMs, options } = job
+      const delay = delayMs ? { delay: Math.ceil(delayMs) } : {}
+      return { name, data, opts: { ...options, ...spans.optionsOf(job), jobId: id, ...delay } }
+    })
+    await spans.endWith(this.#call(queue, prefix, open => open.addBulk(bulk)))
   }
 
   /** Removes jobs that nobody works on. @throws HoldfastError DEPENDENCY_* */

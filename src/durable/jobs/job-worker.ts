@@ -1,5 +1,6 @@
 import { DelayedError, type Job, Worker } from 'bullmq'
 import type { Logger, RedisConnection } from '../../platform/index.ts'
+import { isListening, jobTelemetry } from '../../tracing/index.ts'
 import { within } from '../mirror/deadline.ts'
 
 /** A job is over, or is to come again later. */
@@ -84,6 +85,7 @@ export class JobWorker {
       removeOnFail: { count: 0 },
       // BullMQ's 15 s would be how long nothing is done after Redis has come back.
       runRetryDelay: 1_000,
+      ...(isListening() && { telemetry: jobTelemetry() }),
     })
     worker.on('drained', () => {
       this.#heard = Date.now()

@@ -1,4 +1,5 @@
 import type { Logger } from '../../platform/index.ts'
+import { activeTrace, untraced } from '../../tracing/index.ts'
 import type { Handler, HandlerContext, HandlerEvent } from '../groups/types.ts'
 import { owe } from './delivery-rows.ts'
 import { type Enqueued, type Enqueuer, erasedType } from './enqueue.ts'
@@ -59,14 +60,16 @@ export class Matching {
 
   #afterCommit(context: HandlerContext, rules: readonly TurnRule[], event: HandlerEvent): void {
     const { partition, position, id } = event
+    // Of the transaction, which may have been made for other events.
+    const trace = event.traceparent === undefined ? undefined : activeTrace()
     context.afterCommit(() => {
       for (const rule of rules) {
         const waiting = this.#waiting.get(rule.name) ?? { definition: rule, rows: [] }
         if (waiting.rows.length >= maxWaiting) continue
-        waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0, since: Date.now() })
+        waiting.rows.push({ rule: rule.name, partition, position, id, earlyMs: 0, since: Date.now(), trace })
         this.#waiting.set(rule.name, waiting)
       }
-      this.#flushing ??= this.#flush()
+      this.#flushing ??= untraced(() => this.#flush())
     })
   }
 

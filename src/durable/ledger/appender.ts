@@ -5,6 +5,7 @@ import type { AnsweringPool } from './answering-pool.ts'
 import { appendBatch, type EntryResult } from './append-batch.ts'
 import { AppendMeter } from './append-meter.ts'
 import { type CheckedServer, pastEpoch } from './checked-server.ts'
+import { commitSpan, committed } from './commit-span.ts'
 import type { Entry } from './entry.ts'
 import { KnownHeads } from './known-heads.ts'
 import { Lane, type LaneLimits } from './lane.ts'
@@ -66,13 +67,22 @@ export class Appender {
    *   EPOCH_CHANGED, DEPENDENCY_TIMEOUT, DEPENDENCY_FAILED
    */
   async append(entry: Entry): Promise<Outcome> {
-    return this.#admit(entry.partition, entry.bytes).append(entry)
+    const lane = this.#admit(entry.partition, entry.bytes)
+    const span = commitSpan(entry)
+    // What comes after the commit hangs from it.
+    return span ? committed(span, lane.append({ ...entry, trace: span.traceparent })) : lane.append(entry)
   }
 
   /** All or none, next to each other. @throws HoldfastError as `append` */
   async appendTogether(entries: readonly [Entry, ...Entry[]]): Promise<TogetherOutcome> {
     const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
-    return this.#admit(entries[0].partition, bytes).appendTogether(entries, bytes)
+    const lane = this.#admit(entries[0].partition, bytes)
+    const span = commitSpan(entries[0], entries.length)
+    if (!span) return lane.appendTogether(entries, bytes)
+    const trace = span.traceparent
+    const [first, ...others] = entries
+    const traced = [{ ...first, trace }, ...others.map(entry => ({ ...entry, trace }))] as const
+    return committed(span, lane.appendTogether(traced, bytes))
   }
 
   /** The lane that takes so many bytes for this partition. */

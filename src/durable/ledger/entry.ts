@@ -13,6 +13,8 @@ export interface Entry {
   readonly expectedOffset: number | null
   /** About what it takes in memory and in a batch. */
   readonly bytes: number
+  /** Where it is traced: the `traceparent` that what becomes of it hangs from. */
+  readonly trace?: string | undefined
 }
 
 /** In characters. A type travels in every publication's tags. */
@@ -51,7 +53,7 @@ export function entriesTogether(
 
 /** The entry for an event, or the reason why it cannot be stored. */
 export function entryOf(event: NewEvent & { readonly id: string }, partitions: number): Entry | string {
-  const { channel, type, data, expectedOffset = null } = event
+  const { channel, type, data, expectedOffset = null, trace } = event
   const id = normalizeEventId(event.id)
   const meta = event.info ? encodeClientInfo(event.info) : null
   if (!isChannel(channel)) return 'the channel has no valid name'
@@ -69,7 +71,7 @@ export function entryOf(event: NewEvent & { readonly id: string }, partitions: n
   const bytes = Buffer.byteLength(data) + Buffer.byteLength(meta ?? '')
   if (bytes > maxDataBytes) return `expected at most ${maxDataBytes} bytes of data, got ${bytes}`
   const partition = partitionOf(channel, partitions)
-  return { partition, channel, id, type, data, meta, expectedOffset, bytes: bytes + overheadBytes }
+  return { partition, channel, id, type, data, meta, expectedOffset, bytes: bytes + overheadBytes, trace }
 }
 
 /** Postgres text holds every character but U+0000, and only what UTF-8 can say. */

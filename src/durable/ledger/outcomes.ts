@@ -61,7 +61,7 @@ function byPosition(a: StoredEvent, b: StoredEvent): number {
 
 /** Position 0 where the database gave none, because what it has under this id is not wholly the same. */
 function storedEvent(entry: Entry, result: EntryResult | undefined): StoredEvent {
-  const { partition, channel, id, type, data, meta } = entry
+  const { partition, channel, id, type, data, meta, trace } = entry
   const { position, offset = 0, time = 0 } = result ?? {}
-  return { channel, offset, position: position ?? 0, partition, id, type, data, meta, time }
+  return { channel, offset, position: position ?? 0, partition, id, type, data, meta, time, trace }
 }

@@ -8,11 +8,13 @@ export interface Entry {
   readonly channel: string
   readonly offset: number
   readonly line: string
+  /** Where it is traced: a `traceparent`. */
+  readonly trace?: string | undefined
 }
 
 export function entryOf(event: StoredEvent): Entry {
-  const { partition, position, channel, offset } = event
-  return { partition, position, channel, offset, line: eventLine(event) }
+  const { partition, position, channel, offset, trace } = event
+  return { partition, position, channel, offset, line: eventLine(event), trace }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Logger } from '../../platform/index.ts'
 import type { Entry } from './entry.ts'
 import type { PartitionFill } from './fill.ts'
 import { MirrorMeter } from './mirror-meter.ts'
+import { endAll, MirrorSpans } from './mirror-spans.ts'
 import type { PartitionMirrors } from './partition-mirror.ts'
 import { contiguousRanges } from './ranges.ts'
 import type { Applied, Range } from './scripts.ts'
@@ -17,6 +18,7 @@ const maxWaitingBytes = 8 * 1_048_576
 interface Lane {
   readonly partition: number
   waiting: Entry[]
+  readonly spans: MirrorSpans
   bytes: number
   /** When the oldest of them was committed, by `performance.now()`. */
   since: number
@@ -67,10 +69,11 @@ export class Mirror {
       if (lane.waiting.length >= maxWaiting || lane.bytes >= maxWaitingBytes) {
         lane.waiting = []
         lane.bytes = 0
+        lane.spans.drop('full')
         this.#unhealed.add(entry.partition)
       }
       if (lane.waiting.length === 0) lane.since = now
-      lane.waiting.push(entry)
+      lane.waiting.push(entry.trace === undefined ? entry : lane.spans.begin(entry))
       lane.bytes += entry.line.length
     }
     for (const entry of entries) {
@@ -84,6 +87,7 @@ export class Mirror {
     for (const lane of this.#lanes.values()) {
       lane.waiting = []
       lane.bytes = 0
+      lane.spans.drop('EPOCH_CHANGED')
     }
     this.#unhealed.clear()
     this.#present = this.#mirrors.at(this.#mirrors.epoch)
@@ -97,7 +101,15 @@ export class Mirror {
   #lane(partition: number): Lane {
     let lane = this.#lanes.get(partition)
     if (!lane) {
-      lane = { partition, waiting: [], bytes: 0, since: 0, busy: false, told: { epoch: '', last: 0 } }
+      lane = {
+        partition,
+        waiting: [],
+        spans: new MirrorSpans(),
+        bytes: 0,
+        since: 0,
+        busy: false,
+        told: { epoch: '', last: 0 },
+      }
       this.#lanes.set(partition, lane)
     }
     return lane
@@ -111,13 +123,16 @@ export class Mirror {
       const entries = lane.waiting
       const mirrors = this.#present
       const { since } = lane
+      const spans = lane.spans.take()
       lane.waiting = []
       lane.bytes = 0
       try {
         await this.#mirror(lane, entries, mirrors)
         this.#meter.latency.record((performance.now() - since) / 1_000)
+        endAll(spans)
         if (mirrors === this.#present) this.#unhealed.delete(partition)
       } catch (error) {
+        endAll(spans, error)
         if (mirrors !== this.#present) continue
         if (!this.#unhealed.has(partition)) {
           const reason = error instanceof HoldfastError ? error.message : error

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { RedisClient } from '../../platform/index.ts'
 import type { Entry } from './entry.ts'
 import type { PartitionKeys } from './keys.ts'
+import { readTraces, tracesOf } from './script-traces.ts'
 
 /** What a call tells the nodes: each event on its channel, only that the partition has moved, or nothing. */
 export type Announce = 'lines' | 'notice' | 'none'
@@ -89,6 +90,7 @@ export class MirrorScripts {
       keep.historyTtlMs,
       keyTtlMs,
       announce,
+      tracesOf(entries),
     ]
     for (const { position, channel, offset, line } of entries) args.push(position, channel, offset, line)
     const [code, last, gen] = (await run(redis, this.#apply, [keys.meta, keys.log], args)) as [
@@ -150,7 +152,8 @@ export class MirrorScripts {
     { from, limit, maxBytes }: { from: number; limit: number; maxBytes: number },
   ): Promise<LogSlice> {
     const reply = await run(redis, this.#readLog, [keys.meta, keys.log], [from, limit, maxBytes])
-    const [gen, floor, last, ...fields] = reply as [Buffer, number, number, ...Buffer[]]
+    const [gen, floor, last, traced, ...fields] = reply as [Buffer, number, number, Buffer, ...Buffer[]]
+    const traces = readTraces(traced)
     const entries: Omit<Entry, 'partition'>[] = []
     for (let i = 0; i < fields.length; i += 4) {
       const [position, channel, offset, line] = fields.slice(i, i + 4).map(String) as [
@@ -159,7 +162,13 @@ export class MirrorScripts {
         string,
         string,
       ]
-      entries.push({ position: Number(position), channel, offset: Number(offset), line })
+      entries.push({
+        position: Number(position),
+        channel,
+        offset: Number(offset),
+        line,
+        trace: traces?.get(position),
+      })
     }
     return { gen: gen.toString(), floor, last, entries }
   }

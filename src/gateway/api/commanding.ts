@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { HoldfastError } from '../../domain/index.ts'
 import { commandsOf, encodeCommanded } from '../commanded.ts'
 import { eventIdOfKey } from '../event-key.ts'
+import { tracedCall } from './api-tracing.ts'
 import type { ApiMethod } from './method.ts'
 import { check, optional, optionalName } from './request.ts'
 
@@ -20,12 +21,15 @@ const commandParams = z
   })
 
 /** Whoever holds the key is not asked by the command whether he may. */
-export const command: ApiMethod = async (request, { commands }) => {
+export const command: ApiMethod = async (request, parts) => {
   const { channel, command: name, input, id, idempotency_key: key } = check(commandParams, request)
   const given = id ?? (key === undefined ? undefined : eventIdOfKey(channel, key))
   const wanted = () => {
     if (request.abandoned()) throw new HoldfastError('DEPENDENCY_TIMEOUT', 'the caller has gone')
   }
   const call = { channel, command: name, input, wanted, ...(given === undefined ? {} : { id: given }) }
-  return encodeCommanded(await commandsOf(commands).run(call))
+  const runner = commandsOf(parts.commands)
+  return encodeCommanded(
+    await tracedCall(parts, request, 'command', channel, trace => runner.run({ ...call, trace })),
+  )
 }

@@ -224,7 +224,10 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
         throw new HoldfastError('METHOD_UNKNOWN', `there is no method ${JSON.stringify(wanted.slice(0, 64))}`)
       }
       const abandoned = () => reply.raw.destroyed || reply.raw.writableEnded
-      const result = await answered(method(readRequest(request.body, inside, abandoned), options))
+      const traceparent = single(request.headers['traceparent'])
+      const result = await answered(
+        method(readRequest(request.body, inside, abandoned, traceparent), options),
+      )
       return json(reply, `{"result":${result}}`)
     } catch (error) {
       return fail(error, request, reply)
@@ -277,6 +280,10 @@ async function answered(result: Promise<string>): Promise<string> {
   } finally {
     clearTimeout(timer)
   }
+}
+
+function single(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' ? header : undefined
 }
 
 function json(reply: FastifyReply, text: string): FastifyReply {

@@ -3,6 +3,7 @@ import type { Operations } from '../../durable/index.ts'
 import type { ProjectionOperations, ReadModels } from '../../projections/index.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { CommandRunner, Router } from '../types.ts'
+import type { ApiTracing } from './api-tracing.ts'
 import type { ApiRequest } from './request.ts'
 
 export interface ApiParts {
@@ -12,7 +13,9 @@ export interface ApiParts {
   readonly commands?: CommandRunner | undefined
   /** As `commands`. */
   readonly operations?: Operations | undefined
-  /** As well. */
+  /** Which calls are traced; without it none. */
+  readonly tracing?: ApiTracing | undefined
+  /** As `commands`. */
   readonly projections?: ProjectionsApi | undefined
 }
 

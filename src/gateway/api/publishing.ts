@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asHoldfastError, HoldfastError, type Position } from '../../domain/index.ts'
 import { eventIdOfKey, eventIdPerChannel } from '../event-key.ts'
+import { followedChannels, tracedCall } from './api-tracing.ts'
 import { errorBody } from './error-body.ts'
 import type { ApiMethod, ApiParts } from './method.ts'
 import { check, optional, optionalName, requiredData } from './request.ts'
@@ -28,7 +29,9 @@ const broadcastParams = z.object({
 export const publish: ApiMethod = async (request, parts) => {
   const params = check(publishParams, request)
   const data = requiredData(request)
-  return publishTo(params.channel, data, params, parts)
+  return tracedCall(parts, request, 'publish', params.channel, trace =>
+    publishTo(params.channel, data, params, parts, trace),
+  )
 }
 
 export const broadcast: ApiMethod = async (request, parts) => {
@@ -39,16 +42,20 @@ export const broadcast: ApiMethod = async (request, parts) => {
     throw new HoldfastError('REQUEST_INVALID', message)
   }
   const key = params.idempotency_key
-  const responses = channels.map(async channel => {
+  const publishAll = async (trace: string | undefined) => {
+    const responses = channels.map((channel, i) => respond(channel, i < followedChannels ? trace : undefined))
+    return `{"responses":[${(await Promise.all(responses)).join(',')}]}`
+  }
+  const respond = async (channel: string, trace: string | undefined) => {
     try {
       const durable = parts.router.options(channel).tier === 'durable'
       const idempotency_key = durable && key !== undefined ? eventIdPerChannel(channel, key) : key
-      return `{"result":${await publishTo(channel, data, { ...params, idempotency_key }, parts)}}`
+      return `{"result":${await publishTo(channel, data, { ...params, idempotency_key }, parts, trace)}}`
     } catch (error) {
       return `{"error":${errorBody(asHoldfastError(error))}}`
     }
-  })
-  return `{"responses":[${(await Promise.all(responses)).join(',')}]}`
+  }
+  return tracedCall(parts, request, 'broadcast', channels[0] ?? '', publishAll)
 }
 
 async function publishTo(
@@ -56,11 +63,13 @@ async function publishTo(
   data: string,
   params: Omit<z.output<typeof publishParams>, 'channel'>,
   { router }: ApiParts,
+  trace: string | undefined,
 ): Promise<string> {
   const key = params.idempotency_key
   const position = await router.publish({
     channel,
     data,
+    trace,
     ...(params.tags === undefined ? {} : { tags: params.tags }),
     ...(params.skip_history === undefined ? {} : { skipHistory: params.skip_history }),
     ...(params.type === undefined ? {} : { type: params.type }),
@@ -89,17 +98,20 @@ const appendParams = z
     path: ['id'],
   })
 
-export const append: ApiMethod = async (request, { router }) => {
+export const append: ApiMethod = async (request, parts) => {
   const { channel, type, id, idempotency_key: key, expectedOffset } = check(appendParams, request)
   const data = requiredData(request)
   const given = id ?? (key === undefined ? undefined : eventIdOfKey(channel, key))
-  const appended = await router.append({
-    channel,
-    type,
-    data,
-    ...(given === undefined ? {} : { id: given }),
-    ...(expectedOffset === undefined ? {} : { expectedOffset }),
-  })
+  const appended = await tracedCall(parts, request, 'append', channel, trace =>
+    parts.router.append({
+      channel,
+      type,
+      data,
+      trace,
+      ...(given === undefined ? {} : { id: given }),
+      ...(expectedOffset === undefined ? {} : { expectedOffset }),
+    }),
+  )
   const { offset, epoch, time, duplicate } = appended
   return JSON.stringify({ offset, epoch, id: appended.id, time, duplicate })
 }

@@ -9,6 +9,8 @@ export interface ApiRequest {
   raw(name: string): string | undefined
   /** Whether nobody waits for the answer any more. */
   abandoned(): boolean
+  /** The caller's `traceparent`, if it is one. */
+  readonly traceparent?: string | undefined
 }
 
 const maxReportedIssues = 5
@@ -22,6 +24,7 @@ export function readRequest(
   body: unknown,
   inside: readonly string[] = [],
   abandoned: () => boolean = () => false,
+  traceparent?: string,
 ): ApiRequest {
   const text = decode(body)
   const params = inside.reduce<unknown>(
@@ -30,7 +33,7 @@ export function readRequest(
   )
   if (!isObject(params))
     throw new HoldfastError('REQUEST_INVALID', `${inside.at(-1) ?? 'body'}: expected an object`)
-  return { params, raw: name => sliceAt(text, [...inside, name]), abandoned }
+  return { params, raw: name => sliceAt(text, [...inside, name]), abandoned, traceparent }
 }
 
 function decode(body: unknown): string {

@@ -8,6 +8,7 @@ import {
   type RpcCommand,
   rpcReply,
 } from '../../protocol/index.ts'
+import { endedBy, type Traced } from '../../tracing/index.ts'
 import { callHook } from '../hook-call.ts'
 import type { Pending } from '../pending-replies.ts'
 import { publishedType } from '../router.ts'
@@ -21,43 +22,51 @@ import type { SessionContext } from '../session-context.ts'
 /** On a durable channel the reply means: committed. */
 export function publish(session: SessionContext, command: PublishCommand, pending: Pending): Promise<string> {
   const { channel } = command
-  return session.order.run(channel, async letGo => {
+  const span = begin(session, 'publish', channel)
+  const work = session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
     checkType(session, channel, publishedType)
     session.parts.rates.channel(channel, performance.now())
-    const data = await acceptData(session, { channel, data: command.data })
+    const data = await acceptData(session, { channel, data: command.data }, span)
     stillWanted(pending)
-    const accepted = session.parts.router.publish({ channel, data, info: session.infoIn(channel) })
+    const info = session.infoIn(channel)
+    const accepted = session.parts.router.publish({ channel, data, info, trace: span?.traceparent })
     letGo()
     await accepted
     return emptyReply(command.id, 'publish')
   })
+  return endedBy(span, work)
 }
 
 /** `holdfast.append`: the reply means committed, and says where. */
 export function append(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
   const request = parseAppend(command.data)
   const { channel, type } = request
-  return session.order.run(channel, async letGo => {
+  const span = begin(session, 'append', channel, request.traceparent)
+  const work = session.order.run(channel, async letGo => {
     await pending.within(session.parts.permissions.check('append', channel, session.subscriptions))
     checkType(session, channel, type)
     session.parts.rates.channel(channel, performance.now())
-    const data = await acceptData(session, { channel, type, data: request.data })
+    const data = await acceptData(session, { channel, type, data: request.data }, span)
     stillWanted(pending)
-    const stored = session.parts.router.append({ ...request, data, info: session.infoIn(channel) })
+    const info = session.infoIn(channel)
+    const trace = span?.traceparent
+    const stored = session.parts.router.append({ ...request, data, info, trace })
     letGo()
     return rpcReply(command.id, encodeAppended(await stored))
   })
+  return endedBy(span, work)
 }
 
 /** `holdfast.signal`: the reply means accepted by this node, as with every realtime publication. */
 export function signal(session: SessionContext, command: RpcCommand, pending: Pending): Promise<string> {
-  const { channel, type, data: sent, to, echo } = parseSignal(command.data)
+  const { channel, type, data: sent, to, echo, traceparent } = parseSignal(command.data)
   const typed = type === undefined ? {} : { type }
-  return session.order.run(channel, async () => {
+  const span = begin(session, 'signal', channel, traceparent)
+  const work = session.order.run(channel, async () => {
     await pending.within(session.parts.permissions.check('publish', channel, session.subscriptions))
     session.parts.rates.channel(channel, performance.now())
-    const data = await acceptData(session, { channel, ...typed, data: sent })
+    const data = await acceptData(session, { channel, ...typed, data: sent }, span)
     stillWanted(pending)
     await session.parts.router.signal({
       channel,
@@ -66,9 +75,21 @@ export function signal(session: SessionContext, command: RpcCommand, pending: Pe
       info: session.infoIn(channel),
       ...(to === undefined ? {} : { to }),
       ...(echo ? {} : { exclude: session.client }),
+      trace: span?.traceparent,
     })
     return rpcReply(command.id, '{}')
   })
+  return endedBy(span, work)
+}
+
+/** The span of what a client says, where it is traced. A client's own trace is linked, and decides nothing. */
+export function begin(
+  { parts, traced }: SessionContext,
+  operation: 'publish' | 'append' | 'signal' | 'command' | 'subscribe' | 'history',
+  channel: string,
+  link?: string,
+): Traced | undefined {
+  return parts.tracing?.fromClient(operation, channel, parts.router, link, traced)
 }
 
 /** Types that clients do not append themselves follow from commands, or come from the server. */
@@ -82,13 +103,15 @@ function checkType({ parts }: SessionContext, channel: string, type: string): vo
 async function acceptData(
   session: SessionContext,
   message: { channel: string; type?: string; data: string },
+  span: Traced | undefined,
 ): Promise<string> {
   const { hooks, config } = session.parts
   const hook = hooks.onPublish(message.channel)
   if (!hook) return message.data
   const { user, client } = session
   const call = { user, client, ...message, params: {}, data: JSON.parse(message.data) as unknown }
-  const value = await callHook('onPublish', config.limits.hookTimeoutMs, () => hook(call))
+  const ask = () => callHook('onPublish', config.limits.hookTimeoutMs, () => hook(call))
+  const value = await (span ? span.within(ask) : ask())
   return value === undefined ? message.data : jsonOf(value, 'onPublish')
 }
 

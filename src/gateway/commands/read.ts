@@ -6,8 +6,10 @@ import {
   presenceReply,
   presenceStatsReply,
 } from '../../protocol/index.ts'
+import { endedBy, spanAttributes } from '../../tracing/index.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
+import { begin } from './publish.ts'
 
 export function presence(
   session: SessionContext,
@@ -32,7 +34,9 @@ export function presenceStats(
 /** @throws HoldfastError POSITION_LOST where `since` is of another epoch, REQUEST_INVALID, OVERLOADED */
 export function history(session: SessionContext, command: HistoryCommand, pending: Pending): Promise<string> {
   const { channel, since, reverse } = command
-  return read(session, 'history', channel, pending, async () => {
+  const span = begin(session, 'history', channel)
+  span?.set({ [spanAttributes.replay]: true })
+  const work = read(session, 'history', channel, pending, async () => {
     if (reverse && since?.offset === 0) {
       throw new HoldfastError('REQUEST_INVALID', 'there is nothing before offset 0')
     }
@@ -40,8 +44,11 @@ export function history(session: SessionContext, command: HistoryCommand, pendin
     const limit = command.limit < 0 ? most : Math.min(command.limit, most)
     if (limit > 0) session.parts.load.admitReplay()
     const request = { channel, limit, reverse, ...(since === undefined ? {} : { since }) }
-    return historyReply(command.id, await session.parts.router.history(request))
+    const page = await session.parts.router.history(request)
+    span?.set({ [spanAttributes.batchSize]: page.publications.length })
+    return historyReply(command.id, page)
   })
+  return endedBy(span, work)
 }
 
 /**

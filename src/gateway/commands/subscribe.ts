@@ -7,11 +7,13 @@ import {
   type SubscribeCommand,
   subscribeReply,
 } from '../../protocol/index.ts'
+import { endedBy, spanAttributes, type Traced } from '../../tracing/index.ts'
 import type { Pending } from '../pending-replies.ts'
 import type { SessionContext } from '../session-context.ts'
 import type { SessionSubscription } from '../session-subscription.ts'
 import type { SessionHandle } from '../types.ts'
 import { resultOf } from './connect.ts'
+import { begin } from './publish.ts'
 
 /**
  * @throws HoldfastError ALREADY_SUBSCRIBED, LIMIT_EXCEEDED, POSITION_LOST (where the client asked for it), OVERLOADED,
@@ -22,13 +24,21 @@ export function subscribe(
   command: SubscribeCommand,
   pending: Pending,
 ): Promise<void> {
-  return session.order.run(command.channel, () => subscribeInOrder(session, command, pending))
+  const { channel, recover } = command
+  // Whoever only listens from now on has no story.
+  const span = recover && begin(session, 'subscribe', channel)
+  span?.set({ [spanAttributes.replay]: true })
+  return endedBy(
+    span,
+    session.order.run(channel, () => subscribeInOrder(session, command, pending, span)),
+  )
 }
 
 async function subscribeInOrder(
   session: SessionContext,
   command: SubscribeCommand,
   pending: Pending,
+  span: Traced | undefined,
 ): Promise<void> {
   if (pending.abandoned) return
   if (command.unsupported === 'filter') {
@@ -58,6 +68,10 @@ async function subscribeInOrder(
       rejectUnrecovered,
     })
     if (!joined) throw endedMeanwhile(subscription)
+    span?.set({
+      [spanAttributes.recovered]: joined.recovered,
+      [spanAttributes.batchSize]: joined.publications.length,
+    })
     if (pending.abandoned) throw new HoldfastError('DEPENDENCY_TIMEOUT', `${channel} took too long`)
     const line = subscribeReply(pending.id, resultOf(joined, subscription.grant))
     pending.finish(line, () => subscriptions.tell(subscription))

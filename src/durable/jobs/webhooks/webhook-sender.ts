@@ -4,6 +4,7 @@ import type { Answer } from './answer.ts'
 import { cloudEvent } from './cloud-event.ts'
 import { type Resolve, systemResolve, webhookAgent } from './connector.ts'
 import { post } from './post.ts'
+import { endPost, postSpan } from './post-span.ts'
 import { signatureHeaders, webhookId } from './signature.ts'
 
 /** The webhook of a rule, with the secrets that its configuration may only name. */
@@ -41,15 +42,17 @@ export function createWebhookSender(resolve: Resolve = systemResolve, userAgent 
         body: message.body,
         secrets,
       })
+      const span = postSpan(rule, event, config.url)
       const answer = await post({
         ...config,
         body: message.body,
-        headers: { ...message.headers, ...signature },
+        headers: { ...message.headers, ...signature, ...(span && { traceparent: span.traceparent }) },
         ownHeaders: lowerCased(headers),
         userAgent,
         dispatcher: config.allowPrivate ? agents.open : agents.guarded,
         signal,
       })
+      endPost(span, answer)
       return { id, answer, hidden: hiddenOf(webhook) }
     },
     async close() {

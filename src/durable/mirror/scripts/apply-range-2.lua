@@ -11,7 +11,8 @@
   ARGV[5] milliseconds a history lives after its last write
   ARGV[6] milliseconds meta and log live after their last write
   ARGV[7] 'lines': publish each event to its channel; 'notice': tell the partition that it has moved; 'none'
-  ARGV[8…] for each entry: position, channel, offset, line
+  ARGV[8] traced entries, as `position:traceparent` with blanks between; as a rule empty
+  ARGV[9…] for each entry: position, channel, offset, line
 
   The histories' keys ({tag}:h:<gen>:<channel>) are made from meta's, since they follow from `gen`; they share
   its hash tag and so its slot. Whatever is announced to channels, {tag}:news says the new last position to those who
@@ -28,7 +29,7 @@ local from, to = tonumber(ARGV[1]), tonumber(ARGV[2])
 local logSize, historySize = ARGV[3], tonumber(ARGV[4])
 local historyTtlMs, keyTtlMs = ARGV[5], ARGV[6]
 local announce = ARGV[7]
-local firstEntry, entryWidth = 8, 4
+local firstEntry, entryWidth = 9, 4
 local prefix = string.sub(metaKey, 1, -5)
 
 local function lastId(key)
@@ -44,6 +45,12 @@ local logTop = lastId(logKey)
 if logTop < top then return { 'lost', last, gen } end
 if from > last + 1 then return { 'refused', last, gen } end
 if to <= last then return { 'applied', last, gen } end
+
+local traces
+if ARGV[8] ~= '' then
+  traces = {}
+  for position, trace in string.gmatch(ARGV[8], '(%d+):(%S+)') do traces[position] = trace end
+end
 
 -- The new entries of each channel, by the index of their first argument.
 local channels, groups, tops = {}, {}, {}
@@ -64,7 +71,12 @@ end
 for i = firstEntry, #ARGV, entryWidth do
   local position = tonumber(ARGV[i])
   if position > last and position > logTop then
-    redis.call('XADD', logKey, ARGV[i] .. '-0', 'c', ARGV[i + 1], 'o', ARGV[i + 2], 'l', ARGV[i + 3])
+    local id, trace = ARGV[i] .. '-0', traces and traces[ARGV[i]]
+    if trace then
+      redis.call('XADD', logKey, id, 'c', ARGV[i + 1], 'o', ARGV[i + 2], 'l', ARGV[i + 3], 't', trace)
+    else
+      redis.call('XADD', logKey, id, 'c', ARGV[i + 1], 'o', ARGV[i + 2], 'l', ARGV[i + 3])
+    end
     top = position
   end
 end
@@ -100,13 +112,17 @@ if announce == 'lines' then
     local group = groups[channel]
     local n = 1
     while n <= #group do
-      local first, lines = ARGV[group[n] + 2], {}
+      local first, lines, traced = ARGV[group[n] + 2], {}, {}
       local offset = tonumber(first)
       while n <= #group and tonumber(ARGV[group[n] + 2]) == offset + #lines do
         lines[#lines + 1] = ARGV[group[n] + 3]
+        local trace = traces and traces[ARGV[group[n]]]
+        if trace then traced[#traced + 1] = ARGV[group[n] + 2] .. ':' .. trace end
         n = n + 1
       end
-      redis.call('PUBLISH', prefix .. 'c:' .. channel, '1 ' .. first .. ' ' .. #lines .. '\n' .. table.concat(lines, '\n'))
+      local head = '1 ' .. first .. ' ' .. #lines
+      if #traced > 0 then head = head .. ' ' .. table.concat(traced, ',') end
+      redis.call('PUBLISH', prefix .. 'c:' .. channel, head .. '\n' .. table.concat(lines, '\n'))
     end
   end
 elseif announce == 'notice' then

@@ -8,8 +8,9 @@
   ARGV[1] the first position wanted
   ARGV[2] most entries      ARGV[3] bytes after which no further entries are read
 
-  Returns {gen, floor, last, position, channel, offset, line, position, …}; gen '' where there is no meta. No entries
-  and `last` at or above the asked position mean: the log can't say.
+  Returns {gen, floor, last, traces, position, channel, offset, line, position, …}; gen '' where there is no meta. No
+  entries and `last` at or above the asked position mean: the log can't say. `traces`: of entries that are traced,
+  `position:traceparent` with blanks between; as a rule empty.
 ]]
 local metaKey, logKey = KEYS[1], KEYS[2]
 local from, limit, maxBytes = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -18,9 +19,9 @@ local chunk = 16
 
 local meta = redis.call('HMGET', metaKey, 'gen', 'floor', 'last')
 local gen, floor, last = meta[1], tonumber(meta[2] or ''), tonumber(meta[3] or '')
-if not (gen and floor and last) then return { '', 0, 0 } end
+if not (gen and floor and last) then return { '', 0, 0, '' } end
 
-local reply = { gen, floor, last }
+local reply = { gen, floor, last, '' }
 if from < floor or from > last then return reply end
 
 local expected, bytes, count = from, 0, 0
@@ -34,6 +35,7 @@ while count < limit and bytes < maxBytes do
     reply[#reply + 1] = fields[2]
     reply[#reply + 1] = fields[4]
     reply[#reply + 1] = fields[6]
+    if fields[8] then reply[4] = reply[4] .. position .. ':' .. fields[8] .. ' ' end
     bytes = bytes + #fields[6]
     count = count + 1
     expected = expected + 1
