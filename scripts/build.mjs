@@ -1,7 +1,7 @@
 // Builds what is published: `dist` of the server from `src` with the web pages in it, and `packages/client/dist` from
 // `src/client`.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { inRoot, root } from './bootstrap/paths.mjs'
 
@@ -27,6 +27,14 @@ for (const file of globSync('src/**/*.{lua,sql}', { cwd: root })) {
   mkdirSync(dirname(target), { recursive: true })
   copyFileSync(inRoot(file), target)
 }
+
+// It has no types, so that it is JavaScript but for what it imports; what is published has no sources.
+const instrumentation = readFileSync(inRoot('observability/instrumentation.ts'), 'utf8')
+mkdirSync(`${dist}/observability`)
+writeFileSync(
+  `${dist}/observability/instrumentation.js`,
+  instrumentation.replaceAll(/'\.\.\/src\/(.*)\.ts'/g, "'../$1.js'"),
+)
 
 // The client's package is the client alone, and of the contract its types alone.
 cpSync(`${dist}/client`, `${clientDist}/client`, { recursive: true })

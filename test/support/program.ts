@@ -16,8 +16,10 @@ export async function buildProgram(directory: string): Promise<string> {
   await cp(join(root, 'package.json'), join(directory, 'package.json'))
   await symlink(join(root, 'node_modules'), join(directory, 'node_modules'))
   await build({
-    entryPoints: [join(root, 'src/cli/main.ts')],
-    outbase: join(root, 'src'),
+    entryPoints: {
+      'cli/main': join(root, 'src/cli/main.ts'),
+      'observability/instrumentation': join(root, 'observability/instrumentation.ts'),
+    },
     outdir: join(directory, 'dist'),
     bundle: true,
     splitting: true,

@@ -18,8 +18,8 @@ export function postSpan(rule: string, { id }: DeliveredEvent, url: string): Tra
 }
 
 export function endPost(span: Traced | undefined, answer: Answer): void {
-  if (!span) return
-  if (answer.kind !== 'answered') return span.end(answer.kind)
-  span.set({ [spanAttributes.status]: answer.status })
-  span.end(answer.status >= 400 ? String(answer.status) : undefined)
+  if (answer.kind === 'answered') {
+    span?.set({ [spanAttributes.status]: answer.status })
+    span?.end(answer.status >= 400 ? String(answer.status) : undefined)
+  } else span?.end(answer.kind)
 }
