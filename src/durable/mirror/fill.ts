@@ -6,6 +6,7 @@ import { MirrorMeter } from './mirror-meter.ts'
 import type { MirrorState, PartitionMirrors } from './partition-mirror.ts'
 import { cutRange } from './ranges.ts'
 import type { Announce } from './scripts.ts'
+import { TracesInHand } from './traces-in-hand.ts'
 
 /** Up to here a fill announces its events one by one. */
 const smallFill = 1_000
@@ -26,6 +27,8 @@ export class PartitionFill {
   readonly #mirrors: PartitionMirrors
   readonly #node: string
   readonly #meter: MirrorMeter
+  /** What the node's own mirroring knows of events that are filled. */
+  readonly traces = new TracesInHand()
   readonly #running = new Map<number, Promise<number | undefined>>()
   /** By partition, since when its mirror stands there under another node's lease. */
   readonly #still = new Map<number, { readonly last: number; readonly since: number }>()
@@ -118,7 +121,8 @@ export class PartitionFill {
       const page = await this.#ledger.readPartition(partition, last + 1, pageSize)
       if (this.#isPast(mirrors)) return undefined
       if (page.through <= last) return last
-      const parts = cutRange({ from: page.from, to: page.through, entries: page.events.map(entryOf) })
+      const entries = page.events.map(event => this.traces.addTo(entryOf(event)))
+      const parts = cutRange({ from: page.from, to: page.through, entries })
       for (const part of parts) {
         const done = announce === 'notice' && part.to < head ? 'none' : announce
         const { code, last: reached, gen } = await mirrors.apply(partition, part, done)

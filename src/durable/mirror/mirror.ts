@@ -127,7 +127,8 @@ export class Mirror {
       lane.waiting = []
       lane.bytes = 0
       try {
-        await this.#mirror(lane, entries, mirrors)
+        const work = () => this.#mirror(lane, entries, mirrors)
+        await (spans.length === 0 ? work() : this.#fill.traces.during(entries, work))
         this.#meter.latency.record((performance.now() - since) / 1_000)
         endAll(spans)
         if (mirrors === this.#present) this.#unhealed.delete(partition)
