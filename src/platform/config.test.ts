@@ -58,6 +58,23 @@ describe('a configuration', () => {
     )
   })
 
+  it('takes OpenTelemetry’s sampler as the share of both tiers', () => {
+    const sampling = (env: Record<string, string>) =>
+      parseConfig(applyEnvironment({ telemetry: { sampling: { realtime: 0.5 } } }, env)).telemetry.sampling
+    expect(sampling({})).toEqual({ realtime: 0.5, durable: 0.1 })
+    expect(
+      sampling({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }),
+    ).toEqual({
+      realtime: 0.25,
+      durable: 0.25,
+    })
+    expect(sampling({ OTEL_TRACES_SAMPLER: 'always_on' })).toEqual({ realtime: 1, durable: 1 })
+    expect(sampling({ OTEL_TRACES_SAMPLER: 'always_off' })).toEqual({ realtime: 0, durable: 0 })
+    expect(() => sampling({ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: 'all' })).toThrow(
+      /telemetry\.sampling/,
+    )
+  })
+
   it('is overruled by the environment, which leaves the file’s other keys alone', () => {
     const file = { http: { host: '127.0.0.1', port: 1 }, redis: { prefix: 'mine' } }
     const merged = applyEnvironment(file, { HOLDFAST_PORT: '9000', REDIS_URL: 'redis://r', DATABASE_URL: '' })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeMessage, encodeMarked, encodeMessage, placedHead } from './envelope.ts'
+import { decodeMessage, encodeMarked, encodeMessage, lastWord, placedHead } from './envelope.ts'
 
 const lines = '{"a":"ü"}\n{"b":2}'
 const decode = (text: string, own = 'me') => decodeMessage(Buffer.from(text), own)
@@ -50,6 +50,27 @@ describe('a message between nodes', () => {
     expect(decode(encodeMarked('m.2', 9, lines))).toMatchObject({ kind: 'all', mark: 'm.2', at: 9, count: 1 })
     // From the release before.
     expect(decode(`1 n1 all 1\n${lines}`)).toMatchObject({ kind: 'all', mark: undefined, at: 0 })
+  })
+
+  it('carries the places of traced lines behind all that there was, where the release before reads past them', () => {
+    const traces = '00-1-2-01,00-3-4-01'
+    const all = encodeMessage('n1', 'all', 2, 9, lines, traces)
+    expect(all.split('\n')[0]).toBe(`1 n1 all 2 - 9 ${traces}`)
+    expect(decode(all)).toMatchObject({ kind: 'all', at: 9, traces, lines: Buffer.from(lines) })
+    expect(decode(encodeMessage('n1', { user: 'u' }, 1, 9, lines, traces))).toMatchObject({
+      kind: 'some',
+      at: 9,
+      traces,
+    })
+    expect(decode(encodeMarked('m.1', 9, lines, traces))).toMatchObject({ mark: 'm.1', at: 9, traces })
+    const numbered = `${placedHead('n1', 'numbered')}12 epoch m.1${lastWord(traces)}\n${lines}`
+    expect(decode(numbered)).toMatchObject({
+      kind: 'numbered',
+      mark: 'm.1',
+      traces,
+      line: Buffer.from(lines),
+    })
+    expect(decode(encodeMessage('n1', 'all', 1, 9, lines))).toMatchObject({ traces: undefined })
   })
 
   it('of another version or of no sense is foreign, and never throws', () => {

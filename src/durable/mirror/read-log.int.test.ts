@@ -48,6 +48,24 @@ it('reads entries as they were written, with what the log covers', async () => {
   expect(slice).toEqual({ gen: 'g1', floor: 1, last: 3, entries: written })
 })
 
+it('keeps beside an entry where it is traced, and announces that with it', async () => {
+  const trace = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`
+  const list = entries(1, 3).map(each => (each.position === 2 ? { ...each, trace } : each))
+  const heard: string[] = []
+  listener.on('message', (_, message) => heard.push(message))
+  await listener.subscribe(`${keys.meta.slice(0, -4)}c:a:é`)
+  const keep = { logSize: 10, historySize: 10, historyTtlMs: 1_000 }
+  await scripts.applyRange(redis, keys, { from: 1, to: 3, entries: list }, keep, 'lines')
+  const slice = await scripts.readLog(redis, keys, { from: 1, limit: 10, maxBytes: 1_000 })
+  expect(slice.entries.map(each => each.trace)).toEqual([undefined, trace, undefined])
+  // The release before reads the fields by their place.
+  expect(await redis.xrange(keys.log, '2', '2')).toEqual([
+    ['2-0', ['c', 'a:é', 'o', '12', 'l', 'line 2', 't', trace]],
+  ])
+  await until('it is announced', () => heard.length > 0)
+  expect(heard).toEqual([`1 11 3 12:${trace}\nline 1\nline 2\nline 3`])
+})
+
 it('reads no more than it was asked for', async () => {
   await apply(1, 400)
   expect((await read(1, 300)).entries).toHaveLength(300)
