@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { clientSizes } from '../scripts/client-size.ts'
 import { configSchema } from '../src/platform/index.ts'
 import { metrics } from '../src/telemetry/index.ts'
+import { spanAttributes, spanNames } from '../src/tracing/index.ts'
 
 const read = (path: string) => readFile(new URL(`../${path}`, import.meta.url), 'utf8')
 
@@ -69,6 +70,16 @@ describe('the documents', () => {
       return { name, type, unit, labels: words, description }
     })
     expect(documented).toEqual(Object.values(metrics))
+  })
+
+  it('name every span in the words of the code, and every attribute', async () => {
+    const text = /^## Traces\n([\s\S]+)/m.exec(await read('docs/TELEMETRY.md'))?.[1] ?? ''
+    const spans = /^### Spans\n\n([\s\S]+?)\n\n/m.exec(text)?.[1] ?? ''
+    const rows = [...spans.matchAll(/^\| `(.+?)` \| (.+) \|$/gm)]
+    expect(rows.map(([, name, description]) => ({ name, description }))).toEqual(Object.values(spanNames))
+    const table = /^\| attribute \|[\s\S]+?\n\n/m.exec(text)?.[0] ?? ''
+    const named = [...table.matchAll(/`([a-z]+\.[a-z_.]+)`/g)].map(match => match[1])
+    expect([...new Set(named)].sort()).toEqual(Object.values(spanAttributes).sort())
   })
 
   it('name bounds that are there: keys of the configuration, and names in the code', async () => {

@@ -25,7 +25,7 @@ import type { Work } from './work.ts'
 /** What there is to measure of a node. */
 export interface Measured {
   readonly node: { readonly id: string; readonly name: string; readonly version: string }
-  readonly config: Pick<Config, 'redis' | 'auth'>
+  readonly config: Pick<Config, 'redis' | 'auth' | 'http'>
   readonly keyCounts: KeyCounts
   readonly gate: ConsoleGate
   readonly sockets: SocketServer
