@@ -1,4 +1,4 @@
-import { connectPostgres, type Logger, type Sql } from '../../platform/index.ts'
+import { connectPostgres, type Logger, type Sql, type Transaction } from '../../platform/index.ts'
 import type { PoolUse } from '../ledger/answering-pool.ts'
 
 /** A handler without a heartbeat, by default; what the sessions are set to. */
@@ -9,7 +9,7 @@ const idleSpareMs = 10_000
 const lockTimeoutMs = 10_000
 
 /** The settings under which handlers of a group with another timeout work: for the transaction only. */
-export function timeoutSettings(handlerTimeoutMs: number): { statement: string; idle: string } {
+function timeoutSettings(handlerTimeoutMs: number): { statement: string; idle: string } {
   return { statement: `${handlerTimeoutMs}`, idle: `${handlerTimeoutMs + idleSpareMs}` }
 }
 
@@ -82,4 +82,13 @@ export class Connections {
   async close(): Promise<void> {
     await Promise.all([...this.#all].map(sql => sql.end({ timeout: 1 })))
   }
+}
+
+/** Gives a transaction's handlers so long, in place of the usual time. */
+export function allow(tx: Transaction, handlerTimeoutMs: number): void {
+  const { statement, idle } = timeoutSettings(handlerTimeoutMs)
+  tx`select set_config('statement_timeout', ${statement}, true),
+            set_config('idle_in_transaction_session_timeout', ${idle}, true)`
+    .execute()
+    .catch(() => undefined)
 }

@@ -7,7 +7,7 @@ import {
 } from '../../platform/index.ts'
 import type { Buckets } from '../../telemetry/index.ts'
 import type { PoolUse } from '../ledger/answering-pool.ts'
-import { Connections, timeoutSettings, usualTimeoutMs } from './connections.ts'
+import { allow, Connections, usualTimeoutMs } from './connections.ts'
 import type { Statements } from './delivery-rows.ts'
 import { type Failure, failureOf, NobodysFault } from './failure.ts'
 import { FailureLog } from './failure-log.ts'
@@ -278,14 +278,6 @@ class Turn {
 
 /** The end of a transaction that is nobody's error. */
 class RollBack extends Error {}
-
-function allow(tx: Transaction, handlerTimeoutMs: number): void {
-  const { statement, idle } = timeoutSettings(handlerTimeoutMs)
-  tx`select set_config('statement_timeout', ${statement}, true),
-            set_config('idle_in_transaction_session_timeout', ${idle}, true)`
-    .execute()
-    .catch(() => undefined)
-}
 
 /** The settlement was refused, and so all is rolled back. */
 class Refused extends Error {
