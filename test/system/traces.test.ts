@@ -171,36 +171,52 @@ describe('the trace of a message', () => {
     expect(await story.one('receive signal', inChannel('room:broken'))).toMatchObject({ links: [] })
   })
 
+  /** Records an event and follows it as far as clients: to its place in the log. */
+  async function appendOrder(n: number, records: readonly Recorded[]) {
+    const order = { channel: 'order:story', type: 'OrderPlaced', data: { card: '4711' } }
+    const { data } = await sender.rpc('holdfast.append', order)
+    await Promise.all(records.map(record => received(record, n)))
+    const { id, offset } = data as { id: string; offset: number }
+    const commit = await story.one('ledger commit', span => span.attributes['messaging.message.id'] === id)
+    const [receive] = story.find('receive append', span => span.spanId === commit.parentSpanId)
+    const mirror = await story.one('mirror', childOf(commit))
+    return { id, offset, receive, commit, mirror }
+  }
+
   it('of an event leads over ledger and mirror to both nodes, and by links to read model, job and webhook', async () => {
     const records = await bothListen('order:story')
-    const { data } = await sender.rpc('holdfast.append', {
-      channel: 'order:story',
-      type: 'OrderPlaced',
-      data: { card: '4711' },
-    })
-    await Promise.all(records.map(record => received(record, 1)))
-    const { id } = data as { id: string }
-    const receive = await story.one('receive append', inChannel('order:story'))
-    const commit = await story.one('ledger commit', childOf(receive))
+    // Whoever reads before the mirror has it reads the ledger, where there is no trace: then the next one is followed.
+    let order = await appendOrder(1, records)
+    const groups = () => story.find(/^process group /, linkedTo(order.mirror))
+    for (let n = 2; n <= 5; n++) {
+      const both = await until('read model and rules have it', () => groups().length >= 2, 4_000).catch(
+        () => false,
+      )
+      if (both) break
+      order = await appendOrder(n, records)
+    }
+    const { id, offset, receive, commit, mirror } = order
+    expect(receive).toMatchObject({ name: 'receive append', kind: kinds.server })
     expect(commit).toMatchObject({
       kind: kinds.client,
-      attributes: { 'messaging.message.id': id, 'holdfast.outcome': 'stored', 'holdfast.tier': 'durable' },
+      attributes: { 'holdfast.outcome': 'stored', 'holdfast.tier': 'durable' },
     })
-    const mirror = await story.one('mirror', childOf(commit))
-    expect(mirror).toMatchObject({ kind: kinds.producer, traceId: receive.traceId })
+    expect(mirror).toMatchObject({ kind: kinds.producer, traceId: receive?.traceId })
     const { far } = await fanOuts({ near: commit, far: mirror })
-    expect(far.attributes).toMatchObject({ 'holdfast.offset': 1, 'holdfast.namespace': 'order' })
+    expect(far.attributes).toMatchObject({ 'holdfast.offset': offset, 'holdfast.namespace': 'order' })
 
-    const projection = await story.one('projection channel_activity', () => true)
-    const [group] = story.find(/^process group /, span => span.spanId === projection.parentSpanId)
-    expect(group).toMatchObject({ kind: kinds.consumer, parentSpanId: undefined })
-    expect(group?.links).toMatchObject([{ traceId: mirror.traceId, spanId: mirror.spanId }])
-
-    const enqueue = await story.one('enqueue rule-shop', () => true)
-    const [matching] = story.find(/^process group /, span => span.spanId === enqueue.parentSpanId)
-    expect(matching).toMatchObject({ attributes: { 'holdfast.outcome': 'settled' } })
-    expect(matching && linkedTo(mirror)(matching)).toBe(true)
-
+    const under = async (name: string) => {
+      const span = await story.one(name, each => groups().some(group => each.parentSpanId === group.spanId))
+      const group = groups().find(each => each.spanId === span.parentSpanId)
+      expect(group).toMatchObject({
+        kind: kinds.consumer,
+        parentSpanId: undefined,
+        attributes: { 'holdfast.outcome': 'settled' },
+      })
+      return span
+    }
+    const projection = await under('projection channel_activity')
+    const enqueue = await under('enqueue rule-shop')
     const job = await story.one('process rule-shop', linkedTo(enqueue))
     expect(job).toMatchObject({
       kind: kinds.consumer,
@@ -212,9 +228,11 @@ describe('the trace of a message', () => {
       kind: kinds.client,
       attributes: { 'http.response.status_code': 200, 'server.address': '127.0.0.1' },
     })
-    expect(collector.posts).toMatchObject([{ traceparent: `00-${post.traceId}-${post.spanId}-01` }])
-    expect(new Set([receive, group, matching, job].map(span => span?.traceId)).size).toBe(4)
-  })
+    expect(collector.posts.map(headers => headers['traceparent'])).toContain(
+      `00-${post.traceId}-${post.spanId}-01`,
+    )
+    expect(new Set([receive, projection, enqueue, job].map(span => span?.traceId)).size).toBe(4)
+  }, 60_000)
 
   it('is a part of the API caller’s, and ends where that says so', async () => {
     const call = (channel: string, flags: string) =>
