@@ -27,7 +27,7 @@ const notAlways: ReadonlySet<string> = new Set<string>(
     ...[metrics.projectionBuilds, metrics.projectionLag, metrics.projectionLagSeconds],
     ...[metrics.projectionProgress, metrics.projectionEvents],
     ...[metrics.groupLag, metrics.groupLagSeconds, metrics.groupAttempts, metrics.groupSuppressed],
-    ...[metrics.groupDuration, metrics.redisOutputBufferKills],
+    ...[metrics.groupDuration, metrics.redisOutputBufferKills, metrics.readOnlyNamespaces],
   ].map(({ name }) => name),
 )
 
