@@ -1,5 +1,5 @@
 import { behindTheLog } from './durable-work.ts'
-import { at, type Board, lines, quantile, rate, rates, states } from './panel.ts'
+import { at, type Board, lines, orNone, quantile, rate, rates, states } from './panel.ts'
 
 const events = 'tier="durable"'
 const batches = 'holdfast_append_batch_size'
@@ -122,7 +122,7 @@ export const durable: Board = {
           'Differences',
           'Copies that are not what the ledger says, by kind; per second.',
           'ops',
-          { '{{kind}}': rates('kind', 'holdfast_audit_mismatches_total') },
+          { '{{kind}}': orNone(rates('kind', 'holdfast_audit_mismatches_total')) },
           { width: 6 },
         ),
         lines(

@@ -1,4 +1,4 @@
-import { at, type Board, lines, quantile, rates, stat, table } from './panel.ts'
+import { at, type Board, lines, orNone, quantile, rates, stat, table } from './panel.ts'
 
 const firing = 'ALERTS{alertstate="firing",alertname=~"Holdfast.+"}'
 /** Errors over an hour as a share of what may be: above 1 the budget of thirty days is used up too fast. */
@@ -112,7 +112,9 @@ export const overview: Board = {
           '{{tier}} {{path}}': quantile(0.99, 'holdfast_probe_latency', 'tier, path'),
         }),
         lines('Why canaries fail', 'Probes per second, by reason.', 'ops', {
-          '{{tier}} {{path}} {{reason}}': rates('tier, path, reason', 'holdfast_probe_failures_total'),
+          '{{tier}} {{path}} {{reason}}': orNone(
+            rates('tier, path, reason', 'holdfast_probe_failures_total'),
+          ),
         }),
         lines('Canaries: last success', 'Since when none of a node has succeeded.', 's', {
           '{{instance}} {{tier}} {{path}}': at('holdfast_probe_age'),

@@ -84,6 +84,11 @@ export function rates(by: string, metric: string, labels = ''): string {
   return `sum by (${by}) (${rate(metric, labels)})`
 }
 
+/** Of what nothing is known before it first happens: 0 until then. */
+export function orNone(expr: string): string {
+  return `${expr} or on () vector(0)`
+}
+
 /** A quantile of a histogram of the chosen instances, by these labels. */
 export function quantile(q: number, histogram: string, by = '', labels = ''): string {
   return `histogram_quantile(${q}, ${rates(by === '' ? 'le' : `${by}, le`, `${histogram}_bucket`, labels)})`

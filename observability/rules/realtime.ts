@@ -69,8 +69,7 @@ export function realtimeAlerts(time: Time): Group<Alert> {
       {
         alert: 'HoldfastResyncs',
         severity: 'ticket',
-        expr: `sum by (tier) (rate(holdfast_resyncs_total[${time.span('5m')}])) > 0.01 * scalar(${connected})`,
-        for: time.span('5m'),
+        expr: `sum by (tier) (rate(holdfast_resyncs_total[${time.span('5m')}])) > 0.001 * scalar(${connected})`,
         summary: 'Subscriptions of the {{ $labels.tier }} tier begin anew in masses',
         description: '{{ $value | humanize }} per second.',
       },

@@ -190,7 +190,7 @@ export const cases: readonly Case[] = [
       'holdfast_connections{state="connected"}': '1000x20',
     },
     quiet: {
-      'holdfast_resyncs_total{tier="realtime"}': '0+60x20',
+      'holdfast_resyncs_total{tier="realtime"}': '0+6x20',
       'holdfast_connections{state="connected"}': '1000x20',
     },
   },

@@ -29,7 +29,7 @@ export const expectations: Readonly<Record<string, Expectation>> = {
   'redis-restarts': redisAway,
   'redis-restarts-older': redisAway,
   'redis-restarts-truncated': redisAway,
-  'redis-flushed': { panel: 'Durable tier › Differences', alert: 'HoldfastAuditDiffers' },
+  'redis-flushed': { panel: 'Realtime tier › Subscriptions begun anew', alert: 'HoldfastResyncs' },
   'redis-hangs': redisAway,
   'redis-cut': redisAway,
   'redis-reset': resubscribed,

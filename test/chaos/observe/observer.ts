@@ -33,6 +33,7 @@ export interface ObserveOptions {
 /** A fault is ended when its alert has fired, or after so long: some are seen only when they are over. */
 const holdAtMostMs = 25_000
 const fireWithinMs = 60_000
+const moveWithinMs = 10_000
 const clearWithinMs = 150_000
 const calmWithinMs = 150_000
 /** Before the fault: what the panel shows then is how it is. */
@@ -43,11 +44,16 @@ const rateInterval = '4s'
 export async function observe(options: ObserveOptions): Promise<Observation> {
   const { fault, expectation, stage, running, prometheus, random, say = () => undefined } = options
   const queries = panelNamed(expectation.panel).asks.map(({ expr }) => asked(expr, rateInterval))
-  const firing = () => prometheus.alerts().then(alerts => alerts.filter(({ state }) => state === 'firing'))
+  const firing = () => prometheus.alerts().then(alarms => alarms.filter(({ state }) => state === 'firing'))
   const expected = (alarms: readonly Alarm[]) => alarms.some(alarm => matches(alarm, expectation))
   say('waiting for calm')
-  await until(`${expectation.alert} is quiet`, async () => !expected(await firing()), calmWithinMs)
-  await delay(steadySeconds * 1_000)
+  let calmSince = Date.now()
+  const calm = async () => {
+    // One that is about to fire would be taken for the fault's.
+    if (expected(await prometheus.alerts())) calmSince = Date.now()
+    return Date.now() - calmSince > steadySeconds * 1_000
+  }
+  await until(`${expectation.alert} is quiet`, calm, calmWithinMs)
 
   const before = new Set((await firing()).map(({ name }) => name))
   const others = new Set<string>()
@@ -66,19 +72,19 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
   try {
     say('injecting')
     const heal = await fault.inject(stage, running, random)
-    const hasFired = (limitMs: number) =>
-      until(`${expectation.alert} fires`, () => fired !== undefined, limitMs)
+    const hasFired = (limitMs: number) => until(`${expectation.alert} fires`, () => fired, limitMs)
     say('waiting for the alert')
     // Not earlier than the fault says: some heal only what has gone on for so long.
     await delay(fault.holdMs ?? 0)
-    await hasFired(holdAtMostMs).catch(() => undefined)
+    const look = () => moved(prometheus, queries, began)
+    await hasFired(holdAtMostMs)
+      .then(() => until('the panel moves', look, moveWithinMs))
+      .catch(() => undefined)
     say('healing')
     await heal()
     const healed = Date.now()
-    await hasFired(fireWithinMs)
-    const seen = Date.now()
-    const move = await moved(prometheus, queries, began, seen)
-    if (!move) throw new Error(`${expectation.panel} shows nothing of ${fault.name}`)
+    const firedAt = await hasFired(fireWithinMs)
+    const move = await until(`${expectation.panel} moves`, look, moveWithinMs)
     say('waiting for the end of the alert')
     await until(`${expectation.alert} is over`, async () => !expected(await firing()), clearWithinMs)
     return {
@@ -86,7 +92,7 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
       panel: expectation.panel,
       move,
       alert: expectation.alert,
-      firedAfterMs: (fired ?? seen) - began,
+      firedAfterMs: firedAt - began,
       clearedAfterMs: Math.max(0, Date.now() - healed),
       others: [...others].sort(),
     }
@@ -116,14 +122,13 @@ async function moved(
   prometheus: Prometheus,
   queries: readonly string[],
   began: number,
-  seen: number,
 ): Promise<Move | undefined> {
   const from = began / 1_000
   let largest: Move | undefined
   for (const query of queries) {
     const [steady, after] = await Promise.all([
       prometheus.range(query, from - steadySeconds, from),
-      prometheus.range(query, from, seen / 1_000 + 1),
+      prometheus.range(query, from, Date.now() / 1_000),
     ])
     const move = moveOf(steady, after)
     if (move && (!largest || move.by > largest.by)) largest = move
