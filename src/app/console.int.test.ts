@@ -83,8 +83,9 @@ describe('the console of two nodes', () => {
   beforeAll(async () => {
     ;[redis, postgres] = await Promise.all([ownRedis(), ownPostgres()])
     sql = postgresDriver(postgres.url, { max: 1, onnotice: () => undefined })
-    ;[a, urlA] = await start('a')
-    ;[b, urlB] = await start('b')
+    const prober = { enabled: true, intervalMs: 500, auditIntervalMs: 1_000 }
+    ;[a, urlA] = await start('a', { prober })
+    ;[b, urlB] = await start('b', { prober })
     viewer = consoleAt(urlA, viewerToken)
     operator = consoleAt(urlA, operatorToken)
   }, 120_000)
@@ -130,6 +131,10 @@ describe('the console of two nodes', () => {
       ['b', 'bus'],
     ])
     expect(skew.configs).toHaveLength(1)
+    await until('both tiers deliver, and nothing is lost', async () => {
+      const { tiers, lost } = await viewer.read('overview')
+      return [tiers.realtime, tiers.durable, lost].every(({ verdict }) => verdict === 'good')
+    })
     const { marks } = await viewer.read('marks', { kind: 'node_started' })
     expect(marks.value?.map(({ node }) => node).sort()).toEqual(['a', 'b'])
 
@@ -305,6 +310,10 @@ describe('the console of two nodes', () => {
           bus !== undefined &&
           bus.state !== 'passing'
         )
+      })
+      await until('realtime is known not to reach other nodes', async () => {
+        const { tiers } = await inTime(viewer.read('overview'))
+        return tiers.realtime.verdict === 'degraded' || tiers.realtime.verdict === 'bad'
       })
       const { marks } = await inTime(viewer.read('marks', { kind: 'breaker' }))
       expect(marks.value?.some(({ says }) => says.includes('breaker bus'))).toBe(true)

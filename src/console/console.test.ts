@@ -187,7 +187,7 @@ describe('the verdict', () => {
     expect(verdict(node({}), node(null))).toBe('good')
     expect(verdict(node(null))).toBe('unknown')
     expect(verdict(node({ completedAt: null }))).toBe('unknown')
-    expect(verdict(node({ completedAt: now - 3_600_001 }))).toBe('unknown')
+    expect(verdict(node({ completedAt: now - 900_001 }))).toBe('unknown')
     expect(verdict(node({}), node({ lost: 1 }, false))).toBe('bad')
   })
 
@@ -200,7 +200,7 @@ describe('the verdict', () => {
     expect(verdict({ succeeded: 9 })).toBe('good')
     expect(verdict({ succeeded: 9 }, { path: 'other', failed: 3 })).toBe('bad')
     expect(verdict({ succeeded: 9, failed: 1 })).toBe('degraded')
-    expect(verdict({ succeeded: 9 }, { path: 'other', degraded: 3 })).toBe('degraded')
+    expect(verdict({ succeeded: 9 }, { path: 'other', succeeded: 20, degraded: 1 })).toBe('degraded')
     expect(verdict({})).toBe('unknown')
     expect(verdict()).toBe('unknown')
   })

@@ -1,8 +1,8 @@
 import type { Mark, Part, Source } from './wire-common.ts'
 import type { LostVerdict, NodeView, Overview, ProbeView, TierVerdict } from './wire-now.ts'
 
-/** The auditor goes through everything again and again; what it said longer ago says nothing about now. */
-const auditFreshMs = 3_600_000
+/** The auditor goes through everything again and again (`prober.auditIntervalMs`); what it said longer ago says nothing about now. */
+const auditFreshMs = 900_000
 const shownMarks = 20
 
 /** What is known of all nodes, as answers to the first questions. */
@@ -64,9 +64,12 @@ export function tierVerdict(probes: readonly ProbeView[]): TierVerdict {
     return { verdict: 'unknown', says: 'No canary has said anything within the last minute.', probes }
   const bad = seen.filter(({ failed, succeeded }) => failed > succeeded)
   if (bad.length > 0) return { verdict: 'bad', says: `Does not deliver: ${places(bad)}.`, probes }
-  const degraded = seen.filter(each => each.degraded > 0 && each.degraded >= each.succeeded)
-  if (degraded.length > 0)
-    return { verdict: 'degraded', says: `Within each node only: ${places(degraded)}.`, probes }
+  const degraded = seen.filter(each => each.degraded > 0)
+  if (degraded.length > 0) {
+    const most = degraded.some(each => each.degraded >= each.succeeded)
+    const says = most ? 'Within each node only' : 'Not always between nodes within the last minute'
+    return { verdict: 'degraded', says: `${says}: ${places(degraded)}.`, probes }
+  }
   const failing = seen.filter(({ failed }) => failed > 0)
   if (failing.length > 0)
     return { verdict: 'degraded', says: `Delivers, with failures: ${places(failing)}.`, probes }
