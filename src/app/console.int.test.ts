@@ -296,6 +296,29 @@ describe('the console of two nodes', () => {
     })
   })
 
+  it('is not there without tokens, is everybody’s where the node is insecure, and may listen by itself', async () => {
+    const nowhere = { console: {} }
+    const [, none] = await start('none', nowhere)
+    expect((await consoleAt(none).status('me')).status).toBe(404)
+    const [, open] = await start('open', { ...nowhere, auth: { insecure: true } })
+    expect(await consoleAt(open).read('me')).toMatchObject({
+      name: 'developer',
+      role: 'operator',
+      open: true,
+    })
+    const port = await freePort()
+    const [, main] = await start('alone', {
+      console: { tokens: [{ name: 'ann', token: operatorToken }], port },
+    })
+    expect((await consoleAt(main, operatorToken).status('me')).status).toBe(404)
+    const alone = `http://127.0.0.1:${port}`
+    expect(await consoleAt(alone, operatorToken).read('me')).toMatchObject({ role: 'viewer', tail: true })
+    await socket(alone, operatorToken).ready(30_000)
+    // A page of a foreign origin can send text without the server's consent.
+    const foreign = { method: 'POST', body: JSON.stringify({ group: 'receipts', act: 'pause' }) }
+    expect((await consoleAt(open).status('group', foreign)).status).toBe(400)
+  }, 90_000)
+
   it('answers with Redis hung: nodes hear of each other through Postgres', async () => {
     redis.hang()
     try {
@@ -332,6 +355,11 @@ describe('the console of two nodes', () => {
   it('answers with Postgres hung: what was known with its age, what the mirror has, and what the nodes say', async () => {
     const channel = unique('order:')
     const { offset } = await a.append(channel as never, 'Good' as never, { hot: true } as never)
+    await until('the mirror has it', async () => {
+      const { nodes } = await viewer.read('overview')
+      const { stories } = await viewer.read('event', { channel, offset })
+      return nodes[0]?.sheet.parts.mirror === 'ready' && stories.value?.[0]?.mirrored === true
+    })
     await viewer.read('lags')
     const groups = await viewer.read('groups')
     postgres.hang()
@@ -394,28 +422,5 @@ describe('the console of two nodes', () => {
       const { sources } = await viewer.read('overview')
       return sources.every(({ state }) => state === 'answering')
     })
-  })
-
-  it('is not there without tokens, is everybody’s where the node is insecure, and may listen by itself', async () => {
-    const nowhere = { console: {} }
-    const [, none] = await start('none', nowhere)
-    expect((await consoleAt(none).status('me')).status).toBe(404)
-    const [, open] = await start('open', { ...nowhere, auth: { insecure: true } })
-    expect(await consoleAt(open).read('me')).toMatchObject({
-      name: 'developer',
-      role: 'operator',
-      open: true,
-    })
-    const port = await freePort()
-    const [, main] = await start('alone', {
-      console: { tokens: [{ name: 'ann', token: operatorToken }], port },
-    })
-    expect((await consoleAt(main, operatorToken).status('me')).status).toBe(404)
-    const alone = `http://127.0.0.1:${port}`
-    expect(await consoleAt(alone, operatorToken).read('me')).toMatchObject({ role: 'viewer', tail: true })
-    await socket(alone, operatorToken).ready(30_000)
-    // A page of a foreign origin can send text without the server's consent.
-    const foreign = { method: 'POST', body: JSON.stringify({ group: 'receipts', act: 'pause' }) }
-    expect((await consoleAt(open).status('group', foreign)).status).toBe(400)
   })
 })

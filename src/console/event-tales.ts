@@ -39,12 +39,16 @@ export class EventTales {
   }
 
   async tell(place: EventPlace, read: (sql: Sql) => Promise<readonly EventStory[]>): Promise<EventAnswer> {
+    const mirror = () =>
+      'channel' in place ? this.#fromMirror(place.channel, place.offset) : Promise.resolve(undefined)
+    // Where Postgres is known to be silent, its next silence is not waited for first.
+    const early = this.#parts.postgres.state().state === 'silent' ? mirror() : undefined
     const told = await partOf('postgres', () => this.#parts.postgres.run(read))
     if (told.value) {
       const value = await Promise.all(told.value.map(story => this.#whole(story)))
       return { time: Date.now(), stories: { ...told, value } }
     }
-    const hot = 'channel' in place ? await this.#fromMirror(place.channel, place.offset) : undefined
+    const hot = await (early ?? mirror())
     return {
       time: Date.now(),
       stories: { ...told, value: hot ? [hot] : null, source: hot ? 'bus' : 'postgres' },
