@@ -418,6 +418,13 @@ describe(`the checker, seed ${seed}`, () => {
         })
       },
     ],
+    [
+      'an event that the auditor misses',
+      ['nothing acknowledged is lost'],
+      draft => {
+        draft.auditLost = 1
+      },
+    ],
     ['a process that ended by itself', ['all alive'], draft => draft.deaths.push('node-0 ended (SIGSEGV)')],
   ])('finds %s', (_, invariants, plant) => {
     expect(found(plant)).toEqual(invariants)

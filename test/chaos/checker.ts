@@ -50,6 +50,8 @@ export function judge(recorded: Recorded, { baseline, fault }: JudgeOptions = {}
   const signals = checkRealtime(history, { lateMs: bounds.lateMs, strikes }, findings)
   const measures = measure(history, strikes)
   checkQuiet(recorded, findings)
+  for (let n = 0; n < (recorded.auditLost ?? 0); n++)
+    findings.add('nothing acknowledged is lost', 'the auditor has found that an event is missing')
   checkBounds(measures, { ...bounds, strikes, ...(baseline && { baseline }) }, recorded, findings)
   const excuse = (violation: Violation) => fault?.excuses?.[violation.invariant] !== undefined
   return {

@@ -109,6 +109,7 @@ export class Recorder {
     effects?: readonly Effects[]
     models?: readonly Model[]
     deaths?: readonly string[]
+    auditLost?: number
   }): Recorded {
     const now = performance.now()
     return {
@@ -125,6 +126,7 @@ export class Recorder {
       models: rest.models ?? [],
       memory: [...this.#memory],
       deaths: rest.deaths ?? [],
+      ...(rest.auditLost !== undefined && { auditLost: rest.auditLost }),
       stallMs: this.#stallMs,
       phases: rest.phases,
     }

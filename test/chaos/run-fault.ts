@@ -84,6 +84,7 @@ export async function runFault(options: RunOptions): Promise<Run> {
       effects,
       models,
       deaths: running.deaths.slice(deathsBefore),
+      auditLost: (await running.audited?.()) ?? 0,
     })
     const verdict = judge(recorded, { ...(baseline && { baseline }), ...(fault && { fault }) })
     const processes = [...running.nodes, ...running.workers]

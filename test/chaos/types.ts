@@ -117,6 +117,8 @@ export interface Recorded {
   /** Empty where there are no read models. */
   readonly models: readonly Model[]
   readonly memory: readonly MemorySample[]
+  /** Acknowledged events that the system itself says are missing; left out where nobody asks. */
+  readonly auditLost?: number
   /** Processes that ended without having been told to, with what they said. */
   readonly deaths: readonly string[]
   /** The longest time for which the runner itself was away: nothing that it saw is more exact. */
@@ -223,6 +225,8 @@ export interface Running {
   effects(channels: readonly string[]): Promise<readonly Effects[]>
   /** What read models say of a run. */
   models?(run: string): Promise<readonly Model[]>
+  /** How many acknowledged events its auditor has found missing: of nodes that answer. */
+  audited?(): Promise<number>
   /** Asks for read models to be built anew beside those that are read. What comes of it may be lost in a fault. */
   rebuild?(): Promise<void>
   /** Processes that ended without having been told to. */

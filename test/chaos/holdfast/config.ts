@@ -11,6 +11,8 @@ export const nodeConfig = {
   auth: { insecure: false, token: { hmacSecret: tokenSecret } },
   api: { key: 'chaos' },
   log: { level: 'warn' },
+  // Under every fault canaries go on, and whatever they and the auditor find missing fails the run.
+  prober: { enabled: true, intervalMs: 1_000, deadlineMs: 5_000, auditIntervalMs: 2_000 },
   // So that a run sees a client go that does not answer.
   limits: { pingIntervalMs: 6_000, pongTimeoutMs: 5_000 },
   namespaces: {

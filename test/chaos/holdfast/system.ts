@@ -142,6 +142,10 @@ async function start(stage: OwnStage, count: number, more: More): Promise<Runnin
         },
       ] satisfies Model[]
     },
+    async audited() {
+      const found = await Promise.all(nodes.map(({ port }) => auditLost(port)))
+      return found.reduce((sum, lost) => sum + lost, 0)
+    },
     async rebuild() {
       for (const projection of [countedModel.name, spokenModel.name]) {
         const status = await api<{ projection: { builds: { build: number; state: string }[] } }>(
@@ -163,6 +167,17 @@ async function start(stage: OwnStage, count: number, more: More): Promise<Runnin
     },
   }
   return running
+}
+
+/** A node that does not answer has found nothing. */
+async function auditLost(port: number | undefined): Promise<number> {
+  const text = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(5_000) })
+    .then(response => response.text())
+    .catch(() => '')
+  return [...text.matchAll(/^holdfast_audit_lost\{.*\} (\S+)/gm)].reduce(
+    (sum, [, lost]) => sum + Number(lost),
+    0,
+  )
 }
 
 /** @throws what the node refuses with */
