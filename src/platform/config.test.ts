@@ -85,6 +85,25 @@ describe('a configuration', () => {
     expect(file.http.port).toBe(1)
     expect(() => parseConfig(applyEnvironment({}, { HOLDFAST_PORT: '80a' }))).toThrow(/http\.port/)
   })
+
+  it('takes an operator of the console from the environment, beside those of the file', () => {
+    const tokens = [
+      { name: 'ann', token: 'a-token-of-the-file' },
+      { name: 'operator', token: 'another-of-the-file' },
+    ]
+    const env = { HOLDFAST_CONSOLE_TOKEN: 'a-token-of-the-environment' }
+    expect(parseConfig(applyEnvironment({ console: { tokens } }, env)).console.tokens).toEqual([
+      { name: 'ann', role: 'viewer', token: 'a-token-of-the-file' },
+      { name: 'operator', role: 'operator', token: 'a-token-of-the-environment' },
+    ])
+    for (const wrong of [
+      { name: 'x', token: 'short' },
+      { name: 'x' },
+      { name: 'a b', token: 'x'.repeat(16) },
+    ])
+      expect(() => parseConfig({ console: { tokens: [wrong] } })).toThrow(/console\.tokens/)
+    expect(() => parseConfig({ console: { tokens: [tokens[0], tokens[0]] } })).toThrow(/twice/)
+  })
 })
 
 describe('where Redis is', () => {
