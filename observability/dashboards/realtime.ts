@@ -27,6 +27,16 @@ export const realtime: Board = {
           '{{limit}}': rates('limit', 'holdfast_limited_total'),
           'error {{code}}': rates('code', 'holdfast_errors_total'),
         }),
+        lines(
+          'Read-only namespaces',
+          'That operators have made so (1), and requests to the console per second with a wrong token.',
+          'none',
+          {
+            '{{namespace}}': `max by (namespace) (${at('holdfast_namespace_read_only')})`,
+            'wrong tokens': `sum(${rate('holdfast_console_denied_total')})`,
+          },
+          { only: 'the console' },
+        ),
         lines('Shed', 'Requests per second that a node refused because it has too much to do.', 'ops', {
           '{{instance}} {{reason}}': rate('holdfast_shed_total'),
         }),

@@ -50,7 +50,8 @@ export function undelivered(window: string): string {
   const of = (metric: string, labels = '') =>
     `sum by (tier) (rate(holdfast_delivery_${metric}_total${labels}[${window}]))`
   const gone = `(${of('dropped', '{path="live",reason!="slow"}')} or 0 * ${of('expected')})`
-  return `clamp_min(${of('expected')} - ${of('written', '{path="live"}')} - ${gone}, 0) / (${of('expected')} > 0)`
+  const stayed = `(${of('expected')} - ${gone})`
+  return `clamp_min(${stayed} - ${of('written', '{path="live"}')}, 0) / (${stayed} > 0)`
 }
 
 function late(tier: string, le: string, window: string): string {
