@@ -12,6 +12,7 @@ import type { Bench, PartDefinition } from './parts/part.ts'
 import { rebuild } from './parts/rebuild.ts'
 import { replay } from './parts/replay.ts'
 import { sink } from './parts/sink.ts'
+import { telemetry } from './parts/telemetry.ts'
 import { turn } from './parts/turn.ts'
 import { falls, type Recorded, type Report, ratiosOf, readRecorded, recordOver } from './report/record.ts'
 import type { Part } from './report/rows.ts'
@@ -22,7 +23,7 @@ import { serviceVersions } from './stage/versions.ts'
 
 const all: readonly PartDefinition[] = [oneRoom, manyRooms, turn, append, ledger, replay, memory]
 /** Takes minutes: only when it is named. */
-const onRequest: readonly PartDefinition[] = [deliveries, rebuild, sink]
+const onRequest: readonly PartDefinition[] = [deliveries, rebuild, sink, telemetry]
 const known = [...all, ...onRequest]
 const recordedFile = new URL('./results/recorded.json', import.meta.url)
 

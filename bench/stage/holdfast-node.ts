@@ -19,6 +19,8 @@ export interface NodeSettings {
   /** Path of the configuration file. */
   readonly config: string
   readonly nodeOptions?: string
+  /** Besides, in its environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -66,7 +68,7 @@ export async function startNode(settings: NodeSettings, say: (line: string) => v
   }
 }
 
-function environment({ redisUrl, databaseUrl, config, nodeOptions }: NodeSettings): NodeJS.ProcessEnv {
+function environment({ redisUrl, databaseUrl, config, nodeOptions, env }: NodeSettings): NodeJS.ProcessEnv {
   return {
     ...process.env,
     HOLDFAST_CONFIG: config,
@@ -74,6 +76,7 @@ function environment({ redisUrl, databaseUrl, config, nodeOptions }: NodeSetting
     DATABASE_URL: databaseUrl,
     HOLDFAST_API_KEY: 'bench',
     ...(nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions }),
+    ...env,
   }
 }
 

@@ -66,13 +66,20 @@ export class Stage implements AsyncDisposable {
   }
 
   /** One more node, for a part that wants it for itself. */
-  async node(options: { nodeOptions?: string } = {}): Promise<HoldfastNode> {
-    const [redis, postgres, config] = await Promise.all([this.redis(), this.postgres(), this.#config()])
+  async node(
+    options: { nodeOptions?: string; env?: Readonly<Record<string, string>>; metrics?: boolean } = {},
+  ): Promise<HoldfastNode> {
+    const { env, metrics = true } = options
+    const [redis, postgres, config] = await Promise.all([
+      this.redis(),
+      this.postgres(),
+      this.#config(metrics),
+    ])
     const services = { redisUrl: redis.url, databaseUrl: postgres.url, config }
     await this.#only('migrations', () => migrate(services))
     const profile = this.#profileTo && `--cpu-prof --cpu-prof-dir=${this.#profileTo}`
     const nodeOptions = [options.nodeOptions, profile].filter(Boolean).join(' ')
-    const settings = { ...services, ...(nodeOptions === '' ? {} : { nodeOptions }) }
+    const settings = { ...services, ...(env && { env }), ...(nodeOptions === '' ? {} : { nodeOptions }) }
     return this.#make(
       () => startNode(settings, this.#log),
       node => node.stop(),
@@ -100,10 +107,10 @@ export class Stage implements AsyncDisposable {
     await this.#stack.disposeAsync()
   }
 
-  #config(): Promise<string> {
-    return this.#only('config', async () => {
-      const file = join(await this.directory, 'holdfast.json')
-      await writeFile(file, JSON.stringify(nodeConfig))
+  #config(metrics: boolean): Promise<string> {
+    return this.#only(`config ${metrics}`, async () => {
+      const file = join(await this.directory, metrics ? 'holdfast.json' : 'holdfast-without-metrics.json')
+      await writeFile(file, JSON.stringify({ ...nodeConfig, http: { ...nodeConfig.http, metrics } }))
       return file
     })
   }
