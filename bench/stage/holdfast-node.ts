@@ -25,7 +25,7 @@ export interface NodeSettings {
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const command = fileURLToPath(new URL('../../bin/holdfast', import.meta.url))
-const readyWithinMs = 20_000
+const readyWithinMs = 60_000
 
 export async function migrate(settings: NodeSettings): Promise<void> {
   await promisify(execFile)(process.execPath, [command, 'migrate'], { cwd: root, env: environment(settings) })
