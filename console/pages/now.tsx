@@ -11,6 +11,8 @@ import { routeTo } from '../state/address.ts'
 import { useReading } from '../state/hooks.ts'
 import { problemsOf } from '../state/problems.ts'
 
+const healthLevels = { ready: 'ok', degraded: 'warn', unavailable: 'bad' } as const
+
 /** The first look at three in the morning: eight questions, answered here or one step from here. */
 export function NowPage() {
   const overview = useReading('overview', { everyMs: 1_500 })
@@ -78,7 +80,7 @@ function Answers({ overview }: { overview: Overview }) {
             <ul className="lines">
               {overview.nodes.map(({ sheet, heard, own, at }) => (
                 <li key={sheet.id}>
-                  <Status level={heard ? (sheet.health === 'ready' ? 'ok' : 'warn') : 'unknown'}>
+                  <Status level={heard ? healthLevels[sheet.health] : 'unknown'}>
                     {sheet.name}
                     <span className="muted">
                       {' '}

@@ -96,6 +96,7 @@ function Charts({ rates }: { rates: Rates }) {
                 past={connectionsLastWeek.value ?? []}
                 marks={times}
                 write={count}
+                least={5}
               />
             )}
           </div>
@@ -118,6 +119,7 @@ function OneChart({
   past,
   marks,
   write,
+  least = 1,
 }: {
   title: string
   at: readonly number[]
@@ -125,6 +127,7 @@ function OneChart({
   past: readonly (number | null)[]
   marks: readonly number[]
   write: (value: number) => string
+  least?: number
 }) {
   const latest = now.findLast(value => value !== null)
   const lines: Line[] = [
@@ -138,7 +141,14 @@ function OneChart({
       title={title}
       aside={<strong>{latest === undefined || latest === null ? '–' : write(latest)}</strong>}
     >
-      <Chart at={at} lines={lines} marks={marks} write={write} summary={comparison(now, past)} />
+      <Chart
+        at={at}
+        lines={lines}
+        marks={marks}
+        write={write}
+        least={least}
+        summary={comparison(now, past)}
+      />
     </Card>
   )
 }

@@ -25,6 +25,7 @@ export function Chart({
   write,
   marks = [],
   low = false,
+  least = 1,
 }: {
   /** Milliseconds. */
   at: readonly number[]
@@ -34,6 +35,8 @@ export function Chart({
   /** Times of what has changed, drawn as upright lines. */
   marks?: readonly number[]
   low?: boolean
+  /** How far the axis reaches at least, so that its steps can be written. */
+  least?: number
 }) {
   const element = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
@@ -49,7 +52,7 @@ export function Chart({
     const place = element.current
     if (!place) return undefined
     const colour = (name: string) => resolved(place, name)
-    const made = new uPlot(options(lines, place, colour, now), latest.current, place)
+    const made = new uPlot(options(lines, place, colour, now, least), latest.current, place)
     plot.current = made
     const observer = new ResizeObserver(() =>
       made.setSize({ width: place.clientWidth, height: place.clientHeight }),
@@ -98,6 +101,10 @@ function resolved(place: HTMLElement, name: string): string {
   return color
 }
 
+function known(values: ArrayLike<number | null | undefined> | undefined): number {
+  return Array.from(values ?? []).filter(value => typeof value === 'number').length
+}
+
 function aligned(at: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
   return [at.map(time => time / 1_000), ...lines.map(({ values }) => [...values])]
 }
@@ -114,6 +121,7 @@ function options(
   place: HTMLElement,
   colour: (name: string) => string,
   now: { readonly current: { write: (value: number) => string; marks: readonly number[] } },
+  least: number,
 ): uPlot.Options {
   const axis = {
     stroke: colour('--muted'),
@@ -125,7 +133,7 @@ function options(
     height: place.clientHeight,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
+    scales: { y: { range: (_, __, most) => [0, Math.max((most ?? 0) * 1.1, least)] } },
     axes: [
       {
         ...axis,
@@ -141,7 +149,8 @@ function options(
         stroke: colour(colours[style]),
         width: 2,
         dash: dashes[style],
-        points: { show: false },
+        // A line needs two points; the first minute of a node has one.
+        points: { size: 6, show: (self: uPlot, index: number) => known(self.data[index]) < 4 },
       })),
     ],
     hooks: {

@@ -14,11 +14,12 @@ export function MarkList({ marks, empty }: { marks: readonly Mark[]; empty: stri
   if (marks.length === 0) return <p className="empty">{empty}</p>
   return (
     <ul className="lines">
-      {marks.map(mark => (
+      {runs(marks).map(({ mark, times }) => (
         <li key={mark.id}>
           <Status level={levelOfMark(mark)}>
             <span className="plain-text">
               {mark.says}
+              {times === 1 ? null : <strong> ×{times}</strong>}
               {mark.node === null ? null : <span className="muted"> · {mark.node}</span>}
             </span>
           </Status>
@@ -27,6 +28,29 @@ export function MarkList({ marks, empty }: { marks: readonly Mark[]; empty: stri
       ))}
     </ul>
   )
+}
+
+interface Line {
+  readonly mark: Mark
+  times: number
+}
+
+/** What comes again and again, as a breaker that comes and goes for one reason, is one line with the time of the latest. */
+function runs(marks: readonly Mark[]): readonly Line[] {
+  const lines: Line[] = []
+  const latest = new Map<string, Line>()
+  for (const mark of marks) {
+    const place = `${mark.kind} ${mark.node} ${mark.details['role'] ?? ''}`
+    const line = latest.get(place)
+    if (line?.mark.says === mark.says) {
+      line.times++
+      continue
+    }
+    const made = { mark, times: 1 }
+    latest.set(place, made)
+    lines.push(made)
+  }
+  return lines
 }
 
 function levelOfMark({ kind, details }: Mark): Level {

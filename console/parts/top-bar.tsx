@@ -65,9 +65,6 @@ export function TopBar({
       </div>
       <Sources reading={reading} />
       <div className="tools">
-        <span className="who muted small">
-          {me.name} · {me.role} · on {me.node.name}
-        </span>
         <button type="button" className="plain" onClick={next} title="Colours: as the system, light, dark">
           {wished === 'system' ? 'Auto' : wished === 'dark' ? 'Dark' : 'Light'}
           <span className="hidden-text"> colours; change</span>
@@ -120,7 +117,7 @@ function Sources({ reading: { data, receivedAt, failure } }: { reading: Reading<
             <li key={name}>
               <Status level={silent ? 'bad' : 'ok'}>
                 {sourceLabels[name]}
-                {silent ? ` silent, last ${at === null ? 'never' : ago(at, now)}` : ''}
+                {silent ? (at === null ? ' silent' : ` silent, last ${ago(at, now)}`) : ''}
               </Status>
             </li>
           )

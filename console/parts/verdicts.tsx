@@ -38,9 +38,11 @@ export function LostCard({ lost }: { lost: LostVerdict }) {
         </Status>
       </p>
       <p>{lost.says}</p>
-      <p className="muted">
-        {count(lost.lost)} lost of {count(lost.checked)} checked
-      </p>
+      {lost.checked === null ? null : (
+        <p className="muted">
+          {count(lost.lost)} lost of {count(lost.checked)} checked
+        </p>
+      )}
     </Card>
   )
 }
@@ -74,9 +76,11 @@ export function TierCard({ tier, verdict }: { tier: string; verdict: TierVerdict
         </Status>
       </p>
       <p>{verdict.says}</p>
-      <p className="muted">
-        {count(failed)} of {count(all)} canaries failed within the minute
-      </p>
+      {all === 0 ? null : (
+        <p className="muted">
+          {count(failed)} of {count(all)} canaries failed within the minute
+        </p>
+      )}
     </Card>
   )
 }

@@ -20,6 +20,7 @@ export function watchChanges({ marks, nodeName, breakers, readings, ledger }: Ch
   const endBreakers = breakers.onChange(({ role, state, reason, heldBy }) => {
     // Between an outage's beginning and its end there are only vain probes, and a beginning of its own has every connection.
     if (state === 'probing' || (state === 'passing' && !away.has(role) && heldBy === undefined)) return
+    if (state === 'rejecting' && away.has(role) && heldBy === undefined) return
     if (state === 'passing' && heldBy === undefined) away.delete(role)
     else away.add(role)
     const says = `breaker ${role} on ${nodeName}: ${state} (${reason})`
