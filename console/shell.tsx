@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react'
+import { useLayoutEffect, useRef, useState } from 'react'
 import { Help } from './parts/help.tsx'
 import { Side } from './parts/side.tsx'
 import { TopBar } from './parts/top-bar.tsx'
@@ -21,8 +21,8 @@ export function Shell() {
   const main = useRef<HTMLElement>(null)
   const arrived = useRef(path)
 
-  // Who goes to another page begins to read there, with eyes, keyboard or a screen reader.
-  useEffect(() => {
+  // Who goes to another page begins to read there, with eyes, keyboard or a screen reader; before the next key is heard.
+  useLayoutEffect(() => {
     if (arrived.current === path) return
     arrived.current = path
     setMenuOpen(false)

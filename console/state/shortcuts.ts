@@ -20,7 +20,7 @@ export function useShortcuts(help: () => void): Shortcuts {
   acts.current = { help, next }
   const on = setting === 'on'
   useEffect(() => {
-    let leaderAt = 0
+    let leaderAt = Number.NEGATIVE_INFINITY
     const press = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target)) return
       if (event.key === '?') {
@@ -30,7 +30,7 @@ export function useShortcuts(help: () => void): Shortcuts {
       }
       if (!on || document.querySelector('dialog[open]')) return
       if (event.timeStamp - leaderAt < leaderMs) {
-        leaderAt = 0
+        leaderAt = Number.NEGATIVE_INFINITY
         const page = pages.find(({ key }) => key === event.key)
         if (page) goTo(page.path)
       } else if (event.key === 'g') leaderAt = event.timeStamp
