@@ -15,7 +15,7 @@ export type Outcome<T> =
   | { readonly kind: 'failure'; readonly failure: Failure }
 
 /** The server gives itself two seconds; what is slower than this is a network or a process that hangs. */
-const deadlineMs = 6_000
+const deadlineMs = 4_000
 /** An act may move many rows. */
 const actDeadlineMs = 40_000
 

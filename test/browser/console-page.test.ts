@@ -125,7 +125,7 @@ describe.skipIf(!findChromium())('the console page', () => {
     server.failing.set('lags', 'hang')
     await open('lags')
     await sees('Asking …')
-    await sees(/No answer: this node did not answer within 6 seconds/)
+    await sees(/No answer: this node did not answer within 4 seconds/)
   })
 
   it('tells what is not known from what is nothing', async () => {
@@ -297,7 +297,7 @@ describe.skipIf(!findChromium())('the console page', () => {
     page.on('response', response => {
       if (response.url().endsWith('/overview')) polls++
     })
-    await until('it has been asked again', () => polls >= 3)
+    await until('it has been asked again', () => polls >= 2)
     // The width of an age that is told anew is all that may change.
     expect(Number(await page.evaluate('globalThis.moved')) - Number(before)).toBeLessThan(0.005)
   })

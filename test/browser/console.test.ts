@@ -35,6 +35,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
       databaseUrl: postgres.through(database.url),
       setup: fileURLToPath(new URL('../support/console-setup.ts', import.meta.url)),
       config: {
+        prober: { enabled: true, intervalMs: 1_000, auditIntervalMs: 2_000 },
         console: {
           tokens: [
             { name: 'ann', role: 'operator', token: operator },
@@ -112,6 +113,9 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
     await open('now')
     await card('Which nodes are there?').getByRole('listitem').nth(1).waitFor()
     await card('Which breaker, on which node?').getByText('All pass').waitFor()
+    await card('Does realtime deliver?').getByText('Delivers', { exact: true }).waitFor()
+    await card('Does durable deliver?').getByText('Delivers', { exact: true }).waitFor()
+    await card('Is anything acknowledged lost?').getByText('Nothing is lost').waitFor()
     const figure = card('How much, compared with last week?').locator('.figure').first()
     const seen = new Set<string>()
     await until('the rate has moved', async () => {
