@@ -121,7 +121,9 @@ describe.skipIf(missing)('the previous release beside this one', () => {
         where "group" in ('competing', 'ordered') group by 1`
       return rows.length === 2 && rows.every(({ members }) => members === 2)
     })
-    const [row] = await sql<{ count: number }[]>`select count(*)::int as count from holdfast.events where channel like 'order:%'`
+    const [row] = await sql<
+      { count: number }[]
+    >`select count(*)::int as count from holdfast.events where channel like 'order:%'`
     await allHandled(row?.count ?? 0)
   })
 
