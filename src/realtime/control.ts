@@ -8,6 +8,8 @@ export class BusControl implements Control {
   readonly #node: string
   readonly #logger: Logger
   readonly #listeners = new Set<ControlListener>()
+  /** What one who has left would have understood is nobody's fault. */
+  #complete = true
 
   constructor(bus: Bus, node: string, logger: Logger) {
     this.#bus = bus
@@ -37,11 +39,14 @@ export class BusControl implements Control {
 
   onMessage(listener: ControlListener): () => void {
     this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return () => {
+      this.#complete = false
+      this.#listeners.delete(listener)
+    }
   }
 
   #tell(message: unknown, from: string): void {
-    let foreign = this.#listeners.size > 0
+    let foreign = this.#complete && this.#listeners.size > 0
     for (const listener of this.#listeners) {
       try {
         if (listener(message, from) !== 'foreign') foreign = false
