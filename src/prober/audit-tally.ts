@@ -7,15 +7,29 @@ export type Checked = 'acknowledged' | 'received' | 'ledger' | 'mirror' | 'histo
 
 export type Mismatch = MirrorMismatch | 'received_missing' | 'received_other' | 'received_order'
 
+const noMismatches: Readonly<Record<Mismatch, 0>> = {
+  mirror_missing: 0,
+  mirror_other: 0,
+  history_other: 0,
+  erased_copy: 0,
+  received_missing: 0,
+  received_other: 0,
+  received_order: 0,
+}
+
 /** Findings that were told in the log, so that each is told once. */
 const mostTold = 1_000
+/** Differences that were counted, so that each counts once, although every pass finds it. Above it the oldest may count again. */
+const mostCounted = 1_000
 
 /** What auditing has found on this process, as it counts and as it is told in the log. */
 export class AuditTally implements AuditSink {
   readonly checkedCounts = new Map<Checked, number>()
-  readonly mismatchCounts = new Map<Mismatch, number>()
+  /** All kinds stand there from the beginning: a series that begins with its first finding shows no increase. */
+  readonly mismatchCounts = new Map(Object.entries(noMismatches) as [Mismatch, number][])
   readonly #logger: Logger
   readonly #told = new Set<string>()
+  readonly #counted = new Set<string>()
   /** By partition and scope: what is missing there as of the latest look. */
   readonly #lostIn = new Map<string, number>()
   readonly #completed = new Map<PartitionAudit['scope'], number>()
@@ -75,7 +89,8 @@ export class AuditTally implements AuditSink {
   found({ partition, scope, lost, lostCount, differences, checked }: PartitionAudit): void {
     this.#lostIn.set(`${partition} ${scope}`, lostCount)
     for (const each of lost) this.#tellLost(each)
-    for (const { kind, ...about } of differences) this.mismatch(kind, about)
+    for (const { kind, ...about } of differences)
+      if (this.#anew(`${kind} ${about.offset} ${about.channel}`)) this.mismatch(kind, about)
     for (const [what, count] of Object.entries(checked)) this.checked(what as Checked, count)
   }
 
@@ -87,10 +102,18 @@ export class AuditTally implements AuditSink {
     return {
       lost: Math.max(this.#byCanary, this.lostInLedger),
       checked: [...this.checkedCounts.values()].reduce((sum, count) => sum + count, 0),
-      mismatches: Object.fromEntries(this.mismatchCounts),
+      mismatches: Object.fromEntries([...this.mismatchCounts].filter(([, count]) => count > 0)),
       completedAt: this.#completed.get('recent'),
       leading: this.leading,
     }
+  }
+
+  #anew(difference: string): boolean {
+    if (this.#counted.has(difference)) return false
+    this.#counted.add(difference)
+    const [oldest = ''] = this.#counted.size > mostCounted ? this.#counted : []
+    this.#counted.delete(oldest)
+    return true
   }
 
   #tellLost({ says, ...about }: LostEvent): void {

@@ -69,7 +69,13 @@ export const cases: readonly Case[] = [
     fires: { 'holdfast_audit_lost{found="canary"}': '1x2 stale' },
     quiet: { 'holdfast_audit_lost{found="canary"}': '0x40' },
   },
-  one('HoldfastAuditDiffers', 'holdfast_audit_mismatches_total{kind="mirror_other"}', '0x5 2x5', '2x10', 8),
+  one(
+    'HoldfastAuditDiffers',
+    'holdfast_audit_mismatches_total{kind="mirror_other"}',
+    '_x2 0x3 1x5',
+    '_x2 0x9',
+    8,
+  ),
   one('HoldfastAuditOld', 'holdfast_audit_age{scope="recent"}', '0+60x60', '30x60', 40),
   {
     alert: 'HoldfastAuditOld',

@@ -221,6 +221,15 @@ describe('the auditor', () => {
         expect(text + other).toMatch(new RegExp(`holdfast_audit_checked_total\\{what="${what}"\\} [1-9]`))
       expect(await metric('holdfast_audit_lost')).toBe(0)
       expect(await metric('holdfast_audit_mismatches_total')).toBe(0)
+      for (const kind of [
+        'mirror_missing',
+        'mirror_other',
+        'history_other',
+        'erased_copy',
+        'received_missing',
+      ])
+        for (const node of [text, other])
+          expect(node).toContain(`holdfast_audit_mismatches_total{kind="${kind}"} 0`)
       for (const hf of nodes) expect(hf.prober?.audit).toMatchObject({ lost: 0, mismatches: {} })
       expect(nodes.filter(hf => hf.prober?.audit.leading)).toHaveLength(1)
     },

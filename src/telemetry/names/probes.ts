@@ -56,7 +56,7 @@ export const probeMetrics = {
     unit: '{event}',
     labels: ['kind'],
     description:
-      'What this process has found to differ and not to be lost, by `kind`: `mirror_missing`, `mirror_other` (the log lacks an event, or tells of another than the ledger), `history_other` (a channel’s history does), `erased_copy` (it still tells what was erased), `received_missing`, `received_other`, `received_order` (of what a canary was delivered).',
+      'What this process has found to differ and not to be lost, by `kind`: `mirror_missing`, `mirror_other` (the log lacks an event, or tells of another than the ledger), `history_other` (a channel’s history does), `erased_copy` (it still tells what was erased), `received_missing`, `received_other`, `received_order` (of what a canary was delivered). Each difference counts once, however long it stands; a kind of which nothing was found is 0.',
   },
   auditChecked: {
     name: 'holdfast.audit.checked',
