@@ -36,11 +36,10 @@ export function registerProberMetrics(telemetry: Metrics, canaries: Canaries): v
   )
   telemetry.gauges([probeAge, probeListeners, auditLost, auditAge], async () => [
     { metric: probeListeners, value: canaries.status?.listeners ?? 0 },
-    ...[...tallies.totals()].flatMap(({ subject, succeededAt }): Reading[] =>
-      succeededAt === undefined
-        ? []
-        : [{ metric: probeAge, value: (Date.now() - succeededAt) / 1_000, attributes: labels(subject) }],
-    ),
+    ...[...tallies.totals()].flatMap((line): Reading[] => {
+      const age = tallies.age(line)
+      return age === undefined ? [] : [{ metric: probeAge, value: age, attributes: labels(line.subject) }]
+    }),
     { metric: auditLost, value: tally.lostByCanary, attributes: { found: 'canary' } },
     // Only who audits knows; that nobody does, the age's absence says.
     ...(tally.leading

@@ -1,5 +1,6 @@
 import { CanaryConnection, type ConnectionOptions, type Push, type Reply, Unanswered } from './connection.ts'
 import type { Heard } from './messages.ts'
+import type { ProbeFailure } from './types.ts'
 
 /** A place in a durable channel. */
 interface Place {
@@ -12,6 +13,8 @@ interface Followed {
   /** The connection that it comes over; undefined where there is none. */
   over: CanaryConnection | undefined
   asking: CanaryConnection | undefined
+  /** How it ended when it was last asked for in vain. */
+  trouble: 'refused' | 'unanswered'
   /** Undefined before the first answer, and of realtime channels. */
   place: Place | undefined
 }
@@ -47,6 +50,12 @@ export class CanaryLine {
     return this.#followed.get(channel)?.over?.open ?? false
   }
 
+  /** Why a channel that is asked for is not followed. */
+  troubleWith(channel: string): ProbeFailure {
+    if (!this.open) return 'unconnected'
+    return this.#followed.get(channel)?.trouble ?? 'unanswered'
+  }
+
   /**
    * Connects anew, and lets go of the connection before only when the next one follows all channels, so that nothing is
    * missed in between. @throws Unanswered, or an Error where the node refuses
@@ -68,7 +77,13 @@ export class CanaryLine {
   async follow(channels: readonly { readonly channel: string; readonly durable: boolean }[]): Promise<void> {
     for (const { channel, durable } of channels) {
       if (this.#followed.has(channel)) continue
-      this.#followed.set(channel, { durable, over: undefined, asking: undefined, place: undefined })
+      this.#followed.set(channel, {
+        durable,
+        over: undefined,
+        asking: undefined,
+        trouble: 'unanswered',
+        place: undefined,
+      })
     }
     const connection = this.#connection
     if (!connection) return
@@ -99,6 +114,7 @@ export class CanaryLine {
     const asked = followed.place && { ...followed.place }
     const command = { subscribe: { channel, ...(asked && { recover: true, ...asked }) } }
     const arrive = ({ error, result }: Reply) => {
+      if (error) followed.trouble = 'refused'
       if (error || connection !== this.#connection) return
       followed.over = connection
       if (followed.durable) this.#arrive(channel, followed, asked, result)
@@ -107,6 +123,7 @@ export class CanaryLine {
       await connection.call(command, arrive)
     } catch {
       // Asked again with the next turn.
+      followed.trouble = 'unanswered'
     } finally {
       if (followed.asking === connection) followed.asking = undefined
     }

@@ -34,6 +34,8 @@ const turnsPerConnection = 12
 /** Listeners say again that they are there: what they said first may be lost. */
 const turnsPerHello = 6
 const goodbyeMs = 500
+/** A node that starts may take so long to let its canary follow a tier; after that, users are not let either. */
+const beginsWithinMs = 30_000
 
 /**
  * The canaries of one node: a client of its own that publishes and appends, hears itself, answers the canaries of two other
@@ -48,7 +50,8 @@ export class Prober {
   #probes = 0
   #timer: NodeJS.Timeout | undefined
   #connecting = false
-  #begun = false
+  readonly #begun = new Set<Tier>()
+  #startedAt = performance.now()
   #closed = false
 
   constructor(options: ProberOptions) {
@@ -82,6 +85,8 @@ export class Prober {
   }
 
   start(): void {
+    this.#startedAt = performance.now()
+    this.#options.tallies.begin()
     this.#schedule(0)
   }
 
@@ -121,10 +126,17 @@ export class Prober {
     const { tiers } = this.#options
     await this.#line.follow(tiers.map(tier => ({ channel: this.#own(tier), durable: tier === 'durable' })))
     void this.#meet(turn)
-    // Only once it has stood: while a node starts nobody is served yet, and nobody misses anything.
-    this.#begun ||= tiers.every(tier => this.#line.follows(this.#own(tier)))
-    if (!this.#begun || this.#closed) return
-    for (const tier of tiers) void this.#probe(tier)
+    if (this.#closed) return
+    for (const tier of tiers) if (this.#begins(tier)) void this.#probe(tier)
+  }
+
+  /** Only once it has stood: while a node starts nobody is served yet, and nobody misses anything. But not for ever. */
+  #begins(tier: Tier): boolean {
+    if (this.#line.follows(this.#own(tier))) this.#begun.add(tier)
+    if (this.#begun.has(tier)) return true
+    if (performance.now() - this.#startedAt > beginsWithinMs)
+      this.#options.tallies.failed({ tier, path: 'local' }, this.#line.troubleWith(this.#own(tier)))
+    return false
   }
 
   /** While one is under way, which may take until its deadline, the next turn goes on without. */

@@ -33,6 +33,7 @@ interface Line {
 /** How probes have ended, since the process began and within the last minute. */
 export class Tallies {
   readonly #lines = new Map<string, Line>()
+  #begunAt: number | undefined
 
   /** What is going to be probed stands there with zeros from the beginning: a rate begins at its first value. */
   constructor(tiers: readonly Tier[]) {
@@ -57,6 +58,20 @@ export class Tallies {
     const line = this.#line(subject)
     line.failures.set(reason, (line.failures.get(reason) ?? 0) + 1)
     this.#note(line, 'failed', reason)
+  }
+
+  /** From here on canaries have to succeed. */
+  begin(): void {
+    this.#begunAt = Date.now()
+  }
+
+  /**
+   * Seconds since one has succeeded, or since all began where none has; undefined where there are no canaries, and of the way
+   * to other nodes, of which there may be none, before the first.
+   */
+  age({ subject, succeededAt }: Pick<Line, 'subject' | 'succeededAt'>): number | undefined {
+    const since = succeededAt ?? (subject.path === 'other' ? undefined : this.#begunAt)
+    return since === undefined ? undefined : (Date.now() - since) / 1_000
   }
 
   /** Since the process began. */

@@ -32,7 +32,7 @@ export const probeMetrics = {
     unit: 's',
     labels: ['tier', 'path'],
     description:
-      'Since when no canary of this node has succeeded, by `tier` and `path`; absent before the first.',
+      'Since when no canary of this node has succeeded, by `tier` and `path`; before the first, since the canaries began (of `other`: absent).',
   },
   probeListeners: {
     name: 'holdfast.probe.listeners',
