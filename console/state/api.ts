@@ -31,8 +31,9 @@ export class Api {
     this.#signedOut = signedOut
   }
 
-  get<T>(path: string, signal?: AbortSignal): Promise<Outcome<T>> {
-    return this.#call<T>(path, {}, deadlineMs, signal)
+  /** `takesMs`: what the answer takes by itself, because it is asked to look on for so long. */
+  get<T>(path: string, signal?: AbortSignal, takesMs = 0): Promise<Outcome<T>> {
+    return this.#call<T>(path, {}, deadlineMs + takesMs, signal)
   }
 
   post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<Outcome<T>> {

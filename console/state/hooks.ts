@@ -36,7 +36,8 @@ export function useAsk(): <Name extends keyof Reads>(
 ) => Promise<Outcome<Reads[Name]>> {
   const { api } = useSession()
   return useCallback(
-    <Name extends keyof Reads>(name: Name, wish: Wish = {}) => api.get<Reads[Name]>(pathOf(name, wish)),
+    <Name extends keyof Reads>(name: Name, wish: Wish = {}) =>
+      api.get<Reads[Name]>(pathOf(name, wish), undefined, Number(wish['seconds'] ?? 0) * 1_000),
     [api],
   )
 }
