@@ -37,8 +37,11 @@ export async function startPostgres(): Promise<TestPostgres> {
   return {
     url: server.url,
     async close() {
-      await server.stop()
-      for (const each of [folder, server.directory]) await rm(each, { recursive: true, force: true })
+      try {
+        await server.stop()
+      } finally {
+        for (const each of [folder, server.directory]) await rm(each, { recursive: true, force: true })
+      }
     },
   }
 }
@@ -63,8 +66,11 @@ export async function openPostgres(wish: string | false | undefined): Promise<Te
   return {
     url: url.href,
     async close() {
-      await asOwner(at, `drop database if exists ${name} with (force)`)
-      await server?.close()
+      try {
+        await asOwner(at, `drop database if exists ${name} with (force)`)
+      } finally {
+        await server?.close()
+      }
     },
   }
 }

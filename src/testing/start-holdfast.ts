@@ -96,14 +96,28 @@ export async function startHoldfast<const C extends Contract = Contract>(
 ): Promise<TestHoldfast<C>> {
   const undo: (() => unknown)[] = []
   const close = async () => {
-    for (const act of undo.splice(0).reverse()) await act()
+    await endAll(undo.splice(0).reverse())
   }
   try {
     return await start(options, undo, close)
   } catch (error) {
-    await close()
+    await endAll([() => Promise.reject(error), ...undo.splice(0).reverse()])
     throw error
   }
+}
+
+/** One that fails leaves nothing of the others behind. @throws what one has thrown; AggregateError for several */
+async function endAll(acts: readonly (() => unknown)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const act of acts) {
+    try {
+      await act()
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join('; and '))
+  if (failures.length === 1) throw failures[0]
 }
 
 async function start<const C extends Contract>(
