@@ -14,7 +14,7 @@ import { Progress } from './progress.ts'
 import { guard, reporter } from './report.ts'
 import type { SocketConstructor } from './rotation.ts'
 import { openConnection } from './sdk.ts'
-import { type ClientStatus, Status } from './status.ts'
+import { type ClientStatus, type ServerState, Status } from './status.ts'
 import type { ErrorContext, Gap } from './types.ts'
 
 export type ConnectionState = 'disconnected' | 'connecting' | 'connected'
@@ -57,6 +57,11 @@ export interface ClientEvents {
   readonly state: ClientStatus
   /** Events are missed for good, in whichever channel; also told to that subscription's `onReset`. */
   readonly gap: Gap
+  /**
+   * The node reaches the others again. What was published elsewhere meanwhile has not come on channels that do not number;
+   * where the node was left for another one, they are subscribed to anew instead.
+   */
+  readonly reachable: ServerState
 }
 
 export interface Client<C extends Contract = Contract> {
@@ -64,10 +69,10 @@ export interface Client<C extends Contract = Contract> {
   readonly state: ConnectionState
   /**
    * How the client is; the same object until that changes. What the node says about itself is asked for from the first
-   * `on('state')`, or `presence.watch`, on.
+   * `on('state')` or `on('reachable')`, `presence.watch` or `liveTable`, on.
    */
   readonly status: ClientStatus
-  /** Listens to changes of the status, or to gaps. Returns how to stop; so does `signal`. */
+  /** Listens to changes of the status, to gaps, or to the end of a node's loneliness. Returns how to stop; so does `signal`. */
   on<Name extends keyof ClientEvents>(
     name: Name,
     listener: (told: ClientEvents[Name]) => unknown,
@@ -142,17 +147,17 @@ export function createClient<C extends Contract = Contract>(
     watched: () => listeners.has('state'),
     onChange: () => status.changed(),
   })
-  const reachable = new Set<() => void>()
   let local = false
   const status: Status = new Status({
     sdk,
     behind: () => progress.behind,
     ask: () => call('holdfast.state', { watch: true }),
-    watched: () => listeners.has('state') || reachable.size > 0,
+    clock,
+    watched: () => listeners.has('state') || listeners.has('reachable'),
     onChange(now) {
       const before = local
       local = now.server?.realtime === 'local'
-      if (before && now.server?.realtime === 'ready') for (const listener of [...reachable]) listener()
+      if (before && now.server?.realtime === 'ready') listeners.tell('reachable', now.server)
       listeners.tell('state', now)
     },
   })
@@ -171,9 +176,9 @@ export function createClient<C extends Contract = Contract>(
     onGap: (gap: Gap) => listeners.tell('gap', gap),
     local: () => local,
     onReachable(listener: () => void) {
-      reachable.add(listener)
+      const off = listeners.on('reachable', listener)
       status.watch()
-      return () => reachable.delete(listener)
+      return off
     },
   }
 
@@ -206,7 +211,7 @@ export function createClient<C extends Contract = Contract>(
     },
     on(name, listener, { signal } = {}) {
       const off = listeners.on(name, listener, signal)
-      if (name === 'state') status.watch()
+      if (name !== 'gap') status.watch()
       return off
     },
     get url() {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TestClock } from '../../test/support/test-clock.ts'
+import { Cursors } from './cursor.ts'
 import { CursorAcks } from './cursor-acks.ts'
 import { codes, HoldfastClientError } from './errors.ts'
 import type { Place } from './follower.ts'
@@ -185,4 +186,45 @@ describe('acks on their way', () => {
     expect(sent()).toEqual([5, 2])
     expect(clock.waiting).toBe(0)
   })
+})
+
+it('of cursors that have nothing on its way are forgotten above a thousand, and those that have are not', async () => {
+  const clock = new TestClock()
+  const held: (() => void)[] = []
+  const sent: string[] = []
+  const cursors = new Cursors({
+    clock,
+    sdk: { state: 'connected', getSubscription: () => null } as never,
+    report: () => undefined,
+    probe: () => undefined,
+    call: (_method, data) => {
+      const { channel, offset } = data as { channel: string; offset: number }
+      sent.push(`${channel} ${offset}`)
+      const place = { offset, epoch: 'e' }
+      return new Promise(resolve => {
+        if (channel === 'slow') held.push(() => resolve(place as never))
+        else resolve(place as never)
+      })
+    },
+  })
+  const slow = cursors.open('slow', 'read')
+  slow.ack(1)
+  const first = cursors.open('order:0', 'read')
+  for (let n = 0; n < 2_000; n++) {
+    const cursor = cursors.open(`order:${n}`, 'read')
+    cursor.ack(5)
+    await cursor.flush()
+  }
+  expect(first.acknowledged).toBeUndefined()
+  expect(cursors.open('order:1999', 'read').acknowledged).toEqual({ offset: 5, epoch: 'e' })
+  // One and the same, whoever has asked for it before.
+  first.ack(6)
+  await cursors.open('order:0', 'read').flush()
+  expect(first.acknowledged?.offset).toBe(6)
+  slow.ack(2)
+  held[0]?.()
+  await Promise.resolve()
+  await Promise.resolve()
+  clock.advance(100)
+  expect(sent.filter(each => each.startsWith('slow'))).toEqual(['slow 1', 'slow 2'])
 })

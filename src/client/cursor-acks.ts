@@ -49,6 +49,11 @@ export class CursorAcks {
     return this.#confirmed
   }
 
+  /** Nothing is on its way: what is forgotten with it is the server's last word alone. */
+  get idle(): boolean {
+    return !this.#wanted && this.#phase.kind === 'waiting'
+  }
+
   ack(place: Place): void {
     if (this.covers(place)) return
     const epoch = place.epoch || this.#wanted?.epoch || ''

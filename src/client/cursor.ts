@@ -60,6 +60,9 @@ export interface OwnCursor extends Cursor {
   covers(place: Place): boolean
 }
 
+/** Cursors that have nothing on its way and are remembered all the same. */
+const maxIdle = 1_000
+
 /** The cursors of one client: one for each channel and name, whoever asks for it. */
 export class Cursors {
   readonly #parts: CursorsParts
@@ -71,19 +74,20 @@ export class Cursors {
 
   open(channel: string, name: string): OwnCursor {
     const { call } = this.#parts
-    const acks = this.#acksOf(channel, name)
+    // Looked for each time: an idle one may have been forgotten, and there must not be two of one cursor.
+    const acks = () => this.#acksOf(channel, name)
     return {
       name,
       channel,
       get acknowledged() {
-        return acks.confirmed
+        return acks().confirmed
       },
-      ack: upTo => acks.ack(placeOf(upTo)),
-      flush: ({ signal } = {}) => abortable(acks.flush(), signal),
+      ack: upTo => acks().ack(placeOf(upTo)),
+      flush: ({ signal } = {}) => abortable(acks().flush(), signal),
       position: ({ signal } = {}) => abortable(call('holdfast.cursor', { channel, cursor: name }), signal),
       read: token => call('holdfast.cursor', { channel, cursor: name, token }),
       put: (place, token) => call('holdfast.ack', { channel, cursor: name, ...place, token }),
-      covers: place => acks.covers(place),
+      covers: place => acks().covers(place),
     }
   }
 
@@ -111,8 +115,20 @@ export class Cursors {
       onSilence: probe,
       onRefused: error => report(error, { kind: 'cursor', channel, cursor }),
     })
+    if (this.#acks.size >= maxIdle) this.#forgetIdle()
     this.#acks.set(key, made)
     return made
+  }
+
+  /** The older half of them, so that it is not looked for one for each new one. */
+  #forgetIdle(): void {
+    let left = maxIdle / 2
+    for (const [key, acks] of this.#acks) {
+      if (left === 0) return
+      if (!acks.idle) continue
+      this.#acks.delete(key)
+      left--
+    }
   }
 }
 

@@ -108,7 +108,8 @@ export class Feed {
   #open(): void {
     if (this.#over) return
     const first = lowest(this.#wishes)
-    const sub = this.#sdk.newSubscription(this.#channel, wishesOf(this.#wishes, first))
+    const sub = this.#make(first)
+    if (!sub) return
     this.#sub = sub
     sub.on('subscribed', ({ streamPosition, recovered, data }) => {
       // After a lost connection the SDK asks for what follows the last that came.
@@ -132,14 +133,28 @@ export class Feed {
     sub.on('leave', ({ info }) => this.#tell(reader => reader.left(info)))
     sub.on('error', ({ error }) => this.#tell(reader => reader.failed(clientError(error))))
     sub.on('unsubscribed', ({ code, reason }) => {
-      if (this.#over) return
-      this.#end()
-      const why = new HoldfastClientError(code, reason)
-      const readers = [...this.#readers]
-      this.#readers.clear()
-      for (const reader of readers) reader.ended(why)
+      if (!this.#over) this.#endAll(new HoldfastClientError(code, reason))
     })
     sub.subscribe()
+  }
+
+  /** The application may have subscribed with the SDK itself since the first reader came. */
+  #make(since: Place | undefined): SdkSubscription | undefined {
+    try {
+      return this.#sdk.newSubscription(this.#channel, wishesOf(this.#wishes, since))
+    } catch (thrown) {
+      const taken = this.#sdk.getSubscription(this.#channel) !== null
+      const bad = () => new HoldfastClientError(codes.badRequest, String(thrown), { cause: thrown })
+      this.#endAll(taken ? alreadySubscribed(this.#channel) : bad())
+      return undefined
+    }
+  }
+
+  #endAll(why: HoldfastClientError): void {
+    this.#end()
+    const readers = [...this.#readers]
+    this.#readers.clear()
+    for (const reader of readers) reader.ended(why)
   }
 
   /** A reader that leaves, or comes, meanwhile is not told. */
@@ -179,10 +194,7 @@ export class Feeds {
     const found = this.#feeds.get(channel)
     if (found) return found.join(wish, reader)
     if (this.#sdk.getSubscription(channel)) {
-      throw new HoldfastClientError(
-        codes.alreadySubscribed,
-        `${channel} is subscribed to with the SDK underneath already`,
-      )
+      throw alreadySubscribed(channel)
     }
     const feed: Feed = new Feed(this.#sdk, channel, () => {
       if (this.#feeds.get(channel) === feed) this.#feeds.delete(channel)
@@ -217,6 +229,11 @@ function wishesOf(wishes: readonly Wish[], since: Place | undefined): Partial<Su
 }
 
 const placeOf = (since: Place | 'start'): Place => (since === 'start' ? { offset: 0, epoch: '' } : since)
+
+function alreadySubscribed(channel: string): HoldfastClientError {
+  const message = `${channel} is subscribed to with the SDK underneath already`
+  return new HoldfastClientError(codes.alreadySubscribed, message)
+}
 
 function notSubscribed(channel: string): HoldfastClientError {
   return new HoldfastClientError(codes.disconnected, `${channel} is not subscribed`)

@@ -15,6 +15,7 @@ const paceMs = 250
 export interface KeptPlace {
   /** As it was left; undefined for the first time, and where it cannot be read. */
   readonly place: Place | undefined
+  /** After the end only what is further on than what is kept by then: another reader may have begun. */
   put(place: Place): void
   /** What was put is written now. */
   flush(): void
@@ -40,6 +41,7 @@ export class KeptPlaces {
     const key = name === true ? `holdfast:${channel}` : `holdfast:${channel}:${name}`
     let waiting: Place | undefined
     let cancel: (() => void) | undefined
+    let closed = false
     const write = () => {
       cancel = undefined
       if (!waiting) return
@@ -57,11 +59,15 @@ export class KeptPlaces {
     const kept: KeptPlace & { close(): void } = {
       place: store && read(store, key),
       put(place) {
+        if (closed && !leads(place, store && read(store, key))) return
         waiting = place
-        cancel ??= clock.after(paceMs, write)
+        if (closed) write()
+        else cancel ??= clock.after(paceMs, write)
       },
       flush,
       close: () => {
+        if (closed) return
+        closed = true
         flush()
         this.#open.delete(kept)
         if (this.#open.size === 0) this.#listen(false)
@@ -97,6 +103,10 @@ export class KeptPlaces {
 }
 
 type Listen = (name: string, act: () => void) => void
+
+function leads(place: Place, kept: Place | undefined): boolean {
+  return !kept || (place.epoch === kept.epoch && place.offset > kept.offset)
+}
 
 function read(store: PositionStore, key: string): Place | undefined {
   try {

@@ -25,6 +25,10 @@ export function subscribeFromKept(
   }
   const kept = parts.places.open(channel, name)
   const since = kept.place ?? (options.from === 'head' ? undefined : 'start')
+  const close = () => {
+    options.signal?.removeEventListener('abort', close)
+    kept.close()
+  }
   let placed = since !== undefined
   const subscription = subscribe(
     channel,
@@ -38,7 +42,7 @@ export function subscribeFromKept(
         return options.onSubscribed?.(context)
       },
       onUnsubscribed: why => {
-        kept.close()
+        close()
         if (options.onUnsubscribed) return options.onUnsubscribed(why)
         if (why.code !== codes.poisoned) parts.report(why, { kind: 'ended', channel })
         return undefined
@@ -46,6 +50,8 @@ export function subscribeFromKept(
     },
     { ...parts, onHandled: place => kept.put(place) },
   )
+  options.signal?.addEventListener('abort', close, { once: true })
+  if (options.signal?.aborted) close()
   return {
     channel,
     get position() {
@@ -60,7 +66,7 @@ export function subscribeFromKept(
     ready: () => subscription.ready(),
     unsubscribe() {
       subscription.unsubscribe()
-      kept.close()
+      close()
     },
   }
 }

@@ -49,6 +49,9 @@ export interface LiveTable<Row> {
   close(): void
 }
 
+/** From the moment at which the node reaches the others again, those have at most about so long until they do too. */
+const othersMs = 10_000
+
 /** Publications kept while the table is read; above it the table is read again. */
 const maxHeld = 1_000
 
@@ -76,6 +79,8 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
   #reading = false
   #again = false
   #due = false
+  #numbered = false
+  #later: ReturnType<typeof setTimeout> | undefined
   #error: HoldfastClientError | undefined
   #view: LiveTableView<Row>
 
@@ -96,6 +101,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
     const wish: SubscribeOptions<{ readonly data: unknown }> = {
       // Where the channel numbers, nothing is missed over a lost connection, or it is told.
       onSubscribed: ({ position }) => {
+        this.#numbered = position !== undefined
         if (!position || this.#view.build === undefined) this.#readAgain()
       },
       onReset: () => this.#readAgain(),
@@ -104,6 +110,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
       ...(token !== undefined && { token }),
       ...(getToken && { getToken }),
     }
+    client.on('reachable', () => this.#reachable(), { signal: this.#ending.signal })
     this.#subscription = client.channel(options.changes).subscribe(wish)
     const close = () => this.close()
     signal?.addEventListener('abort', close, { once: true })
@@ -139,6 +146,15 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
     this.#again = this.#reading
     if (!this.#reading) void this.#reads()
     this.#changed()
+  }
+
+  /** What other nodes told while they could not reach this one has not come, and nothing says so where nothing numbers. */
+  #reachable(): void {
+    if (this.#numbered) return
+    this.#readAgain()
+    clearTimeout(this.#later)
+    // One that tells may have come back later than the client's own node.
+    this.#later = setTimeout(() => this.#readAgain(), othersMs * (0.5 + Math.random() / 2))
   }
 
   async #reads(): Promise<void> {
@@ -180,6 +196,7 @@ class Table<Row extends TableRow> implements LiveTable<Row> {
     if (this.#ending.signal.aborted) return
     this.#ending.abort(why)
     this.#error = why
+    clearTimeout(this.#later)
     this.#subscription?.unsubscribe()
     this.#first.reject(why)
     this.#changed()

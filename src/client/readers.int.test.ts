@@ -284,6 +284,34 @@ describe('several readers of a channel', () => {
     expect(behind.seen).toEqual([4, 5])
     behind.leave()
     expect(() => client.channel(channel).subscribe({ keep: true, since: 0 })).toThrow(/several/)
+    // What is handled after the end counts, but never sets back what a later reader has done; nor does a signal's end.
+    const ending = new AbortController()
+    let release = () => {}
+    const gate = new Promise<void>(resolve => {
+      release = resolve
+    })
+    const slow = open({ positions })
+    await slow.connect()
+    const begun: number[] = []
+    slow.channel(channel).subscribe({
+      keep: 'slow',
+      signal: ending.signal,
+      onEvent: ({ offset }) => {
+        begun.push(offset ?? 0)
+        return (offset ?? 0) < 3 ? undefined : gate
+      },
+    })
+    await until('the third is under way', () => begun.length === 3)
+    ending.abort()
+    const keptAt = () => JSON.parse(kept.get(`holdfast:${channel}:slow`) ?? '{}').offset
+    expect(keptAt()).toBe(2)
+    const successor = slow.channel(channel).subscribe({ keep: 'slow', onEvent: () => undefined })
+    await until('it has all', () => successor.position?.offset === 5)
+    successor.unsubscribe()
+    release()
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(keptAt()).toBe(5)
+    slow.disconnect()
     // What cannot be read, or written, is as if there were nothing, and is reported.
     kept.set(`holdfast:${channel}`, '{"offset":-1}')
     positions.setItem = () => {
@@ -296,6 +324,22 @@ describe('several readers of a channel', () => {
   })
 })
 
+it('ends where the application has subscribed with the SDK underneath in the same task', async () => {
+  const ends: number[] = []
+  const reader = client
+    .channel(channel)
+    .subscribe({ onEvent: () => undefined, onUnsubscribed: ({ code }) => ends.push(code) })
+  const own = client.sdk.newSubscription(channel)
+  await until('it has ended', () => reader.state === 'unsubscribed')
+  expect(ends).toEqual([codes.alreadySubscribed])
+  await expect(reader.ready()).rejects.toMatchObject({ code: codes.alreadySubscribed })
+  client.sdk.removeSubscription(own)
+  await client
+    .channel(channel)
+    .on('*', () => undefined)
+    .ready()
+})
+
 describe('a client’s status', () => {
   it('says what the connection, the subscriptions and the node say, and asks the node only for who listens', async () => {
     script.state = { realtime: 'ready', durable: 'ready' }
@@ -305,6 +349,10 @@ describe('a client’s status', () => {
     expect(script.calls.filter(({ method }) => method === 'holdfast.state')).toEqual([])
     silent.disconnect()
 
+    // Asked again until there is an answer.
+    let failures = 3
+    script.stateError = () =>
+      failures-- > 0 ? { code: 100, message: 'not now', temporary: true } : undefined
     const own = open()
     const told: ClientStatus['state'][] = []
     const off = own.on('state', status => told.push(status.state))

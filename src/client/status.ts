@@ -1,4 +1,7 @@
 import type { Centrifuge } from 'centrifuge'
+import type { Clock } from './clock.ts'
+import { clientError } from './errors.ts'
+import { pause } from './persistent-read.ts'
 
 /**
  * How the client is, in one word. `closed`: not connected, and not trying. `connecting`: on the way to a node.
@@ -30,6 +33,7 @@ export interface ClientStatus {
 
 export interface StatusParts {
   readonly sdk: Centrifuge
+  readonly clock: Clock
   readonly behind: () => readonly string[]
   /** Asks the node how it is, and to be told of changes. */
   readonly ask: () => Promise<unknown>
@@ -44,6 +48,8 @@ export class Status {
   #server: ServerState | undefined
   #why: ClientStatus['why']
   #asked = false
+  /** How many connections were lost. */
+  #lost = 0
   #now: ClientStatus
   #due = false
 
@@ -68,14 +74,25 @@ export class Status {
 
   /** Somebody wants to know, from now on. */
   watch(): void {
-    const { sdk, watched, ask } = this.#parts
+    const { sdk, watched } = this.#parts
     if (this.#asked || sdk.state !== 'connected' || !watched()) return
     this.#asked = true
-    ask().then(
-      data => this.#heard(stateIn(data)),
-      // A node of an earlier release does not know the question, and a lost connection asks again.
-      () => undefined,
-    )
+    void this.#ask()
+  }
+
+  /** Until there is an answer. A node of an earlier release does not know the question; the next connection asks anew. */
+  async #ask(): Promise<void> {
+    const { sdk, clock, ask } = this.#parts
+    const connection = this.#lost
+    for (let failures = 0; sdk.state === 'connected' && connection === this.#lost; failures++) {
+      try {
+        this.#heard(stateIn(await ask()))
+        return
+      } catch (thrown) {
+        if (!clientError(thrown).temporary) return
+      }
+      await pause(clock, failures)
+    }
   }
 
   /** Tells of a change at the end of the task, so that several of them are one. */
@@ -99,6 +116,7 @@ export class Status {
 
   #disconnected(why: { code: number; reason: string }): void {
     this.#asked = false
+    this.#lost++
     this.#server = undefined
     this.#why = { code: why.code, reason: why.reason }
     this.changed()

@@ -103,9 +103,9 @@ export class TableRows<Row extends TableRow> {
       // Two nodes' publications may overtake each other.
       if (before && before.n > n) continue
       const kept = row !== null && (!where || where(row)) ? row : null
-      if (kept === null && !before) continue
+      // Also of a row that nobody knows: it may be gone before it is told that it came.
       this.#rows.set(name, { row: kept, n })
-      this.#stale = true
+      if (kept !== null || (before && before.row !== null)) this.#stale = true
     }
     this.#forgetGone()
     return 'applied'

@@ -12,6 +12,7 @@ import {
   type ReadTable,
 } from './index.ts'
 import { PresentUsers } from './present-users.ts'
+import { TableRows } from './table-rows.ts'
 
 let script: Script
 let node: ScriptedNode
@@ -229,10 +230,41 @@ describe('a live table', () => {
     await until('it is told', () => shown(table) === 'b9 c3 d4')
     expect(table.view.rows).not.toBe(before.rows)
     expect(table.view).toMatchObject({ state: 'live', build: 1, truncated: false, error: undefined })
+    node.send('live:totals', told(9, 'e', null))
+    node.send('live:totals', told(8, 'e', { key: 'e', n: 5 })) // gone, before it is told that it came
+    node.send('live:totals', told(11, 'c', { key: 'c', n: 8 }))
+    await until('it is told', () => shown(table).includes('c8'))
+    expect(shown(table)).toBe('b9 c8 d4')
     table.close()
     await until('it has ended', () => table.view.state === 'ended')
-    expect(shown(table)).toBe('b9 c3 d4')
+    expect(shown(table)).toBe('b9 c8 d4')
   })
+
+  it('is read again when the node reaches the others again, unless the channel numbers', async () => {
+    script.state = { realtime: 'ready', durable: 'ready' }
+    script.unnumbered.add('live:totals')
+    let numberedReads = 0
+    const open = (changes: string, each: ReadTable<Row>) =>
+      liveTable<Row>(client, 'totals', { changes, read: each })
+    const table = open('live:totals', read)
+    const numbered = open('live:numbered', async () => {
+      numberedReads++
+      return { build, rows }
+    })
+    await Promise.all([table.ready(), numbered.ready()])
+    await until('the node has said how it is', () => client.status.server !== undefined)
+    node.message({ holdfast: { state: { realtime: 'local', durable: 'ready' } } })
+    await until('it is degraded', () => client.status.state === 'degraded')
+    rows = [{ key: 'a', n: 7 }]
+    node.message({ holdfast: { state: { realtime: 'ready', durable: 'ready' } } })
+    await until('it shows what was told elsewhere', () => shown(table) === 'a7')
+    // Once more: those who tell may have come back later.
+    rows = [{ key: 'a', n: 8 }]
+    await until('it shows that too', () => shown(table) === 'a8', 20_000)
+    expect(numberedReads).toBe(1)
+    table.close()
+    numbered.close()
+  }, 30_000)
 
   it('is read again where readers see another build, where something may be missing, and over failures', async () => {
     const views: string[] = []
@@ -262,6 +294,28 @@ describe('a live table', () => {
     await until('it has ended', () => table.view.state === 'ended')
     expect(table.view.error).toMatchObject({ code: codes.permissionDenied })
     expect(views).toContain('live')
+  })
+
+  it('stays the same list while nothing in it changes, and keeps a bounded number of those that are gone', async () => {
+    const own = new TableRows<Row>({ maxRows: 10 })
+    await own.read(async () => ({ build, rows }), new AbortController().signal)
+    const gone = (n: number) => ({
+      build,
+      n,
+      changes: [{ table: 'states', key: { key: `g${n}` }, row: null }],
+    })
+    const { list } = own
+    for (let n = 1; n <= 2_000; n++) own.apply(gone(n))
+    expect(own.list).toBe(list)
+    const come = (n: number) => {
+      const row = { key: `g${n}`, n }
+      own.apply({ build, n: 0, changes: [{ table: 'states', key: { key: row.key }, row }] })
+    }
+    come(2_000)
+    expect(own.list).toBe(list)
+    // So long ago that nobody knows any more.
+    come(1)
+    expect(own.list).toHaveLength(4)
   })
 
   it('holds no more rows than it may', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type ConfigInput, defineContract, defineReducer, type StandardSchemaV1 } from '../app/index.ts'
-import { type Client, codes, type Gap } from '../client/index.ts'
+import { type Client, codes, type Gap, liveTable, type ReadTable } from '../client/index.ts'
 import { connectPostgres } from '../platform/index.ts'
 import { startHoldfast, type TestHoldfast } from './index.ts'
 
@@ -20,6 +20,7 @@ const all: NonNullable<NonNullable<ConfigInput['namespaces']>[string]['allow']> 
 }
 const namespaces: ConfigInput['namespaces'] = {
   order: { tier: 'durable', allow: { ...all, append: ['client'], publish: [] } },
+  live: { tier: 'realtime', allow: all },
   room: { tier: 'realtime', presence: true, joinLeave: true, allow: all },
   recent: { tier: 'realtime', history: { size: 100, ttlSeconds: 60 }, forceRecovery: true, allow: all },
 }
@@ -48,6 +49,7 @@ describe('a Holdfast of a test’s own', () => {
             key: ({ params }) => params.id,
             initial: () => 0,
             evolve: (cents, { data }) => cents + (data as { cents: number }).cents,
+            changes: 'live:totals',
           }),
         )
       },
@@ -133,22 +135,43 @@ describe('a Holdfast of a test’s own', () => {
       const off = anna.on('state', ({ state }) => states.push(state))
       await t.waitFor('the node has said how it is', () => anna.status.server?.realtime === 'ready')
       const order = named('order')
+      const { signal } = new AbortController()
       const seen: number[] = []
       const reader = ben.channel(order).on('*', ({ offset }) => seen.push(offset ?? 0))
       await reader.ready()
+      const read: ReadTable<{ key: string; state: number }> = async () => {
+        const url = `${t.nodes[0]?.http}/api/projections/totals?key=${order.slice(6)}`
+        const answer = await fetch(url, { headers: { 'x-api-key': t.apiKey } })
+        const { result } = (await answer.json()) as { result: Awaited<ReturnType<typeof read>> }
+        return result
+      }
+      // One on each node: at least for one of them the change is told by the other node.
+      const tables = [anna, ben].map(client =>
+        liveTable(client as Client, 'totals', { changes: 'live:totals', read }),
+      )
+      for (const table of tables) await table.ready()
       await t.stopRedis(how)
       // Not with the first change that is told: the breakers of bus and log notice one after the other.
       await t.waitFor('it is local only', () => anna.status.server?.realtime === 'local', 20_000)
       expect(anna.status.state).toBe('degraded')
       await anna.channel(order).append('Placed', { cents: 1 })
       await t.waitFor('the event comes all the same', () => seen.length === 1, 20_000)
+      await t.waitFor(
+        'the row is there',
+        async () => (await read({ after: undefined, signal })).rows[0],
+        30_000,
+      )
       await t.startRedis()
+      for (const table of tables) {
+        await t.waitFor('it shows it', () => table.view.rows.some(({ key }) => order.endsWith(key)), 30_000)
+        table.close()
+      }
       await t.waitFor('it is live', () => anna.status.server?.realtime === 'ready', 20_000)
       expect(states).toContain('degraded')
       off()
       reader.unsubscribe()
     },
-    60_000,
+    120_000,
   )
 
   it('makes gaps that clients are told of, in a durable channel and in one with a history', async () => {
@@ -183,6 +206,27 @@ describe('a Holdfast of a test’s own', () => {
     }
   }, 60_000)
 })
+
+it('leaves nothing behind although something does not end', async () => {
+  const stage = await startHoldfast({ postgres: inject('postgresUrl'), redis: false, nodes: 2 })
+  const close = stage.hf.close.bind(stage.hf)
+  stage.hf.close = async () => {
+    await close()
+    throw new Error('it does not end')
+  }
+  const { databaseUrl } = stage
+  await expect(stage.close()).rejects.toThrow('it does not end')
+  await expect(connectsTo(databaseUrl)).rejects.toThrow(/does not exist/)
+})
+
+async function connectsTo(url: string | undefined): Promise<void> {
+  const sql = connectPostgres(url ?? '', { max: 1, applicationName: 'test' })
+  try {
+    await sql`select 1`
+  } finally {
+    await sql.end()
+  }
+}
 
 it('leaves nothing behind, and says what it needs', async () => {
   const stage = await startHoldfast({ postgres: inject('postgresUrl'), redis: inject('redisUrl') })

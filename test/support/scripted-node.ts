@@ -53,6 +53,8 @@ export class Script {
   /** Channels that were subscribed to, in order, and those that were let go of. */
   readonly subscribes: string[] = []
   readonly unsubscribes: string[] = []
+  /** Channels that do not number what is published. */
+  readonly unnumbered = new Set<string>()
   /** Who is there, by the id of the connection. */
   present: Record<string, { user: string; client: string; conn_info?: unknown }> = {
     'client-1': { user: 'ann', client: 'client-1', conn_info: { n: 1 } },
@@ -61,6 +63,8 @@ export class Script {
   presenceError: () => { code: number; message: string; temporary?: boolean } | undefined = () => undefined
   /** What a node says of itself; undefined: it does not know the question. */
   state: object | undefined
+  /** Of the question for it. */
+  stateError: () => { code: number; message: string; temporary?: boolean } | undefined = () => undefined
   readonly nodes: ScriptedNode[] = []
 
   events(channel: string): Kept[] {
@@ -209,6 +213,10 @@ export class ScriptedNode {
     script.subscribes.push(channel)
     const known = this.#subscribers.get(channel) ?? new Set()
     this.#subscribers.set(channel, known.add(socket))
+    if (script.unnumbered.has(channel)) {
+      reply({ subscribe: {} })
+      return
+    }
     const offset = Number(request.offset ?? 0)
     const missed = script.kept(channel).filter(event => event.offset > offset)
     const recovered =
@@ -247,6 +255,8 @@ export class ScriptedNode {
   #rpc(call: { method: string; data: unknown }): object | 'cut' | undefined {
     const script = this.#script
     script.calls.push(call)
+    const refused = call.method === 'holdfast.state' && script.stateError()
+    if (refused) return { error: refused }
     if (call.method === 'holdfast.state' && script.state) return { rpc: { data: script.state } }
     if (call.method === 'holdfast.ack' || call.method === 'holdfast.cursor') return this.#cursor(call)
     if (call.method !== 'holdfast.append') {

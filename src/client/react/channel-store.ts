@@ -2,7 +2,7 @@ import type { Client } from '../client.ts'
 import type { HoldfastClientError } from '../errors.ts'
 import type { Place, Reset } from '../follower.ts'
 import type { Received, SubscribeOptions, SubscriptionProgress } from '../types.ts'
-import type { Store } from './store.ts'
+import { type Store, tokensOf } from './store.ts'
 
 /** What a component sees of a channel. */
 export interface ChannelEvents<Event> {
@@ -40,6 +40,8 @@ export class ChannelStore implements Store<ChannelEvents<Received>> {
     error: undefined,
   }
   #fresh: Received[] = []
+  /** Of all that has been taken into the view. */
+  #newest: Place | undefined
   #next: Partial<ChannelEvents<Received>> | undefined
   #changed: () => void = () => undefined
 
@@ -66,13 +68,18 @@ export class ChannelStore implements Store<ChannelEvents<Received>> {
     const subscription = this.#client.channel(this.#name).subscribe({
       ...wish,
       // Shown again: it goes on from where it was hidden, if the channel has places.
+      ...tokensOf(handlers),
       ...(position && wish.cursor === undefined && wish.keep === undefined && { since: position }),
       onEvent: event => {
-        if (limit > 0 && (!wanted || wanted(event))) this.#fresh.push(event)
-        tell(event.position ? { position: event.position } : {})
+        if (!this.#has(event)) {
+          if (limit > 0 && (!wanted || wanted(event))) this.#fresh.push(event)
+          this.#newest = event.position ?? this.#newest
+          tell(event.position ? { position: event.position } : {})
+        }
         return handlers.current.onEvent?.(event)
       },
       onReset: gap => {
+        this.#newest = gap.position
         tell({ gap, position: gap.position })
         return handlers.current.onReset?.(gap)
       },
@@ -93,6 +100,12 @@ export class ChannelStore implements Store<ChannelEvents<Received>> {
       this.#changed = () => undefined
       subscription.unsubscribe()
     }
+  }
+
+  /** A place kept elsewhere may lie before what is shown: the handler wants those events again, the view has them. */
+  #has({ position }: Received): boolean {
+    const newest = this.#newest
+    return !!position && position.epoch === newest?.epoch && position.offset <= newest.offset
   }
 
   #tell(part: Partial<ChannelEvents<Received>>): void {

@@ -20,6 +20,16 @@ export function useStore<View>(make: () => Store<View>, keys: readonly unknown[]
   return useSyncExternalStore(begin, view, view)
 }
 
+interface WithTokens {
+  readonly getToken?: (context: { channel: string }) => Promise<string>
+}
+
+/** Tokens come from the function of the last drawing: that of the first may have what was true then. */
+export function tokensOf(latest: { readonly current: WithTokens }): WithTokens {
+  const { getToken } = latest.current
+  return getToken ? { getToken: context => (latest.current.getToken ?? getToken)(context) } : {}
+}
+
 /** The newest value, for handlers that must not begin anything anew. */
 export function useLatest<T>(value: T): { readonly current: T } {
   const latest = useRef(value)

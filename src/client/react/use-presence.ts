@@ -1,7 +1,7 @@
 import type { HoldfastClientError } from '../errors.ts'
 import type { PresenceChange, PresenceOptions, PresentUser } from '../presence.ts'
 import { useHoldfast } from './provider.ts'
-import { useLatest, useStore } from './store.ts'
+import { tokensOf, useLatest, useStore } from './store.ts'
 
 export interface UsePresenceOptions extends Omit<PresenceOptions, 'signal' | 'onUnsubscribed'> {
   /** Called with those who come and go. */
@@ -40,6 +40,7 @@ export function usePresence(name: string, options: UsePresenceOptions = {}): Pre
           },
           {
             ...wish,
+            ...tokensOf(latest),
             onUnsubscribed(error) {
               view = { ...view, error }
               changed()

@@ -1,7 +1,7 @@
 import { type LiveTableOptions, type LiveTableView, liveTable } from '../live-table.ts'
 import type { TableRow } from '../table-page.ts'
 import { useHoldfast } from './provider.ts'
-import { useLatest, useStore } from './store.ts'
+import { tokensOf, useLatest, useStore } from './store.ts'
 
 export type UseProjectionOptions<Row extends TableRow> = Omit<LiveTableOptions<Row>, 'signal'>
 
@@ -40,6 +40,7 @@ export function useProjection<Row extends TableRow = TableRow>(
           {
             ...latest.current,
             ...reading,
+            ...tokensOf(latest),
             ...(order && { order: (a: Row, b: Row) => (latest.current.order ?? order)(a, b) }),
             ...(where && { where: (row: Row) => (latest.current.where ?? where)(row) }),
           },
