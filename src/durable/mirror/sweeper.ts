@@ -1,5 +1,6 @@
 import type { Logger } from '../../platform/index.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { type Behind, seenBehind } from './behind.ts'
 import type { PartitionFill } from './fill.ts'
 import type { LossRecord, WrittenLoss } from './loss-record.ts'
 import type { Mirror } from './mirror.ts'
@@ -25,14 +26,6 @@ export interface MirrorParts {
   readonly lossRecord: LossRecord
 }
 
-interface Watched {
-  last: number
-  lag: number
-  still: number
-  /** Since when it is behind, by `performance.now()`. */
-  readonly since: number
-}
-
 /**
  * Compares every partition's head in the ledger with its mirror, and fills what stands still behind. All nodes do
  * it; a lease keeps two from doing the same fill. And what the mirrors and other nodes tell of positions is held against
@@ -47,7 +40,7 @@ export class Sweeper {
   readonly #parts: MirrorParts | undefined
   readonly #logger: Logger
   readonly #meter: MirrorMeter
-  readonly #watched = new Map<number, Watched>()
+  readonly #watched = new Map<number, Behind>()
   readonly #announced = new Map<number, number>()
   #ticks = 0
   #timer: NodeJS.Timeout | undefined
@@ -188,15 +181,12 @@ export class Sweeper {
       const head = heads.get(partition) ?? 0
       const last = states[i]?.last ?? 0
       this.#announced.set(partition, last)
-      if (last >= head) {
+      const behind = seenBehind(this.#watched.get(partition), { last, head }, performance.now())
+      if (behind) this.#watched.set(partition, behind)
+      else {
         this.#watched.delete(partition)
         this.#parts?.mirror.healed(partition)
-        return
       }
-      const watched = this.#watched.get(partition)
-      const still = watched?.last === last ? watched.still + 1 : 1
-      const since = watched?.since ?? performance.now()
-      this.#watched.set(partition, { last, lag: head - last, still, since })
     })
     this.#sayLag()
   }

@@ -60,7 +60,8 @@ export const ledgerMetrics = {
     type: 'gauge',
     unit: 's',
     labels: [],
-    description: 'Since when the partition whose mirror has been behind for longest is.',
+    description:
+      'How long a partition’s mirror has lacked what this node saw it lack, of all partitions the longest. Where events come all the time there is always one on its way; then this is how long they take, as far as looks every quarter of a second show it.',
   },
   mirrorRepairs: {
     name: 'holdfast.mirror.repairs',
