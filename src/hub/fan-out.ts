@@ -18,6 +18,8 @@ export class FanOut implements Flushable {
   /** By client, which of the pending lines (by index, with their number of messages) it does not get. */
   #excluded: Map<string, Map<number, number>> | undefined
   #scheduled = false
+  /** What is handed out next is timed, and has been under way for so long. */
+  #next: number | undefined
   /** That of its outlets. */
   #turn: Turn | undefined
 
@@ -57,8 +59,13 @@ export class FanOut implements Flushable {
    */
   publish(line: Line, messages = 1, exclude?: string): void {
     if (this.#outlets.size === 0) return
+    if (exclude !== undefined && this.#outlets.size === 1 && this.#outlets.has(exclude)) {
+      this.#next = undefined
+      return
+    }
     if (this.#characters + line.length > maxJoinedCharacters) this.#handOver()
     this.#characters += line.length
+    if (this.#next !== undefined) this.#begin()
     if (exclude !== undefined && this.#outlets.has(exclude)) this.#exclude(exclude, messages)
     this.#pending.push(line)
     this.#messages += messages
@@ -72,9 +79,12 @@ export class FanOut implements Flushable {
     return this.#outlets.size > 0 && this.#turn?.deliveries.due(this.#lane) === true
   }
 
-  /** What is published next is timed; it has been under way for `before` seconds (NaN: nobody knows). */
-  begin(before: number): void {
-    this.#turn?.deliveries.begin(this.#lane, before)
+  /**
+   * What is published next is timed if anybody gets it; it has been under way for `before` seconds (NaN: nobody knows).
+   * Undefined: it is not, also where that was said of something that nobody got.
+   */
+  begin(before: number | undefined): void {
+    this.#next = before
   }
 
   /** Sends a line to some of the subscribers, after everything published before. */
@@ -83,6 +93,7 @@ export class FanOut implements Flushable {
     const packet = Packet.of([line])
     for (const outlet of this.#outlets.values()) {
       if (!chosen(outlet)) continue
+      if (this.#next !== undefined) this.#begin()
       this.#expect(1)
       outlet.push(this.#lane, packet)
     }
@@ -93,6 +104,7 @@ export class FanOut implements Flushable {
     const outlet = this.#outlets.get(client)
     if (!outlet) return false
     this.#handOver()
+    if (this.#next !== undefined) this.#begin()
     this.#expect(1)
     outlet.push(this.#lane, Packet.of([line]))
     return true
@@ -129,6 +141,11 @@ export class FanOut implements Flushable {
       this.#expect((rest?.messages ?? 0) - messages)
       if (rest) outlet.push(this.#lane, rest)
     }
+  }
+
+  #begin(): void {
+    this.#turn?.deliveries.begin(this.#lane, this.#next as number)
+    this.#next = undefined
   }
 
   #expect(messages: number): void {

@@ -123,12 +123,17 @@ export class LiveChannel {
 
   /**
    * What comes next has been under way for `before` seconds (NaN: nobody knows). Whether it is one of the messages that
-   * are timed.
+   * are timed. Whoever is not certain that somebody gets it calls `unclock` behind it.
    */
   clock(before: number): boolean {
     const due = this.#fan.due()
     if (due) this.#fan.begin(before)
     return due
+  }
+
+  /** Nothing is timed that comes next. */
+  unclock(): void {
+    this.#fan.begin(undefined)
   }
 
   /** A line that is in no history. */

@@ -44,6 +44,7 @@ export class LiveChannels {
       if (!known && channel.clock(age) && !Number.isNaN(age)) this.busLatency.record(age)
       if (message.kind !== 'foreign') receive(channel, message, known)
       else if (channel.historyTtlSeconds > 0) this.#onForeign(channel)
+      channel.unclock()
     })
   }
 

@@ -160,7 +160,9 @@ export class Numbering {
     if (!live) return
     live.clock((performance.now() - since) / 1_000)
     const before = live.place
-    if (!live.takeNext(place, line)) this.#parts.gapFill.wait(live, place, line)
+    const taken = live.takeNext(place, line)
+    live.unclock()
+    if (!taken) this.#parts.gapFill.wait(live, place, line)
     else if (trace !== undefined && live.place !== before)
       fannedOut(trace, { channel, tier: 'realtime', subscribers: live.size, offset: place.offset })
   }
