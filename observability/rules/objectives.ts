@@ -19,9 +19,9 @@ export const objectives: readonly Objective[] = [
     name: 'publish',
     alert: 'HoldfastPublishBudgetBurns',
     budget: 0.001,
-    goal: '99.9 % of publications that are not refused for a reason of the asker’s are accepted',
+    goal: '99.9 % of publications that are refused neither for a reason of the asker’s nor because a namespace is read-only are accepted',
     errors: window =>
-      `sum by (tier) (rate(holdfast_publications_total{outcome="unavailable"}[${window}])) / (sum by (tier) (rate(holdfast_publications_total{outcome!="refused"}[${window}])) > 0)`,
+      `sum by (tier) (rate(holdfast_publications_total{outcome="unavailable"}[${window}])) / (sum by (tier) (rate(holdfast_publications_total{outcome!~"refused|read_only"}[${window}])) > 0)`,
   },
   {
     name: 'delivery',

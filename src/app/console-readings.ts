@@ -47,7 +47,9 @@ function countedBy(parts: ReadingParts): Counted {
   const { sockets, publications, prober } = parts
   const { counts, deliveries, sessions } = sockets
   const { realtime, durable } = publications
-  const failed = [realtime, durable].map(({ outcomes: { refused, unavailable } }) => refused + unavailable)
+  const failed = [realtime, durable].map(({ outcomes: { refused, read_only, unavailable } }) => {
+    return refused + read_only + unavailable
+  })
   const of = (lane: Lane) => deliveries.written[lane] ?? 0
   return {
     totals: {

@@ -1,11 +1,11 @@
-import { asHoldfastError } from '../domain/index.ts'
+import { asHoldfastError, type HoldfastError } from '../domain/index.ts'
 import { Buckets } from '../telemetry/index.ts'
 
 /**
- * What became of a publication: taken (durable: committed), known already, the asker's to change, or not possible now
- * (or nobody knows whether it was).
+ * What became of a publication: taken (durable: committed), known already, the asker's to change, not taken because an
+ * operator has made its namespace read-only, or not possible now (or nobody knows whether it was).
  */
-export const publicationOutcomes = ['accepted', 'duplicate', 'refused', 'unavailable'] as const
+export const publicationOutcomes = ['accepted', 'duplicate', 'refused', 'read_only', 'unavailable'] as const
 export type PublicationOutcome = (typeof publicationOutcomes)[number]
 
 /** Publications in the channels of one tier that have come to this node. */
@@ -14,6 +14,7 @@ export class TierPublications {
     accepted: 0,
     duplicate: 0,
     refused: 0,
+    read_only: 0,
     unavailable: 0,
   }
   /** Seconds from arrival to acceptance. */
@@ -38,9 +39,14 @@ export class TierPublications {
 
   failed(cause: unknown): void {
     const error = asHoldfastError(cause)
-    const now = error.remedy === 'retry_later' || error.code === 'INTERNAL'
-    this.outcomes[now ? 'unavailable' : 'refused']++
+    this.outcomes[outcomeOf(error)]++
   }
+}
+
+function outcomeOf({ code, remedy }: HoldfastError): PublicationOutcome {
+  // It is meant so: nobody is to be woken for it.
+  if (code === 'READ_ONLY') return 'read_only'
+  return remedy === 'retry_later' || code === 'INTERNAL' ? 'unavailable' : 'refused'
 }
 
 export class PublicationCounts {

@@ -12,27 +12,22 @@ export interface Case {
   readonly minutes: number
 }
 
-const burning = (
-  good: string,
-  bad: string,
-  total: string,
-  errors: string,
-): Pick<Case, 'fires' | 'quiet'> => ({
-  fires: { [total]: '0+600x120', [errors]: '0+60x120' },
-  quiet: { [total]: good, [errors]: bad },
-})
 const latency = 'tier="realtime",stage="end_to_end"'
 
 export const cases: readonly Case[] = [
   {
     alert: 'HoldfastPublishBudgetBurns',
     minutes: 90,
-    ...burning(
-      '0+60000x120',
-      '0+6x120',
-      'holdfast_publications_total{tier="durable",outcome="accepted"}',
-      'holdfast_publications_total{tier="durable",outcome="unavailable"}',
-    ),
+    fires: {
+      'holdfast_publications_total{tier="durable",outcome="accepted"}': '0+600x120',
+      'holdfast_publications_total{tier="durable",outcome="unavailable"}': '0+60x120',
+    },
+    // An operator has made a namespace read-only.
+    quiet: {
+      'holdfast_publications_total{tier="durable",outcome="accepted"}': '0+60000x120',
+      'holdfast_publications_total{tier="durable",outcome="unavailable"}': '0+6x120',
+      'holdfast_publications_total{tier="durable",outcome="read_only"}': '0+60000x120',
+    },
   },
   {
     // Neither written nor dropped because its client had gone.

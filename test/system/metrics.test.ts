@@ -128,14 +128,14 @@ describe('the metrics of two nodes', () => {
 
     const published = (since: Growth, tier: string) =>
       Promise.all(
-        ['accepted', 'duplicate', 'refused', 'unavailable'].map(outcome =>
+        ['accepted', 'duplicate', 'refused', 'read_only', 'unavailable'].map(outcome =>
           since.of('holdfast_publications_total', { tier, outcome }),
         ),
       )
-    expect(await published(onA, 'realtime')).toEqual([21, 0, 0, 0])
-    expect(await published(onB, 'realtime')).toEqual([10, 0, 0, 0])
-    expect(await published(onA, 'durable')).toEqual([15, 1, 1, 0])
-    expect(await published(onB, 'durable')).toEqual([0, 0, 0, 0])
+    expect(await published(onA, 'realtime')).toEqual([21, 0, 0, 0, 0])
+    expect(await published(onB, 'realtime')).toEqual([10, 0, 0, 0, 0])
+    expect(await published(onA, 'durable')).toEqual([15, 1, 1, 0, 0])
+    expect(await published(onB, 'durable')).toEqual([0, 0, 0, 0, 0])
     expect(await deliveries(onA, 'realtime')).toEqual({ expected: 90, written: 90, dropped: 0 })
     expect(await deliveries(onB, 'realtime')).toEqual({ expected: 61, written: 61, dropped: 0 })
     expect(await deliveries(onA, 'durable')).toEqual({ expected: 30, written: 30, dropped: 0 })
