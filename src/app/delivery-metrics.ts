@@ -89,7 +89,8 @@ function registerSubscriptionMetrics(
   open: { realtime: RealtimeTier; durable: OpenTier | undefined },
 ): void {
   const { subscriptions, channels, recoveries, recovered, resyncs } = metrics
-  telemetry.gauges([subscriptions, channels], async () =>
+  // Walks over all channels of the node.
+  telemetry.shared([subscriptions, channels], async () =>
     tiers.flatMap(tier => {
       const sizes = open[tier]?.channels()
       if (!sizes) return []

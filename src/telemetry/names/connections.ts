@@ -81,13 +81,14 @@ export const connectionMetrics = {
     type: 'gauge',
     unit: '{subscription}',
     labels: ['tier'],
-    description: 'Subscriptions of this node’s clients, by `tier`.',
+    description: 'Subscriptions of this node’s clients, by `tier`; counted at most every five seconds.',
   },
   channels: {
     name: 'holdfast.channels',
     type: 'gauge',
     unit: '{channel}',
     labels: ['tier'],
-    description: 'Channels that have subscribers on this node, by `tier`.',
+    description:
+      'Channels that have subscribers on this node, by `tier`; counted at most every five seconds.',
   },
 } as const satisfies Record<string, MetricName>

@@ -8,7 +8,7 @@ export const deliveryMetrics = {
     unit: '{publication}',
     labels: ['tier', 'outcome'],
     description:
-      'Publications, signals and appends that came to this node, by `tier` (`realtime`, `durable`) and `outcome`: `accepted` (durable: committed), `duplicate` (its id was known, nothing was done again), `refused` (it is the asker’s to change it), `read_only` (an operator has made the namespace read-only), `unavailable` (it could not be done now, or nobody knows whether it was).',
+      'Publications, signals and appends that came to the tiers of this node, or were refused by contract or read-only namespace on their way there, by `tier` (`realtime`, `durable`) and `outcome`: `accepted` (durable: committed), `duplicate` (its id was known, nothing was done again), `refused` (it is the asker’s to change it), `read_only` (an operator has made the namespace read-only), `unavailable` (it could not be done now, or nobody knows whether it was).',
   },
   publishDuration: {
     name: 'holdfast.publish.duration',

@@ -68,7 +68,7 @@ export const processMetrics = {
     unit: '1',
     labels: [],
     description:
-      'Share of the time in which this process’ event loop had something to do, since the last reading.',
+      'Share of the time in which this process’ event loop had something to do, over the last whole five seconds.',
   },
   shed: {
     name: 'holdfast.shed',
