@@ -11,7 +11,7 @@ import { auditWhole } from './whole.ts'
 const leaderLock = [1_212_566_599, 1] as const
 /** Newest events of a partition that are compared in each pass. */
 const windowEvents = 100
-/** A whole partition is counted in one statement; where that takes longer, it is not done at all. */
+/** A whole partition is counted in one statement; where that takes longer, it is left out. */
 const statementMs = 60_000
 /** Who leads asks several times a second; of one that is silent for so long, Postgres ends the session. */
 const silenceMs = 120_000
@@ -53,6 +53,8 @@ export class Auditor {
   #leading = false
   #troubled = false
   #nextWhole = 0
+  /** Whether every partition since the first was counted. */
+  #wholeComplete = true
   #wholeDueAt = 0
   /** Copies of erased events that were seen in the pass before, and in this one. */
   #erasedBefore: ReadonlySet<string> = new Set()
@@ -147,12 +149,19 @@ export class Auditor {
       const audit = await this.#pool.run(sql => auditWhole(sql, partition, epoch))
       if (!audit || ledger.epoch !== epoch) return
       this.#options.sink.found(audit)
-      this.#nextWhole = (partition + 1) % ledger.partitions
-      if (this.#nextWhole === 0) this.#options.sink.completed('whole')
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return
+      // The others are counted all the same.
+      this.#wholeComplete = false
+      this.#options.logger.warn({ err: error, partition }, 'a whole partition could not be counted')
     } finally {
       const took = performance.now() - beganAt
       this.#wholeDueAt = performance.now() + took / wholeShare
     }
+    this.#nextWhole = (partition + 1) % ledger.partitions
+    if (this.#nextWhole !== 0) return
+    if (this.#wholeComplete) this.#options.sink.completed('whole')
+    this.#wholeComplete = true
   }
 
   #stays({ kind, channel, offset }: Difference): boolean {
