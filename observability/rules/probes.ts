@@ -24,10 +24,19 @@ export function probeAlerts(time: Time): Group<Alert> {
       {
         alert: 'HoldfastAuditOld',
         severity: 'ticket',
-        expr: `min(holdfast_audit_age{scope="recent"}) > ${time.seconds(900)} or absent(holdfast_audit_age{scope="recent"})`,
+        // Where there is no ledger, there is nothing to be audited.
+        expr: `min(holdfast_audit_age{scope="recent"}) > ${time.seconds(900)} or (absent(holdfast_audit_age{scope="recent"}) and on () group(holdfast_ledger_state))`,
         for: time.span('15m'),
         summary: 'Nobody has looked for long whether events are there',
         description: 'The auditor runs nowhere, or does not come to an end.',
+      },
+      {
+        alert: 'HoldfastAuditIncomplete',
+        severity: 'ticket',
+        expr: `min(holdfast_audit_age{scope="whole"}) > ${time.seconds(259_200)}`,
+        for: time.span('15m'),
+        summary: 'Nobody has counted the whole ledger for days',
+        description: 'The last complete count ended {{ $value | humanizeDuration }} ago, or one never ended.',
       },
       {
         alert: 'HoldfastProbesFail',
@@ -44,6 +53,15 @@ export function probeAlerts(time: Time): Group<Alert> {
         for: time.span('2m'),
         summary: 'No canary of {{ $labels.instance }} succeeds: {{ $labels.tier }} {{ $labels.path }}',
         description: 'The last one that did was {{ $value | humanizeDuration }} ago.',
+      },
+      {
+        alert: 'HoldfastProbesAlone',
+        severity: 'page',
+        // A node that hears the bus, beside others that have canaries too: workers and nodes that stop say nothing of listeners.
+        expr: 'min by (instance) (holdfast_probe_listeners) == 0 and on (instance) min by (instance) (holdfast_bus_connected) == 1 and on () count(holdfast_probe_listeners) > 1',
+        for: time.span('2m'),
+        summary: 'Nobody answers the canaries of {{ $labels.instance }}',
+        description: 'There are other nodes, and it has not heard of them: users of the two may be apart.',
       },
       {
         alert: 'HoldfastProbesAbsent',

@@ -139,7 +139,7 @@ async function build<const C extends Contract>(
     sessions: sockets.sessions,
     router,
     breakers,
-    traits: () => (canaries.probing ? ['canary'] : []),
+    traits: () => canaries.traits,
     logger,
   })
   let closing: Promise<void> | undefined

@@ -35,7 +35,8 @@ export function registerProberMetrics(telemetry: Metrics, canaries: Canaries): v
     [...tallies.totals()].map(({ subject, latency }) => ({ buckets: latency, attributes: labels(subject) })),
   )
   telemetry.gauges([probeAge, probeListeners, auditLost, auditAge], async () => [
-    { metric: probeListeners, value: canaries.status?.listeners ?? 0 },
+    // A worker has none, nor a node that stops: there nobody is missing.
+    ...(canaries.probing ? [{ metric: probeListeners, value: canaries.status?.listeners ?? 0 }] : []),
     ...[...tallies.totals()].flatMap((line): Reading[] => {
       const age = tallies.age(line)
       return age === undefined ? [] : [{ metric: probeAge, value: age, attributes: labels(line.subject) }]

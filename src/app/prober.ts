@@ -42,6 +42,7 @@ export class Canaries {
   readonly #running: { close(): Promise<void> }[] = []
   #prober: Prober | undefined
   #busSince = performance.now()
+  #appends: boolean | undefined
 
   constructor(options: CanariesOptions) {
     this.#options = options
@@ -57,9 +58,14 @@ export class Canaries {
     return this.#options.config.prober.enabled ?? false
   }
 
-  /** Whether other nodes' canaries may listen to this node's. */
+  /** Whether this process has canaries now. */
   get probing(): boolean {
     return this.#prober !== undefined
+  }
+
+  /** What other nodes have to know: whether their canaries may listen to this one's, and that canaries' events are nobody's here. */
+  get traits(): readonly string[] {
+    return this.probing ? [leavesCanaries, 'canary'] : [leavesCanaries]
   }
 
   /** Lets canaries in, before anything of the application's is asked. */
@@ -161,6 +167,7 @@ export class Canaries {
         intervalMs: config.prober.intervalMs,
         deadlineMs: config.prober.deadlineMs,
         others: () => cluster.others('canary'),
+        mayAppend: () => this.#mayAppend(cluster),
         bus: () => ({ connected: realtime.connected, since: this.#busSince }),
       })
       this.#prober = prober
@@ -169,6 +176,14 @@ export class Canaries {
     }
     if ('port' in listener || listener.listening) begin()
     else listener.once('listening', begin)
+  }
+
+  /** Whether nobody is there who would take canaries' events for the application's. What is not known is as it was last. */
+  #mayAppend(cluster: Pick<Cluster, 'others'>): boolean {
+    if (!this.#options.realtime.connected) return this.#appends ?? true
+    const known = new Set(cluster.others(leavesCanaries))
+    this.#appends = cluster.others().every(node => known.has(node))
+    return this.#appends && performance.now() - this.#busSince > acquaintedAfterMs
   }
 
   #audit(): void {
@@ -201,6 +216,11 @@ function unknown(channel: string): HoldfastError {
 }
 
 const path = '/connection/websocket'
+
+/** The release before does not say so: its groups and rules with patterns would act on canaries' events. */
+const leavesCanaries = 'leaves_canaries'
+/** A node that has just come to the bus has heard of every other one after so long: they say hello every three seconds. */
+const acquaintedAfterMs = 3_500
 
 /** Any address is this host's own, too. */
 function addressOf(listener: OwnListener): string {

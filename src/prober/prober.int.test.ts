@@ -45,6 +45,7 @@ beforeEach(async () => {
     ...{ pass: new CanaryPass(), tiers: ['realtime', 'durable'], tallies, record: new CanaryRecord() },
     ...{ intervalMs: 20, deadlineMs: 100, others: () => [], logger: pino({ level: 'silent' }) },
     bus: () => ({ connected: true, since: 0 }),
+    mayAppend: () => true,
   })
 })
 afterEach(async () => {

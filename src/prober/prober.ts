@@ -26,6 +26,8 @@ export interface ProberOptions {
   /** Other nodes with canaries that were heard of lately. */
   readonly others: () => readonly string[]
   readonly bus: () => BusView
+  /** Whether events may be appended now: not beside nodes that would take them for the application's. */
+  readonly mayAppend: () => boolean
   readonly logger: Logger
 }
 
@@ -52,6 +54,7 @@ export class Prober {
   #connecting = false
   readonly #begun = new Set<Tier>()
   #startedAt = performance.now()
+  #resting = false
   #closed = false
 
   constructor(options: ProberOptions) {
@@ -96,7 +99,10 @@ export class Prober {
     this.#closed = true
     clearTimeout(this.#timer)
     this.#flights.close()
-    const said = Promise.allSettled(this.#neighbours.heard.map(node => this.#tell('bye', node)))
+    const { tiers, bus } = this.#options
+    // Where the bus is away nobody hears it there, and everybody waits for answers to events.
+    const over = !bus().connected && tiers.includes('durable') && !this.#resting ? 'durable' : 'realtime'
+    const said = Promise.allSettled(this.#neighbours.heard.map(node => this.#tell('bye', node, over)))
     let patience: NodeJS.Timeout | undefined
     const enough = new Promise<void>(resolve => {
       patience = setTimeout(resolve, goodbyeMs)
@@ -127,7 +133,7 @@ export class Prober {
     await this.#line.follow(tiers.map(tier => ({ channel: this.#own(tier), durable: tier === 'durable' })))
     void this.#meet(turn)
     if (this.#closed) return
-    for (const tier of tiers) if (this.#begins(tier)) void this.#probe(tier)
+    for (const tier of tiers) if (this.#begins(tier) && !this.#rests(tier)) void this.#probe(tier)
   }
 
   /** Only once it has stood: while a node starts nobody is served yet, and nobody misses anything. But not for ever. */
@@ -137,6 +143,15 @@ export class Prober {
     if (performance.now() - this.#startedAt > beginsWithinMs)
       this.#options.tallies.failed({ tier, path: 'local' }, this.#line.troubleWith(this.#own(tier)))
     return false
+  }
+
+  /** Of what nobody tries, nobody can say how old the last success is. */
+  #rests(tier: Tier): boolean {
+    if (tier === 'realtime') return false
+    const rests = !this.#options.mayAppend()
+    if (rests !== this.#resting) this.#options.tallies.rest(tier, rests)
+    this.#resting = rests
+    return rests
   }
 
   /** While one is under way, which may take until its deadline, the next turn goes on without. */
@@ -230,8 +245,8 @@ export class Prober {
     else this.#neighbours[said.kind](said.from)
   }
 
-  #tell(kind: 'hello' | 'bye', node: string): Promise<unknown> {
-    return this.#say('realtime', node, { kind, node, from: this.#options.node })
+  #tell(kind: 'hello' | 'bye', node: string, over: Tier = 'realtime'): Promise<unknown> {
+    return this.#say(over, node, { kind, node, from: this.#options.node })
   }
 
   #say(tier: Tier, node: string, data: CanaryMessage) {

@@ -33,6 +33,7 @@ interface Line {
 /** How probes have ended, since the process began and within the last minute. */
 export class Tallies {
   readonly #lines = new Map<string, Line>()
+  readonly #resting = new Set<Tier>()
   #begunAt: number | undefined
 
   /** What is going to be probed stands there with zeros from the beginning: a rate begins at its first value. */
@@ -65,11 +66,18 @@ export class Tallies {
     this.#begunAt = Date.now()
   }
 
+  /** Nothing of this tier is tried for now. */
+  rest(tier: Tier, rests: boolean): void {
+    if (rests) this.#resting.add(tier)
+    else this.#resting.delete(tier)
+  }
+
   /**
-   * Seconds since one has succeeded, or since all began where none has; undefined where there are no canaries, and of the way
-   * to other nodes, of which there may be none, before the first.
+   * Seconds since one has succeeded, or since all began where none has; undefined where there are no canaries, or they rest, and
+   * of the way to other nodes, of which there may be none, before the first.
    */
   age({ subject, succeededAt }: Pick<Line, 'subject' | 'succeededAt'>): number | undefined {
+    if (subject.tier !== undefined && this.#resting.has(subject.tier)) return undefined
     const since = succeededAt ?? (subject.path === 'other' ? undefined : this.#begunAt)
     return since === undefined ? undefined : (Date.now() - since) / 1_000
   }

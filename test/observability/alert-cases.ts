@@ -75,9 +75,20 @@ export const cases: readonly Case[] = [
   {
     alert: 'HoldfastAuditOld',
     minutes: 20,
-    fires: { holdfast_info: '1x20' },
-    quiet: { 'holdfast_audit_age{scope="recent"}': '10x20' },
+    fires: { 'holdfast_ledger_state{state="ready"}': '1x20' },
+    quiet: {
+      'holdfast_ledger_state{state="ready"}': '1x20',
+      'holdfast_audit_age{scope="recent"}': '10x20',
+    },
   },
+  {
+    // A deployment of the realtime tier alone has no ledger.
+    alert: 'HoldfastAuditOld',
+    minutes: 20,
+    fires: { 'holdfast_ledger_state{state="ready"}': '0x20' },
+    quiet: { holdfast_info: '1x20' },
+  },
+  one('HoldfastAuditIncomplete', 'holdfast_audit_age{scope="whole"}', '259000+60x60', '86400x60', 40),
   one(
     'HoldfastProbesFail',
     'holdfast_probe_results_total{tier="durable",path="other",outcome="failed"}',
@@ -93,6 +104,38 @@ export const cases: readonly Case[] = [
     quiet: { 'holdfast_probe_results_total{tier="realtime",path="other",outcome="degraded"}': '0+6x10' },
   },
   one('HoldfastProbesSilent', 'holdfast_probe_age{tier="durable",path="accept"}', '0+60x20', '5x20', 10),
+  {
+    // Two nodes that hear nothing of each other, though the bus of each answers.
+    alert: 'HoldfastProbesAlone',
+    minutes: 6,
+    fires: {
+      'holdfast_probe_listeners{instance="a"}': '0x10',
+      'holdfast_probe_listeners{instance="b"}': '0x10',
+      'holdfast_bus_connected{instance="a"}': '1x10',
+      'holdfast_bus_connected{instance="b"}': '1x10',
+    },
+    // One alone, and a worker beside it.
+    quiet: {
+      'holdfast_probe_listeners{instance="a"}': '0x10',
+      'holdfast_bus_connected{instance="a"}': '1x10',
+      'holdfast_bus_connected{instance="worker"}': '1x10',
+    },
+  },
+  {
+    // While the bus is away it is another alert's to say so.
+    alert: 'HoldfastProbesAlone',
+    minutes: 6,
+    fires: {
+      'holdfast_probe_listeners{instance="a"}': '0x10',
+      'holdfast_probe_listeners{instance="b"}': '1x10',
+      'holdfast_bus_connected{instance="a"}': '1x10',
+    },
+    quiet: {
+      'holdfast_probe_listeners{instance="a"}': '0x10',
+      'holdfast_probe_listeners{instance="b"}': '1x10',
+      'holdfast_bus_connected{instance="a"}': '0x10',
+    },
+  },
   {
     alert: 'HoldfastProbesAbsent',
     minutes: 15,

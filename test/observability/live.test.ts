@@ -23,6 +23,8 @@ const absent = ['a standby', '`auth.token.jwksUrl`', 'TLS', 'an alert that fires
 const neverHere = [
   'HoldfastAcknowledgedLost',
   'HoldfastAuditDiffers',
+  'HoldfastAuditIncomplete',
+  'HoldfastProbesAlone',
   'HoldfastProbesAbsent',
   'HoldfastAbsent',
   'HoldfastNodeRestarts',

@@ -24,11 +24,27 @@ const ports: number[] = []
 const handled: string[] = []
 
 async function start(): Promise<Holdfast> {
+  const hf = await create({ url: redis.url, prefix: 'probed' }, database.url)
+  hf.group('everything').on('*', '*', async ({ channel }) => {
+    handled.push(channel)
+  })
+  const { port } = await hf.listen()
+  nodes.push(hf)
+  ports.push(port)
+  return hf
+}
+
+async function create(
+  redisOf: { url: string; prefix: string },
+  databaseUrl: string,
+  role: 'all' | 'worker' = 'all',
+): Promise<Holdfast> {
   const logger = pino({ level: 'warn' }, { write: line => void logged.push(JSON.parse(line)) })
-  const hf = await createHoldfast({
+  return createHoldfast({
+    role,
     http: { host: '127.0.0.1', port: 0 },
-    redis: { url: redis.url, prefix: 'probed' },
-    postgres: { url: database.url, migrate: true, poolSize: 2, retentionIntervalMs: 200 },
+    redis: redisOf,
+    postgres: { url: databaseUrl, migrate: true, poolSize: 2, retentionIntervalMs: 200 },
     namespaces: {
       room: { tier: 'realtime', allow: all },
       order: { tier: 'durable', allow: all },
@@ -40,13 +56,6 @@ async function start(): Promise<Holdfast> {
     limits: { drainSpreadMs: 0 },
     logger,
   })
-  hf.group('everything').on('*', '*', async ({ channel }) => {
-    handled.push(channel)
-  })
-  const { port } = await hf.listen()
-  nodes.push(hf)
-  ports.push(port)
-  return hf
 }
 
 beforeAll(async () => {
@@ -90,10 +99,10 @@ async function asSuperuser(statement: string): Promise<number> {
   })
 }
 
+const metricsOf = async (port: number) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+
 async function metric(name: string): Promise<number> {
-  const texts = await Promise.all(
-    ports.map(async port => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()),
-  )
+  const texts = await Promise.all(ports.map(metricsOf))
   const values = texts.flatMap(text => [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (\\S+)`, 'gm'))])
   return values.reduce((sum, [, value]) => sum + Number(value), 0)
 }
@@ -307,6 +316,61 @@ describe('the auditor', () => {
         1,
       )
       await until('it is named', () => told(end, 5), limitMs)
+    },
+    2 * limitMs,
+  )
+})
+
+describe('canaries of nodes that share a ledger', () => {
+  let other: OwnServer
+  let base: FreshDatabase
+  const apart: Holdfast[] = []
+  beforeAll(async () => {
+    other = await ownRedis()
+    base = await freshDatabase(inject('postgresUrl'))
+    apart.push(
+      await create({ url: redis.url, prefix: 'apart' }, base.url),
+      await create({ url: other.url, prefix: 'apart' }, base.url),
+      await create({ url: other.url, prefix: 'apart' }, base.url, 'worker'),
+    )
+  }, limitMs)
+  afterAll(async () => {
+    await Promise.all(apart.map(hf => hf.close()))
+    await other.stop()
+    await base.drop()
+  })
+
+  it(
+    'and no Redis say that nobody listens to them, which a worker beside them does not',
+    async () => {
+      const [a, b, worker] = await Promise.all(apart.map(async hf => (await hf.listen()).port))
+      for (const hf of apart.slice(0, 2))
+        await until('it serves', () => succeeds(hf, 'durable', 0, ['accept', 'local']), limitMs)
+      for (const port of [a, b]) {
+        const text = await metricsOf(port ?? 0)
+        expect(text).toMatch(/^holdfast_probe_listeners(\{.*\})? 0$/m)
+        expect(text).toMatch(/^holdfast_bus_connected(\{.*\})? 1$/m)
+      }
+      const text = await metricsOf(worker ?? 0)
+      expect(text).toContain('holdfast_audit_lost')
+      expect(text).not.toMatch(/^holdfast_probe_listeners/m)
+    },
+    2 * limitMs,
+  )
+
+  it(
+    'hear over it that one goes, while Redis is away',
+    async () => {
+      const [, stays] = apart as [Holdfast, Holdfast]
+      const goes = await create({ url: other.url, prefix: 'apart' }, base.url)
+      await goes.listen()
+      for (const hf of [stays, goes]) await until('they hear each other', () => hf.prober?.listeners === 1)
+      await until('it has appended', () => succeeds(goes, 'durable', 0), limitMs)
+      await other.kill()
+      for (const hf of [stays, goes])
+        await until('it is told', () => probe(hf, 'realtime', 'other').degraded > 0, limitMs)
+      await goes.close()
+      await until('nobody waits for it', () => stays.prober?.listeners === 0)
     },
     2 * limitMs,
   )

@@ -56,6 +56,11 @@ describe.skipIf(missing)('the previous release beside this one', () => {
       expect([group, await effectsOf(group)]).toEqual([group, { count: events, events }])
     }
   }
+  const canaryEvents = async () => {
+    const [row] = await sql<{ count: number }[]>`
+      select count(*)::int as count from holdfast.events where channel like '~%'`
+    return row?.count
+  }
   /** What a node's metrics say of messages that it did not understand. */
   const foreignTo = async (node: Node) =>
     (await (await fetch(`${node.http}/metrics`)).text())
@@ -134,6 +139,8 @@ describe.skipIf(missing)('the previous release beside this one', () => {
     const traffic: Traffic = await startTraffic([behind], { channels: ['order:1', 'order:2'], writers: 4 })
     const crowd = await startCrowd([balancer.url], 'room:all', 8)
     await Promise.all([traffic.further(200), crowd.further(60)])
+    // Its rules and groups with patterns would take them for the application's.
+    expect(await canaryEvents()).toBe(0)
     expect(await old.stop()).toBe(0)
     const second = await cluster.start({ port: old.port })
     await Promise.all([traffic.further(200), crowd.further(60)])
@@ -141,6 +148,7 @@ describe.skipIf(missing)('the previous release beside this one', () => {
     await crowd.finish([young, second])
     await traffic.finish(database.url)
     await allHandled(traffic.size)
+    await until('canaries append when it has gone', async () => ((await canaryEvents()) ?? 0) > 0, 30_000)
     expect(await foreignTo(young)).toEqual([])
     crowd.close()
     traffic.close()

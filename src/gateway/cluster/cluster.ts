@@ -62,8 +62,8 @@ export interface ClusterOptions {
 
 export interface Cluster {
   readonly node: NodeIdentity
-  /** The ids of other nodes that were heard of lately and have said that they are this. */
-  others(trait: string): readonly string[]
+  /** The ids of other nodes that were heard of lately; with a trait those that have said that they are this. */
+  others(trait?: string): readonly string[]
   /** This node and every other one that answers within a second. */
   info(): Promise<readonly NodeInfo[]>
   /** Channels with subscribers that match, and how many they have on the nodes that answer within a second. */

@@ -40,7 +40,7 @@ export const probeMetrics = {
     unit: '{node}',
     labels: [],
     description:
-      'Other nodes that answer the canaries of this one: at most three, however many there are. 0 beside other nodes means that nobody watches the way to them.',
+      'Other nodes that answer the canaries of this one: at most three, however many there are. 0 beside other nodes means that nobody watches the way to them. Only of processes that have canaries now: of no worker, and of no node that stops.',
   },
   auditLost: {
     name: 'holdfast.audit.lost',
