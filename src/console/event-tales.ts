@@ -43,7 +43,7 @@ export class EventTales {
       'channel' in place ? this.#fromMirror(place.channel, place.offset) : Promise.resolve(undefined)
     // Where Postgres is known to be silent, its next silence is not waited for first.
     const early = this.#parts.postgres.state().state === 'silent' ? mirror() : undefined
-    const told = await partOf('postgres', () => this.#parts.postgres.run(read))
+    const told = await partOf('postgres', () => this.#parts.postgres.ask(read))
     if (told.value) {
       const value = await Promise.all(told.value.map(story => this.#whole(story)))
       return { time: Date.now(), stories: { ...told, value } }

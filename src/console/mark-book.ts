@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { storable } from '../domain/index.ts'
 import { RecentKeys } from './recent-keys.ts'
 import type { Mark, MarkKind } from './wire-common.ts'
 
@@ -45,7 +46,12 @@ export class MarkBook {
   note({ kind, says, details = {}, id = randomUUID(), node = this.#options.nodeName }: NewMark): void {
     const time = Date.now()
     if (this.#flaps(time)) return
-    const mark: Mark = { id, time, kind, node, says, details }
+    const mark: Mark = {
+      ...{ time, kind, details },
+      id: storable(id),
+      node: node === null ? null : storable(node),
+      says: storable(says),
+    }
     if (!this.hear(mark)) return
     this.#waiting.push(mark)
     if (this.#waiting.length > mostWaiting) this.#waiting.shift()

@@ -5,7 +5,7 @@ import { BusLine, type ControlLine } from './bus-line.ts'
 import { MarkBook } from './mark-book.ts'
 import { writeMinutes } from './minutes-store.ts'
 import { Peers } from './peers.ts'
-import type { PostgresSource } from './postgres-source.ts'
+import { isSilence, type PostgresSource } from './postgres-source.ts'
 import { RateBook } from './rate-book.ts'
 import { type NodeCard, type NodeReadings, sheetOf } from './readings.ts'
 import { nodeSheet } from './sheet-schema.ts'
@@ -234,9 +234,29 @@ export class NodeConsole {
   }
 
   async #synchronise(): Promise<void> {
-    const { card, postgres, readings, switches, keepDays } = this.#options
+    const { postgres, switches, logger } = this.#options
     if (!postgres.configured) return
-    switches.learn(await postgres.run(readSwitches), Date.now())
+    const steps = [
+      async () => switches.learn(await postgres.run(readSwitches), Date.now()),
+      () => this.#exchangeSheets(),
+      () => this.marks.write(marks => postgres.run(sql => writeMarks(sql, marks))),
+      () => this.#audit.write(postgres),
+      () => this.#writeMinutes(),
+      () => this.#clean(),
+    ]
+    for (const step of steps) {
+      try {
+        await step()
+      } catch (error) {
+        // What Postgres does not answer it will not answer a moment later; what it refuses concerns that step alone.
+        if (isSilence(error)) throw error
+        logger.warn({ err: error }, 'Postgres refuses something that the console writes down or reads')
+      }
+    }
+  }
+
+  async #exchangeSheets(): Promise<void> {
+    const { postgres, readings } = this.#options
     const alone = readings.health().parts.bus !== 'ready'
     const now = performance.now()
     if (alone || now - this.#storedAt >= calmSheetMs) {
@@ -244,11 +264,18 @@ export class NodeConsole {
       this.#storedAt = now
     }
     if (alone || !this.#peers.complete() || now - this.#storedAt < syncMs) await this.#readSheets()
-    await this.marks.write(marks => postgres.run(sql => writeMarks(sql, marks)))
-    await this.#audit.write(postgres)
+  }
+
+  async #writeMinutes(): Promise<void> {
+    const { card, postgres } = this.#options
     const minutes = this.rates.since(this.#writtenMinute)
     if (minutes.length > 0) await postgres.run(sql => writeMinutes(sql, card.id, minutes))
     this.#writtenMinute = minutes.at(-1)?.minute ?? this.#writtenMinute
+  }
+
+  async #clean(): Promise<void> {
+    const { postgres, keepDays } = this.#options
+    const now = performance.now()
     if (now - this.#cleanedAt < cleanMs) return
     this.#cleanedAt = now
     await postgres.run(sql => clean(sql, keepDays))

@@ -32,6 +32,9 @@ export interface QuestionParts {
 const lagsSharedMs = 3_000
 const marksSharedMs = 2_000
 const overviewMarks = 50
+const ratesSharedMs = 2_000
+/** Spans of time whose rates are shared. */
+const mostSpans = 20
 
 /** What an on-call night asks about the present and the past. No answer waits longer than a page would. */
 export class Questions {
@@ -40,14 +43,15 @@ export class Questions {
   readonly #marks: SharedPart<readonly Mark[]>
   readonly #series: RateSeriesReader
   readonly #tales: EventTales
+  readonly #rates = new Map<number, { readonly at: number; readonly answer: Promise<Rates> }>()
 
   constructor(parts: QuestionParts) {
     this.#parts = parts
     const { postgres, projections } = parts
-    this.#lags = new SharedPart(() => postgres.run(sql => storedLags(sql, projections)), {
+    this.#lags = new SharedPart(() => postgres.ask(sql => storedLags(sql, projections)), {
       sharedMs: lagsSharedMs,
     })
-    this.#marks = new SharedPart(() => postgres.run(sql => readMarks(sql, { limit: overviewMarks })), {
+    this.#marks = new SharedPart(() => postgres.ask(sql => readMarks(sql, { limit: overviewMarks })), {
       sharedMs: marksSharedMs,
     })
     this.#series = new RateSeriesReader(parts)
@@ -83,12 +87,20 @@ export class Questions {
   }
 
   rates(minutes: number): Promise<Rates> {
-    return this.#series.read(minutes)
+    const known = this.#rates.get(minutes)
+    if (known && performance.now() - known.at < ratesSharedMs) return known.answer
+    const answer = this.#series.read(minutes)
+    // The youngest stand last: what is asked anew moves there.
+    this.#rates.delete(minutes)
+    this.#rates.set(minutes, { at: performance.now(), answer })
+    const [oldest] = this.#rates.keys()
+    if (this.#rates.size > mostSpans && oldest !== undefined) this.#rates.delete(oldest)
+    return answer
   }
 
   async marks(query: MarksQuery): Promise<Marks> {
     const { console: node, postgres } = this.#parts
-    const stored = await partOf('postgres', () => postgres.run(sql => readMarks(sql, query)))
+    const stored = await partOf('postgres', () => postgres.ask(sql => readMarks(sql, query)))
     const { before = Number.POSITIVE_INFINITY, kind, limit } = query
     const remembered = node.marks.recent.filter(
       each => each.time < before && (kind === undefined || each.kind === kind),
@@ -101,7 +113,7 @@ export class Questions {
 
   async acts(query: ActsQuery): Promise<Acts> {
     const { console: node, postgres } = this.#parts
-    const acts = await partOf('postgres', () => postgres.run(sql => readActs(sql, query)))
+    const acts = await partOf('postgres', () => postgres.ask(sql => readActs(sql, query)))
     const next = acts.value?.length === query.limit ? (acts.value.at(-1)?.id ?? null) : null
     // Those that wait for Postgres have no number yet; they are the newest.
     const waiting =

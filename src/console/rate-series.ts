@@ -54,10 +54,10 @@ export class RateSeriesReader {
     const range = { from, to, stepMs }
     const before = { from: from - weekMs, to: to - weekMs, stepMs }
     const [stored, lastWeek, ends, endsLastWeek] = await Promise.all([
-      partOf('postgres', () => postgres.run(sql => readSteps(sql, range))),
-      partOf('postgres', () => postgres.run(sql => readSteps(sql, before))),
-      partOf('postgres', () => postgres.run(sql => readEnds(sql, range))),
-      partOf('postgres', () => postgres.run(sql => readEnds(sql, before))),
+      partOf('postgres', () => postgres.ask(sql => readSteps(sql, range))),
+      partOf('postgres', () => postgres.ask(sql => readSteps(sql, before))),
+      partOf('postgres', () => postgres.ask(sql => readEnds(sql, range))),
+      partOf('postgres', () => postgres.ask(sql => readEnds(sql, before))),
     ])
     const remembered = stored.value === null ? await this.#remembered(range) : undefined
     const problem = stored.problem

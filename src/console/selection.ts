@@ -1,6 +1,13 @@
 import { z } from 'zod'
+import { isStorable } from '../domain/index.ts'
 
-const text = z.string().min(1).max(500)
+/** Text that becomes part of a statement: what Postgres cannot keep, it refuses as a whole. */
+export function plainText(least: number, most: number) {
+  const expected = 'expected whole characters, and none that is U+0000'
+  return z.string().min(least).max(most).refine(isStorable, expected)
+}
+
+const text = plainText(1, 500)
 const seconds = z.number().min(0).max(10_000_000_000)
 
 /** Which parked deliveries, as a page asks for them. */

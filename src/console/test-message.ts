@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { newEventId } from '../domain/index.ts'
 import type { Router } from '../gateway/index.ts'
+import { plainText } from './selection.ts'
 import type { TestMessageSent } from './wire-work.ts'
 
 export const testMessage = z.strictObject({
-  channel: z.string().min(1).max(255),
-  type: z.string().min(1).max(255).optional(),
+  channel: plainText(1, 255),
+  type: plainText(1, 255).optional(),
   data: z.unknown(),
 })
 

@@ -37,16 +37,16 @@ export class WorkQuestions {
   constructor(parts: WorkQuestionParts) {
     this.#parts = parts
     const { postgres, projections } = parts
-    this.#projections = new SharedPart(() => postgres.run(projections))
-    this.#groups = new SharedPart(() => postgres.run(sql => createOperations(sql).groups.list()))
-    this.#rules = new SharedPart(() => postgres.run(sql => createOperations(sql).jobs.rules()))
+    this.#projections = new SharedPart(() => postgres.ask(projections))
+    this.#groups = new SharedPart(() => postgres.ask(sql => createOperations(sql).groups.list()))
+    this.#rules = new SharedPart(() => postgres.ask(sql => createOperations(sql).jobs.rules()))
     this.#schedules = new SharedPart(() =>
-      postgres.run(
+      postgres.ask(
         async sql => (await createOperations(sql).jobs.schedules({ limit: mostSchedules })).schedules,
       ),
     )
-    this.#webhooks = new SharedPart(() => postgres.run(sql => createOperations(sql).webhooks.list()))
-    this.#outbox = new SharedPart(() => postgres.run(sql => createOperations(sql).outbox.status()))
+    this.#webhooks = new SharedPart(() => postgres.ask(sql => createOperations(sql).webhooks.list()))
+    this.#outbox = new SharedPart(() => postgres.ask(sql => createOperations(sql).outbox.status()))
   }
 
   async parked(
@@ -54,7 +54,7 @@ export class WorkQuestions {
     page: { after?: number | undefined; limit: number },
   ): Promise<ParkedAnswer> {
     const parked = await partOf('postgres', () =>
-      this.#parts.postgres.run(async sql => {
+      this.#parts.postgres.ask(async sql => {
         const { deliveries, count, next } = await createOperations(sql).deliveries.list(filter, page)
         return { deliveries, count, next: next ?? null }
       }),

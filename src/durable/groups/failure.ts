@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../domain/index.ts'
+import { HoldfastError, storable } from '../../domain/index.ts'
 import type { Outcome } from './outcome.ts'
 import type { GroupSettings } from './settings.ts'
 
@@ -38,8 +38,8 @@ export function outcomeOf(returned: unknown): Outcome | Error {
   const { kind, afterMs, reason } = (returned ?? {}) as Record<string, unknown>
   if (kind === 'done') return { kind }
   if (kind === 'retry' && typeof afterMs === 'number' && afterMs >= 0 && afterMs <= Number.MAX_SAFE_INTEGER)
-    return { kind, afterMs, reason: storable(reason) }
-  if (kind === 'park') return { kind, reason: storable(reason) }
+    return { kind, afterMs, reason: shown(reason) }
+  if (kind === 'park') return { kind, reason: shown(reason) }
   return new Error('the handler returned something else than done(), retry(afterMs, reason) or park(reason)')
 }
 
@@ -49,16 +49,15 @@ function reasonOf(thrown: unknown): string {
   while (error instanceof Error && error.cause instanceof Error && 'severity' in error.cause)
     error = error.cause
   const message = error instanceof Error ? error.message || error.name : error
-  return storable(message)
+  return shown(message)
 }
 
-/** Postgres text holds every character but U+0000, and only what UTF-8 can say. */
-function storable(reason: unknown): string {
+function shown(reason: unknown): string {
   let text: string
   try {
     text = String(reason)
   } catch {
     text = 'an error that cannot be shown'
   }
-  return text.slice(0, maxReasonLength).replaceAll('\u0000', '').toWellFormed()
+  return storable(text, maxReasonLength)
 }

@@ -1,4 +1,4 @@
-import { HoldfastError, type NamespaceOptions, namespaceOf } from '../../domain/index.ts'
+import { HoldfastError, type NamespaceOptions, namespaceOf, storable } from '../../domain/index.ts'
 import { entryOf } from '../ledger/entry.ts'
 import { within } from '../mirror/deadline.ts'
 import type { FitRow, OutboxRow, UnfitRow } from './outbox-rows.ts'
@@ -57,7 +57,7 @@ export async function checkRows(rows: readonly OutboxRow[], options: CheckOption
 
 async function verdictOn(row: OutboxRow, options: CheckOptions): Promise<Verdict> {
   const { id, channel, type, data, eventId } = row
-  const unfit = (reason: string): Verdict => ({ kind: 'unfit', id, reason: storable(reason) })
+  const unfit = (reason: string): Verdict => ({ kind: 'unfit', id, reason: storable(reason, 1_000) })
   const entry = entryOf({ channel, type, data, id: eventId }, options.partitions)
   if (typeof entry === 'string') return unfit(entry)
   const namespace = namespaceOf(channel)
@@ -78,11 +78,6 @@ async function verdictOn(row: OutboxRow, options: CheckOptions): Promise<Verdict
     return unfit(error instanceof Error ? error.message : String(error))
   }
   return { kind: 'fit', id, entry }
-}
-
-/** A check's own words are stored as well. */
-function storable(reason: string): string {
-  return reason.replaceAll('\u0000', '').toWellFormed().slice(0, 1_000)
 }
 
 function parsed(json: string): unknown {
