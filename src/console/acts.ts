@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { asHoldfastError, HoldfastError } from '../domain/index.ts'
-import { createOperations, type Operations, type Preview } from '../durable/index.ts'
+import { asHoldfastError, HoldfastError, storable } from '../domain/index.ts'
+import { createOperations, type Operations, type Preview, type Selection } from '../durable/index.ts'
 import type { Cluster, Router } from '../gateway/index.ts'
 import type { ProjectionOperations } from '../projections/index.ts'
 import { breakerRoles } from '../resilience/index.ts'
 import type { BulkActs } from './bulk-acts.ts'
 import type { NodeConsole } from './node-console.ts'
 import type { PostgresSource } from './postgres-source.ts'
-import { selection } from './selection.ts'
+import { plainText, selection } from './selection.ts'
 import { writeSwitch } from './store.ts'
 import { sendTestMessage, testMessage } from './test-message.ts'
 import type { ActDone, BulkProgress, ParkedPreview, TestMessageSent } from './wire-work.ts'
@@ -25,8 +25,8 @@ export interface ActParts {
   readonly projections: () => ProjectionOperations
 }
 
-const name = z.string().min(1).max(255)
-const reason = z.string().max(500).optional()
+const name = plainText(1, 255)
+const reason = plainText(0, 500).optional()
 
 const wishes = {
   parked_act: z.strictObject({ preview: z.string().max(1_000_000), count: z.int().min(0), reason }),
@@ -40,7 +40,7 @@ const wishes = {
   group: z.strictObject({ group: name, act: z.enum(['pause', 'resume']), reason }),
   schedule: z.strictObject({ schedule: name, act: z.enum(['pause', 'resume']) }),
   webhook: z.strictObject({ rule: name, act: z.enum(['enable', 'disable']), reason }),
-  namespace: z.strictObject({ namespace: z.string().max(255), readOnly: z.boolean(), reason }),
+  namespace: z.strictObject({ namespace: plainText(0, 255), readOnly: z.boolean(), reason }),
   breaker: z.strictObject({
     role: z.enum(breakerRoles),
     act: z.enum(['hold_passing', 'hold_rejecting', 'release']),
@@ -85,7 +85,7 @@ export class Acts {
     const target = `parked deliveries ${targetOf(previewed.selection)}`
     const described = { act: `${previewed.act}_parked`, target }
     return this.#recorded(actor, wish.reason, { ...described, recordsItself: true }, async () => {
-      const { count } = await this.#hits(previewed.selection)
+      const { count } = await this.#hits({ ...previewed.selection, at: previewed.at })
       const by = { actor, reason: wish.reason ?? '' }
       return bulk.begin(previewed, { count: wish.count, now: count }, by, ({ progress }) => {
         const { changed, total, problem } = progress
@@ -202,8 +202,8 @@ export class Acts {
     )
   }
 
-  #hits(selected: z.output<typeof selection>): Promise<Preview> {
-    return this.#parts.postgres.run(sql => createOperations(sql).deliveries.preview(selected))
+  #hits(selected: Selection): Promise<Preview> {
+    return this.#parts.postgres.ask(sql => createOperations(sql).deliveries.preview(selected))
   }
 
   async #recorded<T>(
@@ -220,7 +220,8 @@ export class Acts {
       return result
     } catch (thrown) {
       const error = asHoldfastError(thrown)
-      note(`${error.remedy === 'retry_later' ? 'failed' : 'refused'}: ${error.message}`.slice(0, 500))
+      const how = error.remedy === 'retry_later' ? 'failed' : 'refused'
+      note(storable(`${how}: ${error.message}`, 500))
       throw error
     } finally {
       void this.#parts.console.syncNow()

@@ -26,7 +26,7 @@ const progressOf = z.object({
 })
 
 /** A preview says by itself what it was about, so that any node behind a balancer understands it. It proves nothing but that. */
-const previewed = z.object({ act: bulkAct, selection, count: z.number(), until: z.number() })
+const previewed = z.object({ act: bulkAct, selection, count: z.number(), at: z.number(), until: z.number() })
 export type Previewed = z.output<typeof previewed>
 
 export interface Ended {
@@ -54,8 +54,8 @@ export class BulkActs {
   }
 
   preview(act: BulkProgress['act'], wanted: Selection, preview: Preview): ParkedPreview {
-    const { count, reasons, sample } = preview
-    const text = JSON.stringify({ act, selection: wanted, count, until: Date.now() + previewMs })
+    const { count, reasons, sample, at } = preview
+    const text = JSON.stringify({ act, selection: wanted, count, at, until: Date.now() + previewMs })
     return { preview: Buffer.from(text).toString('base64url'), act, count, reasons, sample }
   }
 
@@ -67,11 +67,11 @@ export class BulkActs {
   }
 
   /**
-   * Begins what a preview has shown.
+   * Begins what a preview has shown, and nothing that was parked since.
    * @throws HoldfastError REQUEST_INVALID where it would hit another number than was seen; RATE_LIMITED
    */
   begin(
-    { act, selection: wanted, count }: Previewed,
+    { act, selection, count, at }: Previewed,
     seen: { count: number; now: number },
     by: { actor: string; reason: string },
     onEnd: (ended: Ended) => void,
@@ -98,6 +98,7 @@ export class BulkActs {
       problem: null,
     }
     this.#remember(begun)
+    const wanted = { ...selection, at }
     void this.#run(begun, wanted, by).then(progress => onEnd({ act, selection: wanted, progress }))
     return begun
   }

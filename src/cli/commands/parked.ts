@@ -142,10 +142,11 @@ async function decide(
       )
       return
     }
+    const shown = { ...selection, at: preview.at }
     const result = await withProgress(act, preview.count, step =>
       act === 'redrive'
-        ? deliveries.redrive(selection, { actor }, step)
-        : deliveries.discard(selection, { actor, reason: options.reason ?? '' }, step),
+        ? deliveries.redrive(shown, { actor }, step)
+        : deliveries.discard(shown, { actor, reason: options.reason ?? '' }, step),
     )
     if (options.json) return console.log(JSON.stringify(result))
     const verb = act === 'redrive' ? 'set free' : 'discarded'

@@ -108,6 +108,24 @@ describe('parked deliveries', () => {
     ])
   })
 
+  it('are hit as they were shown: none that was parked since joins them, and one that is parked anew leaves', async () => {
+    const filter = { consumer: 'rule/shown', olderThanSeconds: 0 }
+    for (let n = 1; n <= 3; n++) await park('rule/shown', 'order:1', n)
+    const { at, count, sample } = await operations.preview({ filter })
+    expect(count).toBe(3)
+    const [one, two] = sample.map(({ id }) => id)
+    await db.sql`update holdfast.deliveries set state = 'discarded' where id = ${one ?? 0}`
+    await db.sql`update holdfast.deliveries set updated = ${at + 1} where id = ${two ?? 0}`
+    await park('rule/shown', 'order:1', 4)
+    await db.sql`update holdfast.deliveries set updated = ${at + 1} where consumer = 'rule/shown' and "offset" = 4`
+    expect((await operations.preview({ filter, at })).count).toBe(1)
+    expect((await operations.preview({ ids: [one ?? 0, two ?? 0], at })).count).toBe(0)
+    expect(await operations.discard({ filter, at }, { actor: 'anna', reason: 'seen' })).toEqual({
+      ...{ changed: 1, notParked: 0 },
+    })
+    await db.sql`delete from holdfast.deliveries where consumer = 'rule/shown'`
+  })
+
   it('are decided by the thousand in steps, by two at once, each exactly once', async () => {
     await park('rule/bulk', 'order:1', 1)
     await db.sql`

@@ -39,7 +39,13 @@ export interface ParkedFilter {
 }
 
 /** Deliveries that somebody has named, or that match. */
-export type Selection = { readonly ids: readonly number[] } | { readonly filter: ParkedFilter }
+export type Selection = ({ readonly ids: readonly number[] } | { readonly filter: ParkedFilter }) & {
+  /**
+   * Milliseconds since 1970, by the clock of Postgres: of those that were parked before, which a preview has shown. Nothing
+   * joins them any more; ages are those of that moment.
+   */
+  readonly at?: number | undefined
+}
 
 /** The columns of a `Delivery`, of the table as `d`. */
 export function deliveryColumns(sql: Sql) {
@@ -49,12 +55,14 @@ export function deliveryColumns(sql: Sql) {
 
 /** The condition that a row `d` is parked and selected. The states are literals: a partial index knows them. */
 export function selected(sql: Sql, selection: Selection) {
+  const { at } = selection
+  const then = at === undefined ? sql`` : sql`and d.updated <= ${at}::bigint`
   if ('ids' in selection) {
-    return sql`d.state = 'parked' and d.id = any (${intArray(selection.ids, id => id)}::bigint[])`
+    return sql`d.state = 'parked' and d.id = any (${intArray(selection.ids, id => id)}::bigint[]) ${then}`
   }
   const { consumer, channel, namespace, type, reason, olderThanSeconds, newerThanSeconds } = selection.filter
-  const now = sql`floor(extract(epoch from clock_timestamp()) * 1000)`
-  return sql`d.state = 'parked'
+  const now = at === undefined ? sql`floor(extract(epoch from clock_timestamp()) * 1000)` : sql`${at}::bigint`
+  return sql`d.state = 'parked' ${then}
     ${consumer === undefined ? sql`` : sql`and d.consumer = ${consumer}`}
     ${channel === undefined ? sql`` : sql`and d.channel = ${channel}`}
     ${namespace === undefined ? sql`` : sql`and holdfast.namespace_of(d.channel) = ${namespace}`}

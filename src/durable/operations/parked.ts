@@ -19,6 +19,8 @@ export interface Preview {
     readonly reason: string | null
     readonly count: number
   }[]
+  /** The moment of which that is true, for `Selection.at`: an act with it hits nothing that was not counted. */
+  readonly at: number
   /** The first ones by id. */
   readonly sample: readonly Delivery[]
 }
@@ -39,7 +41,9 @@ export async function listParked(
   return { deliveries, count: await count(sql, { filter }), next: more ? deliveries.at(-1)?.id : undefined }
 }
 
-export async function previewParked(sql: Sql, selection: Selection): Promise<Preview> {
+export async function previewParked(sql: Sql, wanted: Selection): Promise<Preview> {
+  const at = wanted.at ?? (await present(sql))
+  const selection = { ...wanted, at }
   const reasons = await sql<{ consumer: string; reason: string | null; count: number }[]>`
     select d.consumer, d.reason, count(*) as count from holdfast.deliveries as d
     where ${selected(sql, selection)} group by d.consumer, d.reason
@@ -47,7 +51,13 @@ export async function previewParked(sql: Sql, selection: Selection): Promise<Pre
   const sample = await sql<Delivery[]>`
     select ${deliveryColumns(sql)} from holdfast.deliveries as d
     where ${selected(sql, selection)} order by d.id limit ${sampleSize}`
-  return { count: await count(sql, selection), reasons: [...reasons], sample: [...sample] }
+  return { count: await count(sql, selection), reasons: [...reasons], sample: [...sample], at }
+}
+
+async function present(sql: Sql): Promise<number> {
+  const [row] = await sql<{ at: number }[]>`
+    select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as at`
+  return row?.at ?? 0
 }
 
 async function count(sql: Sql, selection: Selection): Promise<number> {
