@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { HoldfastError } from '../domain/index.ts'
 import { ConsoleAccess, hasConsole } from './access.ts'
 import { configDigest } from './config-digest.ts'
@@ -7,7 +7,7 @@ import { MarkBook } from './mark-book.ts'
 import { lostVerdict, tierVerdict } from './overview.ts'
 import { Peers } from './peers.ts'
 import { RateBook } from './rate-book.ts'
-import { FrequentNames } from './sampler.ts'
+import { FrequentNames, Sampler } from './sampler.ts'
 import { SharedPart } from './shared-part.ts'
 import { NamespaceSwitches } from './switches.ts'
 import type { Mark } from './wire-common.ts'
@@ -123,6 +123,33 @@ describe('the most frequent names', () => {
     expect(count).toBeLessThanOrEqual(5_000)
     expect(count + names.error).toBeGreaterThanOrEqual(5_000)
     expect(names.top(5_000).length).toBeLessThanOrEqual(1_000)
+  })
+
+  it('are counted for each who asks for as long as he wants to wait, together where that is soon', async () => {
+    vi.useFakeTimers()
+    try {
+      const sampler = new Sampler()
+      const ended: string[] = []
+      const take = async (name: string, forMs: number) => {
+        const { channels } = await sampler.take(forMs)
+        ended.push(name)
+        return channels.top(1)[0]?.[1]
+      }
+      expect(sampler.active).toBe(false)
+      const long = take('long', 10_000)
+      sampler.note('room:1', 'ann')
+      const short = take('short', 2_000)
+      const shared = take('shared', 5_000)
+      sampler.note('room:1', undefined)
+      await vi.advanceTimersByTimeAsync(2_000)
+      expect(ended).toEqual(['short', 'shared'])
+      expect(sampler.active).toBe(true)
+      await vi.advanceTimersByTimeAsync(8_000)
+      expect(await Promise.all([long, short, shared])).toEqual([2, 1, 1])
+      expect(sampler.active).toBe(false)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
 

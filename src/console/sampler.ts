@@ -32,43 +32,53 @@ export class FrequentNames {
   }
 }
 
+/** A sample that is being taken, and when that ends. */
+interface Flight {
+  readonly counted: Omit<Sample, 'seconds'>
+  readonly endsAt: number
+  readonly ended: Promise<Sample>
+}
+
 export interface Sample {
   readonly seconds: number
   readonly channels: FrequentNames
   readonly users: FrequentNames
 }
 
-/** Counts who publishes where, for as long as somebody wants to know; else it costs one comparison for each publication. */
+/**
+ * Counts who publishes where, for as long as somebody wants to know; else it costs one comparison for each publication. No
+ * more samples are under way than there are whole seconds somebody may ask for: each further one ends before the others.
+ */
 export class Sampler {
-  #sample: Sample | undefined
-  #begun = 0
+  readonly #flights = new Set<Flight>()
+  #active = false
 
   get active(): boolean {
-    return this.#sample !== undefined
+    return this.#active
   }
 
   note(channel: string, user: string | undefined): void {
     if (isCanaryChannel(channel)) return
-    this.#sample?.channels.note(channel)
-    if (user !== undefined) this.#sample?.users.note(user)
+    for (const { counted } of this.#flights) {
+      counted.channels.note(channel)
+      if (user !== undefined) counted.users.note(user)
+    }
   }
 
-  /** Those who ask while a sample is under way get that one, when it ends. */
+  /** One that is under way and ends within the time is taken as it is; nobody waits longer than he wanted to. */
   async take(forMs: number): Promise<Sample> {
-    this.#flight ??= this.#take(forMs).finally(() => {
-      this.#flight = undefined
-    })
-    return this.#flight
-  }
-
-  #flight: Promise<Sample> | undefined
-
-  async #take(forMs: number): Promise<Sample> {
-    this.#begun = performance.now()
-    const sample = { channels: new FrequentNames(), users: new FrequentNames() }
-    this.#sample = { seconds: 0, ...sample }
-    await new Promise(resolve => setTimeout(resolve, forMs).unref())
-    this.#sample = undefined
-    return { seconds: (performance.now() - this.#begun) / 1_000, ...sample }
+    const now = performance.now()
+    for (const { endsAt, ended } of this.#flights) if (endsAt <= now + forMs) return ended
+    const counted = { channels: new FrequentNames(), users: new FrequentNames() }
+    const { promise: ended, resolve } = Promise.withResolvers<Sample>()
+    const flight = { counted, endsAt: now + forMs, ended }
+    this.#flights.add(flight)
+    this.#active = true
+    setTimeout(() => {
+      this.#flights.delete(flight)
+      this.#active = this.#flights.size > 0
+      resolve({ seconds: (performance.now() - now) / 1_000, ...counted })
+    }, forMs).unref()
+    return ended
   }
 }
