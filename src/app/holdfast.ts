@@ -288,8 +288,8 @@ async function build<const C extends Contract>(
     },
     attach: http => {
       serving = true
-      operators.begin().catch(error => logger.error({ err: error }, 'the console could not begin'))
-      server.attach(http)
+      const begun = operators.begin().catch(err => logger.error({ err }, 'the console could not begin'))
+      server.attach(http, begun)
       canaries.begin(http, cluster)
     },
     close: () => {

@@ -192,6 +192,25 @@ describe("an application's server", () => {
     expect((await get(port, '/health/live'))[0]).toBe(200)
   })
 
+  it('has whoever comes wait until what has to be known is known', async () => {
+    const begun = Promise.withResolvers<void>()
+    const server = createServer()
+    ours().attach(server, begun.promise)
+    const port = await serve(server)
+    const answered: unknown[] = []
+    let sockets = 0
+    server.on('connection', () => sockets++)
+    const asked = Promise.all([
+      greeting(port, '/connection/websocket').then(each => answered.push(each)),
+      get(port, '/health/live').then(([status]) => answered.push(status)),
+    ])
+    await vi.waitFor(() => expect(sockets).toBe(2))
+    expect(answered).toEqual([])
+    begun.reject(new Error('whatever came of it'))
+    await asked
+    expect(answered.sort()).toEqual([200, 'ours'])
+  })
+
   it('gets its paths back when we close, and is not closed', async () => {
     const app = createServer((_, response) => response.end('app'))
     const server = ours()

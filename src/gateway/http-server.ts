@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { HoldfastError } from '../domain/index.ts'
 import type { HttpApi } from './api/http-api.ts'
 import { webSocketPath } from './handshake.ts'
@@ -26,9 +27,9 @@ export interface HttpServer {
   listen(host: string, port: number): Promise<{ readonly host: string; readonly port: number }>
   /**
    * Serves our paths on an application's server. Its own listeners get everything else, whether they were there
-   * before or come later, and never see ours.
+   * before or come later, and never see ours. Who comes before `begun` has ended waits for it, two seconds at most.
    */
-  attach(server: Server): void
+  attach(server: Server, begun?: Promise<unknown>): void
   /**
    * Stops accepting at once. Resolves when the last connection is gone; those that are still open after `graceMs` are
    * cut. An attached server gets its paths back when `drained` has resolved, and is otherwise left alone: until then
@@ -39,6 +40,8 @@ export interface HttpServer {
 
 /** Against clients that hold a connection by sending slowly. */
 const limits = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }
+/** For so long whoever comes waits for what has to be known before anybody is served. */
+const beginMs = 2_000
 /** Longer than the idle time of usual balancers (60 s), so that they and not we end a connection. */
 const keepAliveTimeout = 65_000
 
@@ -73,8 +76,8 @@ export function createHttpServer({ api, handleUpgrade, limits: bounds }: HttpSer
       return { host, port: typeof address === 'object' && address ? address.port : port }
     },
 
-    attach(server) {
-      undo.push(takeOver(server, api, handleUpgrade))
+    attach(server, begun = Promise.resolve()) {
+      undo.push(takeOver(server, api, handleUpgrade, begun))
     },
 
     async close(graceMs, drained) {
@@ -137,9 +140,20 @@ async function closing(server: Server, sockets: ReadonlySet<Socket>, graceMs: nu
  * Puts us before the server's listeners by standing in for its `emit`: listeners are free to come and go, which a
  * list of them taken now would miss.
  */
-function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): () => void {
+function takeOver(
+  server: Server,
+  api: HttpApi,
+  handleUpgrade: UpgradeHandler,
+  begun: Promise<unknown>,
+): () => void {
   const { emit } = server
-  const ready = Promise.resolve(api.app.ready())
+  const patience = delay(beginMs, undefined, { ref: false })
+  const known = Promise.race([begun, patience]).catch(() => undefined)
+  const ready = Promise.all([api.app.ready(), known])
+  let open = false
+  void known.then(() => {
+    open = true
+  })
   // Said to whoever sends a request; without one it is nobody's to handle.
   ready.catch(() => undefined)
   const serve = (request: IncomingMessage, response: ServerResponse) => {
@@ -147,6 +161,17 @@ function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): 
       () => api.app.routing(request, response),
       () => response.writeHead(503).end(),
     )
+  }
+
+  const upgrade: UpgradeHandler = (request, socket, head) => {
+    if (open) return handleUpgrade(request, socket, head)
+    const ignore = () => undefined
+    // One that breaks meanwhile is nobody's fault; whoever takes it sees that it is closed.
+    socket.on('error', ignore)
+    void known.then(() => {
+      socket.off('error', ignore)
+      if (!socket.destroyed) handleUpgrade(request, socket, head)
+    })
   }
 
   function standIn(this: Server, event: string, ...args: unknown[]): boolean {
@@ -159,7 +184,7 @@ function takeOver(server: Server, api: HttpApi, handleUpgrade: UpgradeHandler): 
       return true
     }
     if (event === 'upgrade' && pathOf(request as IncomingMessage) === webSocketPath) {
-      handleUpgrade(request as IncomingMessage, response as Duplex, head as Buffer)
+      upgrade(request as IncomingMessage, response as Duplex, head as Buffer)
       return true
     }
     if (event === 'upgrade' && server.listenerCount('upgrade') === 1) {
