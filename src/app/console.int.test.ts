@@ -109,6 +109,9 @@ describe('the console of two nodes', () => {
     await expect(viewer.act('group', act)).rejects.toMatchObject({ status: 403, code: 'NOT_PERMITTED' })
     expect((await viewer.read('groups')).groups.value?.[0]).toMatchObject({ name: 'receipts', paused: false })
     await expect(operator.act('group', { ...act, group: 'none' })).rejects.toMatchObject({ status: 400 })
+    for (const bad of ['receipts\u0000', 'half \ud800'])
+      await expect(operator.act('group', { ...act, group: bad })).rejects.toMatchObject({ status: 400 })
+    expect((await viewer.status('parked?channel=%00')).status).toBe(400)
     await expect(operator.act('group', { act: 'stop' } as never)).rejects.toMatchObject({
       status: 400,
       code: 'REQUEST_INVALID',
@@ -187,6 +190,14 @@ describe('the console of two nodes', () => {
         expect.objectContaining({ consumer: 'group/receipts', state: 'parked' }),
       )
     }
+    await until('who has read what it says is in the audit log, once', async () => {
+      const { acts } = await viewer.read('acts', { target: durable })
+      const told = acts.value?.map(({ actor, act, target }) => [actor, act, target])
+      return (
+        JSON.stringify(told) ===
+        JSON.stringify([['console:vic', 'read_event', `channel ${durable} at ${offset}`]])
+      )
+    })
     const { lags } = await viewer.read('lags')
     expect(lags.value).toContainEqual(
       expect.objectContaining({ part: 'group', name: 'receipts', note: expect.stringContaining('parked') }),

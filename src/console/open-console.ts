@@ -16,6 +16,7 @@ import { PostgresSource } from './postgres-source.ts'
 import { Questions } from './questions.ts'
 import { minutesTopic } from './rate-series.ts'
 import type { NodeReadings } from './readings.ts'
+import { RecentKeys } from './recent-keys.ts'
 import { addConsoleRoutes } from './routes.ts'
 import type { Sampler } from './sampler.ts'
 import type { NamespaceSwitches } from './switches.ts'
@@ -118,10 +119,20 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
     operations: () => needed(parts.operations),
     projections: () => needed(projections),
   })
+  const seen = (actor: string, act: string, target: string) =>
+    nodeConsole.record({ actor, act, target, reason: null, outcome: 'done' })
+  const shown = new RecentKeys(10_000)
   return {
     addRoutes: app =>
       addConsoleRoutes(app, {
         ...{ questions, work, acts, logger },
+        onEvent: (actor, { stories }) => {
+          // A page asks again and again for what it shows: once an hour is told.
+          const hour = Math.floor(Date.now() / 3_600_000)
+          for (const { channel, offset, data } of stories.value ?? [])
+            if (data !== null && shown.add(`${hour} ${actor} ${channel}@${offset}`))
+              seen(actor, 'read_event', `channel ${channel} at ${offset}`)
+        },
         access: parts.access,
         address: parts.address,
         progress: id => bulk.progress(id),
@@ -131,14 +142,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
           tail: config.role !== 'worker',
         }),
       }),
-    tailed: (actor, channel) =>
-      nodeConsole.record({
-        actor,
-        act: 'tail',
-        target: `channel ${channel}`,
-        reason: null,
-        outcome: 'done',
-      }),
+    tailed: (actor, channel) => seen(actor, 'tail', `channel ${channel}`),
     begin: () => nodeConsole.begin(),
     async close() {
       endChanges()

@@ -6,8 +6,9 @@ import type { Logger } from '../platform/index.ts'
 import type { ConsoleAccess, Visitor } from './access.ts'
 import { Acts, checked } from './acts.ts'
 import type { Questions } from './questions.ts'
-import { parkedFilter } from './selection.ts'
+import { parkedFilter, plainText } from './selection.ts'
 import type { Me } from './wire-common.ts'
+import type { EventAnswer } from './wire-past.ts'
 import type { WorkQuestions } from './work-questions.ts'
 
 export interface RouteParts {
@@ -18,6 +19,8 @@ export interface RouteParts {
   readonly work: WorkQuestions
   readonly acts: Acts
   readonly progress: (id: string) => Promise<unknown>
+  /** Somebody has been shown what these events say. */
+  readonly onEvent: (actor: string, answer: EventAnswer) => void
   readonly logger: Logger
 }
 
@@ -31,17 +34,17 @@ const queries = {
   marks: z.strictObject({
     before: whole(0, Number.MAX_SAFE_INTEGER).optional(),
     limit: limit.default(100),
-    kind: z.string().max(50).optional(),
+    kind: plainText(0, 50).optional(),
   }),
   acts: z.strictObject({
     before: whole(0, Number.MAX_SAFE_INTEGER).optional(),
     limit: limit.default(100),
-    actor: z.string().max(200).optional(),
-    target: z.string().max(300).optional(),
+    actor: plainText(0, 200).optional(),
+    target: plainText(0, 300).optional(),
   }),
   event: z.union([
     z.strictObject({ id: z.uuid() }),
-    z.strictObject({ channel: z.string().min(1).max(255), offset: whole(1, Number.MAX_SAFE_INTEGER) }),
+    z.strictObject({ channel: plainText(1, 255), offset: whole(1, Number.MAX_SAFE_INTEGER) }),
   ]),
   parked: z.strictObject({
     after: whole(0, Number.MAX_SAFE_INTEGER).optional(),
@@ -145,7 +148,11 @@ function addReads(
   read('rates', request => questions.rates(checked(queries.rates, request.query).minutes))
   read('marks', request => questions.marks(checked(queries.marks, request.query)))
   read('acts', request => questions.acts(checked(queries.acts, request.query)))
-  read('event', request => questions.event(checked(queries.event, request.query)))
+  read('event', async request => {
+    const answer = await questions.event(checked(queries.event, request.query))
+    parts.onEvent(actorOf(who(request)), answer)
+    return answer
+  })
   read('parked', request => {
     const { after, limit: most, ...filter } = checked(queries.parked, request.query)
     return work.parked(filter, { after, limit: most })
@@ -167,7 +174,7 @@ function addWrites(
       const { visitor } = who(request)
       if (!viewersToo && visitor.role !== 'operator')
         throw new HoldfastError('NOT_PERMITTED', `${visitor.name} is a viewer: acts are for operators`)
-      return act(request.body, `console:${visitor.name}`)
+      return act(request.body, actorOf({ visitor }))
     })
   write('parked_preview', body => acts.preview(body), true)
   write('parked_act', (body, actor) => acts.parked(actor, Acts.wish('parked_act', body)))
@@ -179,6 +186,10 @@ function addWrites(
   write('namespace', (body, actor) => acts.namespace(actor, Acts.wish('namespace', body)))
   write('breaker', (body, actor) => acts.breaker(actor, Acts.wish('breaker', body)))
   write('message', (body, actor) => acts.message(actor, Acts.wish('message', body)))
+}
+
+function actorOf({ visitor }: Pick<Admitted, 'visitor'>): string {
+  return `console:${visitor.name}`
 }
 
 function refuse(reply: FastifyReply, error: HoldfastError): FastifyReply {

@@ -83,7 +83,16 @@ export interface MarksQuery {
 }
 
 /** Acts that concern one delivery or one event each are told of by the audit log: here they would bury the others. */
-const singleActs = ['redrive', 'discard', 'retry_outbox', 'discard_outbox', 'erase', 'tail', 'read_history']
+const singleActs = [
+  'redrive',
+  'discard',
+  'retry_outbox',
+  'discard_outbox',
+  'erase',
+  'tail',
+  'read_event',
+  'read_history',
+]
 
 /** What has changed by itself and what people have done, as one story; the newest first. */
 export async function readMarks(sql: Sql, { before, kind, limit }: MarksQuery): Promise<readonly Mark[]> {
