@@ -3,7 +3,7 @@ export function isStorable(text: string): boolean {
   return !text.includes('\u0000') && text.isWellFormed()
 }
 
-/** A text as Postgres can keep it. Cut first: a cut may leave half a character behind. */
+/** A text as Postgres can keep it, of so many characters at most. A cut may leave half of one behind, so that is mended last. */
 export function storable(text: string, most = Number.POSITIVE_INFINITY): string {
-  return text.slice(0, most).replaceAll('\u0000', '').toWellFormed()
+  return text.replaceAll('\u0000', '').slice(0, most).toWellFormed()
 }
