@@ -68,7 +68,7 @@ export class BulkActs {
 
   /**
    * Begins what a preview has shown, and nothing that was parked since.
-   * @throws HoldfastError REQUEST_INVALID where it would hit another number than was seen; RATE_LIMITED
+   * @throws HoldfastError REQUEST_INVALID where it would hit fewer than were seen; RATE_LIMITED
    */
   begin(
     { act, selection, count, at }: Previewed,

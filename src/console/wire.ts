@@ -55,7 +55,7 @@ export interface Reads {
 export interface Writes {
   /** Step one of a redrive or a discard: what it would hit. */
   readonly parked_preview: { body: ParkedWish; answer: ParkedPreview }
-  /** Step two: refused with `REQUEST_INVALID` where the preview is older than five minutes or hits another number by now. */
+  /** Step two: refused with `REQUEST_INVALID` where the preview is older than five minutes or hits fewer by now; it never hits what was parked since. */
   readonly parked_act: { body: ParkedAct; answer: BulkProgress }
   /** How far a bulk act is; ask again until `done`. */
   readonly parked_progress: { body: { readonly id: string }; answer: BulkProgress }
