@@ -16,6 +16,8 @@ export interface ReadingParts {
   readonly durable: OpenDurable | undefined
   /** What canaries and auditor have found; undefined where there are none. */
   readonly prober?: () => ProberStatus | undefined
+  /** Over how long a pass of the auditor is spread. */
+  readonly auditSeconds?: number
 }
 
 type OwnProbe = ReturnType<NodeReadings['probes']>[number]
@@ -38,7 +40,7 @@ export function readingsOf(options: ReadingParts): NodeReadings {
     memory: () => loadWatch.memory,
     breakers: () => breakers.list(),
     probes: () => prober?.()?.probes.map(viewOf) ?? [],
-    audit: () => auditOf(prober?.()),
+    audit: () => auditOf(prober?.(), options.auditSeconds ?? 0),
     readOnly: () => [...gate.switches.readOnly.keys()].sort(),
   }
 }
@@ -87,8 +89,9 @@ function viewOf({ tier, path, latencyMs, succeededAt, reason, ...counts }: Probe
   }
 }
 
-function auditOf(status: ProberStatus | undefined): OwnAudit {
+function auditOf(status: ProberStatus | undefined, everySeconds: number): OwnAudit {
   if (!status) return null
-  const { lost, checked, mismatches, completedAt, leading } = status.audit
-  return { lost, checked, mismatches, completedAt: completedAt ?? null, running: leading }
+  const { lost, checked, mismatches, completedAt, wholeFrom, leading } = status.audit
+  const times = { completedAt: completedAt ?? null, wholeFrom: wholeFrom ?? null, everySeconds }
+  return { lost, checked, mismatches, ...times, running: leading }
 }

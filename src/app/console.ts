@@ -38,7 +38,7 @@ export function openOperators(options: ConsoleOptions): NodeOperators {
     ...{ access, switches, sampler },
     line: realtime.control,
     address: clientAddress(config.http.trustedProxies),
-    readings: readingsOf(options),
+    readings: readingsOf({ ...options, auditSeconds: config.prober.auditIntervalMs / 1_000 }),
     tier: durable?.tier,
     operations: durable?.operations,
     projections: work?.projections.operations,

@@ -3,8 +3,9 @@ import { describe, expect, it, vi } from 'vitest'
 import { HoldfastError } from '../domain/index.ts'
 import { ConsoleAccess, hasConsole } from './access.ts'
 import { configDigest } from './config-digest.ts'
+import { lostVerdict } from './loss-verdict.ts'
 import { MarkBook } from './mark-book.ts'
-import { lostVerdict, tierVerdict } from './overview.ts'
+import { tierVerdict } from './overview.ts'
 import { Peers } from './peers.ts'
 import { RateBook } from './rate-book.ts'
 import { FrequentNames, Sampler } from './sampler.ts'
@@ -206,16 +207,45 @@ describe('the verdict', () => {
   const node = (audit: Partial<AuditView> | null, heard = true) =>
     ({
       heard,
-      sheet: { audit: audit && { lost: 0, checked: 5, mismatches: {}, completedAt: now, ...audit } },
+      sheet: {
+        parts: { ledger: 'ready' },
+        audit: audit && {
+          ...{ lost: 0, checked: 5, mismatches: {}, completedAt: now, wholeFrom: now - 90_000 },
+          ...{ everySeconds: 30, ...audit },
+        },
+      },
     }) as NodeView
+  const found = (time: number): Mark => ({
+    ...{ id: `${time}`, time, kind: 'audit', node: 'a', says: '', details: { missing: 2 } },
+  })
 
   it('about loss is good only where somebody has looked lately, and never forgets a loss', () => {
-    const verdict = (...nodes: NodeView[]) => lostVerdict(nodes, now).verdict
+    const verdict = (...nodes: NodeView[]) => lostVerdict(nodes, now, []).verdict
     expect(verdict(node({}), node(null))).toBe('good')
     expect(verdict(node(null))).toBe('unknown')
     expect(verdict(node({ completedAt: null }))).toBe('unknown')
-    expect(verdict(node({ completedAt: now - 900_001 }))).toBe('unknown')
+    expect(verdict(node({ completedAt: now - 150_001 }))).toBe('unknown')
+    expect(verdict(node({ completedAt: now - 900_000, everySeconds: 1_200 }))).toBe('good')
     expect(verdict(node({}), node({ lost: 1 }, false))).toBe('bad')
+  })
+
+  it('about loss outlives who has found it, until a whole pass that began later has not found it', () => {
+    const verdict = (nodes: NodeView[], ...marks: Mark[]) => lostVerdict(nodes, now, marks)
+    const restarted = node({ wholeFrom: null })
+    expect(verdict([restarted], found(now - 80_000))).toMatchObject({ verdict: 'bad', lost: 2 })
+    expect(verdict([node({})], found(now - 80_000))).toMatchObject({ verdict: 'bad', lost: 2 })
+    expect(verdict([node(null)], found(now - 80_000))).toMatchObject({ verdict: 'bad', lost: 2 })
+    expect(verdict([node({})], found(now - 100_000))).toMatchObject({ verdict: 'good', lost: 0 })
+    expect(lostVerdict([node({})], now, null).verdict).toBe('unknown')
+  })
+
+  it('about loss says what was looked at, and knows nothing while the ledger is silent', () => {
+    expect(lostVerdict([node({ wholeFrom: null })], now, []).says).toContain('newest 100 events')
+    expect(lostVerdict([node({})], now, []).says).toContain('Everything')
+    const [cut, other] = [node({}), node({}, false)]
+    Object.assign(cut.sheet.parts, { ledger: 'unreachable' })
+    expect(lostVerdict([cut, other], now, []).verdict).toBe('unknown')
+    expect(lostVerdict([cut, node(null)], now, []).verdict).toBe('good')
   })
 
   it('about a tier is what its canaries saw, and unknown where they saw nothing', () => {

@@ -45,7 +45,8 @@ export class MarkBook {
 
   note({ kind, says, details = {}, id = randomUUID(), node = this.#options.nodeName }: NewMark): void {
     const time = Date.now()
-    if (this.#flaps(time)) return
+    // What was found missing stays known by its mark.
+    if (kind !== 'audit' && this.#flaps(time)) return
     const mark: Mark = {
       ...{ time, kind, details },
       id: storable(id),

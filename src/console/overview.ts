@@ -1,8 +1,7 @@
+import { lostVerdict } from './loss-verdict.ts'
 import type { Mark, Part, Source } from './wire-common.ts'
-import type { LostVerdict, NodeView, Overview, ProbeView, TierVerdict } from './wire-now.ts'
+import type { NodeView, Overview, ProbeView, TierVerdict } from './wire-now.ts'
 
-/** The auditor goes through everything again and again (`prober.auditIntervalMs`); what it said longer ago says nothing about now. */
-const auditFreshMs = 900_000
 const shownMarks = 20
 
 /** What is known of all nodes, as answers to the first questions. */
@@ -10,6 +9,7 @@ export function overviewOf(
   nodes: readonly NodeView[],
   sources: readonly Source[],
   marks: Part<readonly Mark[]>,
+  losses: readonly Mark[] | null,
   now = Date.now(),
 ): Overview {
   const heard = nodes.filter(each => each.heard).map(({ sheet }) => sheet)
@@ -18,7 +18,7 @@ export function overviewOf(
     time: now,
     sources,
     nodes,
-    lost: lostVerdict(nodes, now),
+    lost: lostVerdict(nodes, now, losses),
     tiers: {
       realtime: tierVerdict(probes.filter(({ tier }) => tier === 'realtime')),
       durable: tierVerdict(probes.filter(({ tier }) => tier === 'durable')),
@@ -30,32 +30,6 @@ export function overviewOf(
       configs: [...new Set(heard.map(({ config }) => config))].sort(),
     },
   }
-}
-
-/** Of all nodes that are known: what one of them has found missing stays missing when it falls silent. */
-export function lostVerdict(nodes: readonly NodeView[], now: number): LostVerdict {
-  const audits = nodes.flatMap(({ sheet: { audit } }) => (audit ? [audit] : []))
-  if (audits.length === 0) {
-    const says = 'No node that is heard has an auditor: nobody looks.'
-    return { verdict: 'unknown', says, lost: null, checked: null, auditedAt: null }
-  }
-  const lost = audits.reduce((sum, audit) => sum + audit.lost, 0)
-  const checked = audits.reduce((sum, audit) => sum + audit.checked, 0)
-  const ends = audits.flatMap(({ completedAt }) => (completedAt === null ? [] : [completedAt]))
-  const auditedAt = ends.length === 0 ? null : Math.max(...ends)
-  const known = { lost, checked, auditedAt }
-  if (lost > 0) return { verdict: 'bad', says: `${lost} acknowledged event(s) are missing.`, ...known }
-  if (auditedAt === null)
-    return {
-      verdict: 'unknown',
-      says: 'No audit has been completed yet; nothing is missing so far.',
-      ...known,
-    }
-  if (now - auditedAt > auditFreshMs) {
-    const minutes = Math.round((now - auditedAt) / 60_000)
-    return { verdict: 'unknown', says: `The last complete audit ended ${minutes} minutes ago.`, ...known }
-  }
-  return { verdict: 'good', says: 'Everything that was acknowledged is there.', ...known }
 }
 
 export function tierVerdict(probes: readonly ProbeView[]): TierVerdict {

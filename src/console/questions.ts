@@ -10,7 +10,7 @@ import { overviewOf } from './overview.ts'
 import type { PostgresSource } from './postgres-source.ts'
 import { RateSeriesReader } from './rate-series.ts'
 import { partOf, SharedPart } from './shared-part.ts'
-import { type ActsQuery, type MarksQuery, readActs, readMarks } from './store.ts'
+import { type ActsQuery, latestLosses, type MarksQuery, readActs, readMarks } from './store.ts'
 import type { TopSurvey } from './top.ts'
 import type { Mark, Part } from './wire-common.ts'
 import type { Lags, Overview, Top } from './wire-now.ts'
@@ -35,12 +35,15 @@ const overviewMarks = 50
 const ratesSharedMs = 2_000
 /** Spans of time whose rates are shared. */
 const mostSpans = 20
+/** What is found while this node lives it hears of at once. */
+const lossesSharedMs = 10_000
 
 /** What an on-call night asks about the present and the past. No answer waits longer than a page would. */
 export class Questions {
   readonly #parts: QuestionParts
   readonly #lags: SharedPart<Lags['lags']['value']>
   readonly #marks: SharedPart<readonly Mark[]>
+  readonly #losses: SharedPart<readonly Mark[]>
   readonly #series: RateSeriesReader
   readonly #tales: EventTales
   readonly #rates = new Map<number, { readonly at: number; readonly answer: Promise<Rates> }>()
@@ -54,6 +57,7 @@ export class Questions {
     this.#marks = new SharedPart(() => postgres.ask(sql => readMarks(sql, { limit: overviewMarks })), {
       sharedMs: marksSharedMs,
     })
+    this.#losses = new SharedPart(() => postgres.ask(latestLosses), { sharedMs: lossesSharedMs })
     this.#series = new RateSeriesReader(parts)
     this.#tales = new EventTales(parts)
   }
@@ -63,7 +67,12 @@ export class Questions {
     const { console: node } = this.#parts
     node.watch()
     this.#marks.get().catch(() => undefined)
-    return overviewOf(node.views(), node.sources(), this.#withRecent(this.#marks.last, overviewMarks))
+    this.#losses.get().catch(() => undefined)
+    const marks = this.#withRecent(this.#marks.last, overviewMarks)
+    const heard = node.marks.recent.filter(({ kind }) => kind === 'audit')
+    const { value: stored } = this.#losses.last
+    const losses = stored === null && heard.length === 0 ? null : [...(stored ?? []), ...heard]
+    return overviewOf(node.views(), node.sources(), marks, losses)
   }
 
   async lags(): Promise<Lags> {

@@ -60,6 +60,8 @@ export const nodeSheet: z.ZodType<NodeSheet> = z.object({
       checked: count,
       mismatches: z.record(text, count),
       completedAt: time.nullable(),
+      wholeFrom: time.nullable(),
+      everySeconds: count,
       running: z.boolean(),
     })
     .nullable(),

@@ -115,6 +115,16 @@ export async function readMarks(sql: Sql, { before, kind, limit }: MarksQuery): 
   return rows.map(({ details, ...mark }) => ({ ...mark, details: JSON.parse(details) as Mark['details'] }))
 }
 
+const latestLossesAtMost = 20
+
+/** What auditors have found missing; the newest first. */
+export async function latestLosses(sql: Sql): Promise<readonly Mark[]> {
+  const rows = await sql<(Omit<Mark, 'details'> & { details: string })[]>`
+    select id, time, kind, node, says, details from holdfast.marks
+    where kind = 'audit' order by time desc limit ${latestLossesAtMost}`
+  return rows.map(({ details, ...mark }) => ({ ...mark, details: JSON.parse(details) as Mark['details'] }))
+}
+
 /** How the node was configured that was started last, before this one. */
 export async function latestStart(sql: Sql): Promise<{ version: string; config: string } | undefined> {
   const [row] = await sql<{ details: string }[]>`

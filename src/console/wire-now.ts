@@ -27,7 +27,7 @@ export interface LostVerdict {
   readonly verdict: Verdict
   /** A sentence. */
   readonly says: string
-  /** Acknowledged events that were found missing, over all nodes that were heard. */
+  /** Acknowledged events that were found missing, by nodes that are known or as marks tell. */
   readonly lost: number | null
   readonly checked: number | null
   /** When the last complete audit ended; null: none is known. */
@@ -134,6 +134,10 @@ export interface AuditView {
   /** By kind, none that is 0. */
   readonly mismatches: Readonly<Record<string, number>>
   readonly completedAt: number | null
+  /** When the last complete pass over every event's place began; null: this node has made none in its turn. */
+  readonly wholeFrom: number | null
+  /** Over how long a pass is spread that `completedAt` tells of. */
+  readonly everySeconds: number
   /** Whether this node audits now: one of all does. */
   readonly running: boolean
 }

@@ -1,5 +1,5 @@
 export { type AuditReport, auditNow } from './audit/audit-now.ts'
-export { Auditor, type AuditorOptions, type AuditSink } from './audit/auditor.ts'
+export { Auditor, type AuditorOptions, type AuditSink, auditWindow } from './audit/auditor.ts'
 export type { Difference, LostEvent, MirrorMismatch, PartitionAudit } from './audit/types.ts'
 export { type BackgroundLoop, leadingSession, startLoop } from './background-loop.ts'
 export type { CursorFilter, CursorPage, ListedCursor } from './cursors/cursor-list.ts'

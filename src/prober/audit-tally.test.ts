@@ -38,4 +38,21 @@ describe('what an audit has found', () => {
     tally.found(found(...Array.from({ length: 1_500 }, (_, n) => n)))
     expect(tally.summary().mismatches).toEqual({ mirror_other: 1_500 })
   })
+
+  it('keeps a loss that newer events have pushed out of sight, until the whole partition was looked at', () => {
+    const look = (scope: 'recent' | 'whole', lostCount: number) =>
+      tally.found({ partition: 3, scope, lost: [], lostCount, differences: [], checked: {} })
+    tally.leads(true)
+    look('recent', 1)
+    look('recent', 0)
+    expect(tally.summary()).toMatchObject({ lost: 1, wholeFrom: undefined })
+    look('whole', 1)
+    tally.completed('whole')
+    expect(tally.summary().lost).toBe(1)
+    expect(tally.summary().wholeFrom).toBeGreaterThan(0)
+    look('whole', 0)
+    expect(tally.summary().lost).toBe(0)
+    tally.leads(false)
+    expect(tally.summary().wholeFrom).toBeUndefined()
+  })
 })

@@ -22,6 +22,15 @@ const mostTold = 1_000
 /** Differences that were counted, so that each counts once, although every pass finds it. Above it the oldest may count again. */
 const mostCounted = 1_000
 
+/** What is missing in a partition. */
+interface Missing {
+  /** Of its newest events, as of the latest look. */
+  readonly recent: number
+  /** The same, at most, since the whole partition was looked at: newer events push a loss out of sight. */
+  readonly most: number
+  readonly whole: number
+}
+
 /** What auditing has found on this process, as it counts and as it is told in the log. */
 export class AuditTally implements AuditSink {
   readonly checkedCounts = new Map<Checked, number>()
@@ -30,9 +39,10 @@ export class AuditTally implements AuditSink {
   readonly #logger: Logger
   readonly #told = new Set<string>()
   readonly #counted = new Set<string>()
-  /** By partition and scope: what is missing there as of the latest look. */
-  readonly #lostIn = new Map<string, number>()
+  readonly #lostIn = new Map<number, Missing>()
   readonly #completed = new Map<PartitionAudit['scope'], number>()
+  #wholeBegan = 0
+  #wholeFrom: number | undefined
   #byCanary = 0
   #leadsSince: number | undefined
 
@@ -47,12 +57,7 @@ export class AuditTally implements AuditSink {
 
   /** Of all partitions; 0 on a process that does not audit the ledger. */
   get lostInLedger(): number {
-    const partitions = new Map<number, number>()
-    for (const [key, count] of this.#lostIn) {
-      const partition = Number.parseInt(key, 10)
-      partitions.set(partition, Math.max(partitions.get(partition) ?? 0, count))
-    }
-    return [...partitions.values()].reduce((sum, count) => sum + count, 0)
+    return [...this.#lostIn.values()].reduce((sum, { most, whole }) => sum + Math.max(most, whole), 0)
   }
 
   get leading(): boolean {
@@ -82,12 +87,20 @@ export class AuditTally implements AuditSink {
   leads(leading: boolean): void {
     this.#leadsSince = leading ? Date.now() : undefined
     this.#completed.clear()
-    // Whoever leads now finds it again.
+    this.#wholeBegan = Date.now()
+    this.#wholeFrom = undefined
+    // Whoever leads now finds it again; that it was found, its mark says.
     if (!leading) this.#lostIn.clear()
   }
 
   found({ partition, scope, lost, lostCount, differences, checked }: PartitionAudit): void {
-    this.#lostIn.set(`${partition} ${scope}`, lostCount)
+    const { recent, most, whole } = this.#lostIn.get(partition) ?? { recent: 0, most: 0, whole: 0 }
+    this.#lostIn.set(
+      partition,
+      scope === 'recent'
+        ? { recent: lostCount, most: Math.max(most, lostCount), whole }
+        : { recent, most: recent, whole: lostCount },
+    )
     for (const each of lost) this.#tellLost(each)
     for (const { kind, ...about } of differences)
       if (this.#anew(`${kind} ${about.offset} ${about.channel}`)) this.mismatch(kind, about)
@@ -95,7 +108,11 @@ export class AuditTally implements AuditSink {
   }
 
   completed(scope: PartitionAudit['scope']): void {
-    this.#completed.set(scope, Date.now())
+    const now = Date.now()
+    this.#completed.set(scope, now)
+    if (scope === 'recent') return
+    this.#wholeFrom = this.#wholeBegan
+    this.#wholeBegan = now
   }
 
   summary(): AuditSummary {
@@ -104,6 +121,7 @@ export class AuditTally implements AuditSink {
       checked: [...this.checkedCounts.values()].reduce((sum, count) => sum + count, 0),
       mismatches: Object.fromEntries([...this.mismatchCounts].filter(([, count]) => count > 0)),
       completedAt: this.#completed.get('recent'),
+      wholeFrom: this.#wholeFrom,
       leading: this.leading,
     }
   }

@@ -48,6 +48,8 @@ export interface AuditSummary {
   readonly mismatches: Readonly<Record<string, number>>
   /** Milliseconds since 1970, when this process has last been through everything; undefined: never. */
   readonly completedAt: number | undefined
+  /** Milliseconds since 1970, when the last complete pass over every event's place began; undefined: none in this turn. */
+  readonly wholeFrom: number | undefined
   /** Whether this process audits the whole ledger now: one of all does. */
   readonly leading: boolean
 }

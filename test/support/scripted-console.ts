@@ -285,7 +285,10 @@ function nodeView(name: string, own: boolean, now: number): NodeView {
     disconnects: { peer: 12, '3008': 1 },
     probes,
     audit: own
-      ? { lost: 0, checked: 48_213, mismatches: {}, completedAt: now - 40_000, running: true }
+      ? {
+          ...{ lost: 0, checked: 48_213, mismatches: {}, running: true },
+          ...{ completedAt: now - 40_000, wholeFrom: now - 900_000, everySeconds: 30 },
+        }
       : null,
     readOnly: [],
   }

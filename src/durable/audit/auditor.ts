@@ -10,7 +10,7 @@ import { auditWhole } from './whole.ts'
 /** Beside the locks of retention and the outbox. */
 const leaderLock = [1_212_566_599, 1] as const
 /** Newest events of a partition that are compared in each pass. */
-const windowEvents = 100
+export const auditWindow = 100
 /** A whole partition is counted in one statement; where that takes longer, it is left out. */
 const statementMs = 60_000
 /** Who leads asks several times a second; of one that is silent for so long, Postgres ends the session. */
@@ -106,7 +106,12 @@ export class Auditor {
   async #leads(): Promise<boolean> {
     this.#session = await leadingSession(this.#pool, leaderLock, this.#session)
     const leading = this.#session !== 0
-    if (leading !== this.#leading) this.#options.sink.leads(leading)
+    if (leading !== this.#leading) {
+      this.#options.sink.leads(leading)
+      // A whole pass is one process' own: what another one has found went with it.
+      this.#nextWhole = 0
+      this.#wholeComplete = true
+    }
     this.#leading = leading
     return leading
   }
@@ -132,7 +137,7 @@ export class Auditor {
     const { ledger, redis } = this.#options.log
     const { epoch } = ledger
     const copies = redis?.log.reachable ? { redis: redis.log, mirrors: redis.mirrors.at(epoch) } : undefined
-    const request = { partition, epoch, events: windowEvents, copies }
+    const request = { partition, epoch, events: auditWindow, copies }
     const audit = await this.#pool.run(sql => auditRecent(sql, request))
     if (!audit || ledger.epoch !== epoch) return false
     this.#options.sink.found({ ...audit, differences: audit.differences.filter(each => this.#stays(each)) })
