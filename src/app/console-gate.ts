@@ -34,7 +34,11 @@ export function consoleGate(config: Config): ConsoleGate {
   const switches = new NamespaceSwitches()
   const sampler = new Sampler()
   const observers = hasConsole(config)
-    ? new Observers({ access, onTail: (user, channel) => gate.onTail?.(user, channel) })
+    ? new Observers({
+        access,
+        ownListener: config.console.port !== undefined,
+        onTail: (user, channel) => gate.onTail?.(user, channel),
+      })
     : undefined
   const gate: ConsoleGate = {
     ...{ access, switches, sampler, onTail: undefined },

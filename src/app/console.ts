@@ -28,6 +28,10 @@ export interface NodeOperators {
 
 const ownListenerGraceMs = 500
 
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}
+
 /** The console of a node with its listener; on a node without one, only what operators have switched elsewhere. */
 export function openOperators(options: ConsoleOptions): NodeOperators {
   const { config, gate, logger, durable, realtime, work } = options
@@ -56,6 +60,10 @@ export function openOperators(options: ConsoleOptions): NodeOperators {
       : ownListener({ host, port, addRoutes, handleUpgrade: options.handleUpgrade })
   if (!listener) addRoutes(options.app)
   const begin = async () => {
+    if (access.open && !isLoopback(port === undefined ? config.http.host : host))
+      logger.warn(
+        'whoever reaches this node operates it: auth.insecure is set, and there are no console.tokens',
+      )
     const address = await listener?.listen()
     if (address) logger.info(address, 'the console listens')
     await opened.begin()

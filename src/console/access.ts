@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { isKnownHost } from '../gateway/index.ts'
 import type { ConsoleConfig } from '../platform/index.ts'
 import type { ConsoleRole } from './wire-common.ts'
 
@@ -12,6 +13,8 @@ export interface Visitor {
 export type Access =
   | { readonly kind: 'granted'; readonly visitor: Visitor; readonly open: boolean }
   | { readonly kind: 'denied' }
+  /** Nobody needs a token, but the request asks for a name that may be a foreign page's. */
+  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'limited'; readonly retryAfterSeconds: number }
 
 /** Of one address, within a minute; guessing a token of 16 characters this way takes longer than the world is old. */
@@ -30,7 +33,7 @@ export function hasConsole({ console, auth }: ConsoleOf): boolean {
 
 interface ConsoleOf {
   readonly console: ConsoleConfig
-  readonly auth: { readonly insecure: boolean }
+  readonly auth: { readonly insecure: boolean; readonly allowedOrigins: readonly string[] }
 }
 
 /** Who may use the console, by bearer tokens. */
@@ -40,6 +43,7 @@ export class ConsoleAccess {
   readonly #known: readonly { readonly visitor: Visitor; readonly digest: Buffer }[]
   /** By address; the one that began to fail last is last. */
   readonly #failures = new Map<string, { count: number; since: number }>()
+  readonly #allowedOrigins: readonly string[]
   readonly #now: () => number
   #denied = 0
 
@@ -50,6 +54,7 @@ export class ConsoleAccess {
       visitor: { name, role },
       digest: token === undefined ? Buffer.from(tokenHash ?? '', 'hex') : digestOf(token),
     }))
+    this.#allowedOrigins = config.auth.allowedOrigins
     this.#now = now
   }
 
@@ -67,9 +72,12 @@ export class ConsoleAccess {
     return found
   }
 
-  /** A request with its `Authorization` header, from an address. */
-  check(authorization: string | undefined, address: string): Access {
-    if (this.open) return { kind: 'granted', visitor: everybody, open: true }
+  /** A request with its `Authorization` and `Host` headers, from an address. */
+  check(authorization: string | undefined, address: string, host?: string): Access {
+    if (this.open) {
+      if (!isKnownHost(host, this.#allowedOrigins)) return { kind: 'elsewhere' }
+      return { kind: 'granted', visitor: everybody, open: true }
+    }
     const token = /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
     const visitor = this.visitorOf(token)
     // A good token passes whatever others behind the same address do, so that nobody can lock an operator out.

@@ -5,6 +5,7 @@ import { ConsoleAccess, hasConsole } from './access.ts'
 import { configDigest } from './config-digest.ts'
 import { lostVerdict } from './loss-verdict.ts'
 import { MarkBook } from './mark-book.ts'
+import { Observers } from './observers.ts'
 import { tierVerdict } from './overview.ts'
 import { Peers } from './peers.ts'
 import { RateBook } from './rate-book.ts'
@@ -17,7 +18,7 @@ import type { AuditView, NodeSheet, NodeView, ProbeView } from './wire-now.ts'
 const token = 'a-token-of-some-length'
 const configOf = (more: object = {}, insecure = false) => ({
   console: { tokens: [], host: '127.0.0.1', keepDays: 15, ...more },
-  auth: { insecure },
+  auth: { insecure, allowedOrigins: ['https://dev.example'] },
 })
 
 describe('who may use the console', () => {
@@ -57,6 +58,40 @@ describe('who may use the console', () => {
     expect(new ConsoleAccess(configOf({}, true)).check(undefined, '1')).toMatchObject({ open: true })
     expect(new ConsoleAccess(configOf({ tokens }, true)).check(undefined, '1').kind).toBe('denied')
   })
+
+  it('is nobody by a name that a foreign page may have led here, where no token is needed', () => {
+    const open = (host: string) => new ConsoleAccess(configOf({}, true)).check(undefined, '1', host).kind
+    expect(open('rebinding.example:8000')).toBe('elsewhere')
+    for (const host of ['localhost:8000', '127.0.0.1:8000', '[::1]', 'dev.example'])
+      expect(open(host)).toBe('granted')
+    const named = new ConsoleAccess(configOf({ tokens })).check(`Bearer ${token}`, '1', 'ops.example')
+    expect(named.kind).toBe('granted')
+  })
+
+  it.each([true, false])(
+    'is known on sockets by the console’s own listener alone: it has one: %s',
+    async ownListener => {
+      const access = new ConsoleAccess(configOf({ tokens }))
+      const unknown = async (): Promise<never> => {
+        throw new HoldfastError('TOKEN_INVALID', 'unknown')
+      }
+      const { connect, refresh } = new Observers({
+        access,
+        ownListener,
+        onTail: () => undefined,
+      }).authenticator({
+        ...{ connect: unknown, refresh: unknown, channel: unknown },
+      })
+      const handshake = { token, data: undefined, headers: {}, cookies: {}, client: 'c' }
+      expect(await connect({ ...handshake, byConsole: true })).toMatchObject({ user: 'console:ann' })
+      const elsewhere = connect({ ...handshake, byConsole: false })
+      if (ownListener) await expect(elsewhere).rejects.toThrow('unknown')
+      else expect(await elsewhere).toMatchObject({ user: 'console:ann' })
+      expect(await refresh(token, 'console:ann')).toMatchObject({ user: 'console:ann' })
+      await expect(refresh(token, 'console:vic')).rejects.toThrow('another user')
+      await expect(refresh(token, 'ann')).rejects.toThrow('unknown')
+    },
+  )
 })
 
 describe('a configuration’s digest', () => {

@@ -14,7 +14,9 @@ export function isObserver(user: string): boolean {
 const allowed: readonly Action[] = ['subscribe', 'history', 'presence']
 
 export interface ObserverParts {
-  readonly access: ConsoleAccess
+  readonly access: Pick<ConsoleAccess, 'visitorOf'>
+  /** The console has a listener of its own: nobody observes by another. */
+  readonly ownListener: boolean
   /** Told once of each channel that an observer looks into. */
   readonly onTail: (user: string, channel: string) => void
 }
@@ -24,13 +26,15 @@ export interface ObserverParts {
  * can change nothing.
  */
 export class Observers {
-  readonly #access: ConsoleAccess
+  readonly #access: ObserverParts['access']
+  readonly #ownListener: boolean
   readonly #onTail: ObserverParts['onTail']
   /** A resubscribe after a lost connection, and each page of a past, are no new acts. */
   readonly #told = new RecentKeys(10_000)
 
-  constructor({ access, onTail }: ObserverParts) {
+  constructor({ access, ownListener, onTail }: ObserverParts) {
     this.#access = access
+    this.#ownListener = ownListener
     this.#onTail = onTail
   }
 
@@ -42,11 +46,16 @@ export class Observers {
     }
     return {
       ...inner,
-      connect: async handshake => observerOf(handshake.token) ?? noObserver(await inner.connect(handshake)),
+      connect: async handshake => {
+        const mayObserve = !this.#ownListener || handshake.byConsole === true
+        const observer = mayObserve ? observerOf(handshake.token) : undefined
+        return observer ?? noObserver(await inner.connect(handshake))
+      },
       refresh: async (token, user) => {
+        // Who is none has come by a door where their tokens may say nothing, not even that they are some.
+        if (!isObserver(user)) return noObserver(await inner.refresh(token, user))
         const observer = observerOf(token)
-        if (!observer) return noObserver(await inner.refresh(token, user))
-        if (observer.user === user) return observer
+        if (observer?.user === user) return observer
         throw new HoldfastError('TOKEN_INVALID', 'the token belongs to another user than the connection')
       },
     }

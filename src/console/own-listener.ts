@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
-import { createHttpServer, type UpgradeHandler } from '../gateway/index.ts'
+import { byConsole, createHttpServer, type UpgradeHandler } from '../gateway/index.ts'
 
 export interface OwnListenerOptions {
   readonly host: string
@@ -22,7 +22,9 @@ export function ownListener({ host, port, addRoutes, handleUpgrade }: OwnListene
   const app = Fastify({ logger: false })
   app.setNotFoundHandler((_, reply) => reply.code(404).send({ error: 'not found' }))
   addRoutes(app)
-  const server = createHttpServer({ api: { app, owns: () => true }, handleUpgrade })
+  const marked: UpgradeHandler = (request, socket, head) =>
+    handleUpgrade(Object.assign(request, { [byConsole]: true }), socket, head)
+  const server = createHttpServer({ api: { app, owns: () => true }, handleUpgrade: marked })
   return {
     listen: () => server.listen(host, port),
     close: graceMs => server.close(graceMs),

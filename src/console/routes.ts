@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { asHoldfastError, type ErrorCode, HoldfastError } from '../domain/index.ts'
-import type { ClientAddress } from '../gateway/index.ts'
+import { type ClientAddress, unknownHost } from '../gateway/index.ts'
 import type { Logger } from '../platform/index.ts'
 import type { ConsoleAccess, Visitor } from './access.ts'
 import { Acts, checked } from './acts.ts'
@@ -97,7 +97,8 @@ function addDoor(
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
     })
-    const came = access.check(request.headers.authorization, address(request.raw) ?? 'unknown')
+    const { authorization, host } = request.headers
+    const came = access.check(authorization, address(request.raw) ?? 'unknown', host)
     if (came.kind === 'granted') {
       admitted.set(request, came)
       return undefined
@@ -109,6 +110,7 @@ function addDoor(
         new HoldfastError('RATE_LIMITED', 'too many wrong tokens from this address: wait a minute'),
       )
     }
+    if (came.kind === 'elsewhere') return refuse(reply, new HoldfastError('NOT_PERMITTED', unknownHost))
     reply.header('www-authenticate', 'Bearer')
     return refuse(reply, new HoldfastError('NOT_AUTHENTICATED', 'expected a console token (console.tokens)'))
   })

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { chooseProtocol, isOriginAllowed, openingOf, wantsProtobuf } from './handshake.ts'
+import { isKnownHost } from './known-host.ts'
 
 const request = (headers: Record<string, string | string[]>, url = '/') =>
   ({ headers, url }) as IncomingMessage
@@ -22,7 +23,25 @@ describe('the handshake', () => {
     ['any page', { host: 'a.example', origin: 'null' }, ['*'], true],
     ['a sandboxed page', { host: 'null', origin: 'null' }, [], false],
   ])('decides about %s', (_, headers, allowed, expected) => {
-    expect(isOriginAllowed(request(headers), allowed)).toBe(expected)
+    expect(isOriginAllowed(request(headers), { allowedOrigins: allowed, insecure: false })).toBe(expected)
+  })
+
+  it.each<[string, string[], boolean]>([
+    ['localhost:8000', [], true],
+    ['app.localhost:8000', [], true],
+    ['127.0.0.1:8000', [], true],
+    ['10.0.0.7', [], true],
+    ['[::1]:8000', [], true],
+    ['rebinding.example:8000', [], false],
+    ['localhost.rebinding.example', [], false],
+    ['127.0.0.1.rebinding.example', [], false],
+    ['dev.example:8000', ['https://Dev.example'], true],
+    ['rebinding.example', ['*'], true],
+  ])('takes %s for its own name on an open node or not', (host, allowedOrigins, expected) => {
+    const own = request({ host, origin: `http://${host}` })
+    expect(isKnownHost(host, allowedOrigins)).toBe(expected)
+    expect(isOriginAllowed(own, { allowedOrigins, insecure: true })).toBe(expected)
+    expect(isOriginAllowed(own, { allowedOrigins, insecure: false })).toBe(true)
   })
 
   it('answers the offered protocol that it knows, so that a browser does not fail', () => {

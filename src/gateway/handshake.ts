@@ -1,5 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import { isKnownHost } from './known-host.ts'
 import type { Opening } from './session-context.ts'
+
+/** Set on a request that has come in by the console's own listener. */
+export const byConsole = Symbol('byConsole')
 
 export const webSocketPath = '/connection/websocket'
 
@@ -7,12 +11,20 @@ export const webSocketPath = '/connection/websocket'
  * Whether a browser's page may connect. Browsers send cookies along from any page, so a foreign page could act as
  * the user. Programs send no Origin; they are let in, for they could send any.
  */
-export function isOriginAllowed(request: IncomingMessage, allowed: readonly string[]): boolean {
+export function isOriginAllowed(
+  request: IncomingMessage,
+  {
+    allowedOrigins: allowed,
+    insecure,
+  }: { readonly allowedOrigins: readonly string[]; readonly insecure: boolean },
+): boolean {
   const { origin, host } = request.headers
   if (origin === undefined || allowed.includes('*')) return true
   const asked = origin.toLowerCase()
   if (allowed.some(each => each.toLowerCase() === asked)) return true
-  return host !== undefined && URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
+  // Where nobody has to prove anything, a page that has its own name lead here would be its own here.
+  if (host === undefined || (insecure && !isKnownHost(host, allowed))) return false
+  return URL.canParse(origin) && new URL(origin).host === host.toLowerCase()
 }
 
 const protobufProtocol = 'centrifuge-protobuf'
@@ -36,7 +48,7 @@ export function openingOf(request: IncomingMessage): Opening {
   for (const [name, value] of Object.entries(request.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
   }
-  return { headers, cookies: parseCookies(request.headers.cookie ?? '') }
+  return { headers, cookies: parseCookies(request.headers.cookie ?? ''), byConsole: byConsole in request }
 }
 
 function parseCookies(header: string): Record<string, string> {

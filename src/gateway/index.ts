@@ -15,6 +15,7 @@ export {
 } from './cluster/cluster.ts'
 export type { SessionCommand } from './cluster/session-command.ts'
 export { type GatewayCounts, handshakeOutcomes } from './gateway-counts.ts'
+export { byConsole } from './handshake.ts'
 export { createHealth, type Health, type HealthOptions } from './health.ts'
 export {
   createHttpServer,
@@ -23,6 +24,7 @@ export {
   refuseUpgrade,
   type UpgradeHandler,
 } from './http-server.ts'
+export { isKnownHost, unknownHost } from './known-host.ts'
 export type { LimitCounts, LimitName } from './limit-counts.ts'
 export { type ClientAddress, clientAddress } from './limits/client-address.ts'
 export { type LoadReason, LoadWatch, loadReasons } from './load/load-watch.ts'

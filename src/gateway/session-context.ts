@@ -10,6 +10,8 @@ import type { Credentials } from './types.ts'
 export interface Opening {
   readonly headers: Readonly<Record<string, string>>
   readonly cookies: Readonly<Record<string, string>>
+  /** It has come in by the console's own listener. */
+  readonly byConsole?: boolean
 }
 
 /** A session as the commands see it. */

@@ -43,6 +43,8 @@ export interface Handshake {
   readonly headers: Readonly<Record<string, string>>
   readonly cookies: Readonly<Record<string, string>>
   readonly client: string
+  /** The connection has come in by the console's own listener (`console.port`). */
+  readonly byConsole?: boolean
 }
 
 export interface Authenticator {

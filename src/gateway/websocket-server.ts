@@ -154,7 +154,7 @@ class SessionServer implements SocketServer {
     if (this.#closing) {
       handshakes.draining++
       turnAway(socket, { status: 503, retryAfterSeconds: retryAfterDrainSeconds })
-    } else if (!isOriginAllowed(request, this.#parts.config.auth.allowedOrigins)) {
+    } else if (!isOriginAllowed(request, this.#parts.config.auth)) {
       handshakes.origin++
       refuse(socket, '403 Forbidden')
     } else {

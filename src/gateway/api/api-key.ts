@@ -1,15 +1,27 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Config } from '../../platform/index.ts'
+import { isKnownHost } from '../known-host.ts'
 
-/** `open`: no key is configured and `insecure` is on. `closed`: no key is configured, so nobody can have one. */
-export type Access = 'granted' | 'denied' | 'closed' | 'open'
+/**
+ * `open`: no key is configured and `insecure` is on; `elsewhere`: but the request asks for a name that may be a foreign page's.
+ * `closed`: no key is configured, so nobody can have one.
+ */
+export type Access = 'granted' | 'denied' | 'closed' | 'open' | 'elsewhere'
 
 /**
  * Whether a request may use the API: `X-API-Key: <key>` or `Authorization: apikey <key>`. A key is not looked for in
  * the URL, because URLs end up in logs.
  */
-export function accessOf(headers: IncomingHttpHeaders, key: string | undefined, insecure: boolean): Access {
-  if (key === undefined) return insecure ? 'open' : 'closed'
+export function accessOf(
+  headers: IncomingHttpHeaders,
+  key: string | undefined,
+  { insecure, allowedOrigins }: Pick<Config['auth'], 'insecure' | 'allowedOrigins'>,
+): Access {
+  if (key === undefined) {
+    if (!insecure) return 'closed'
+    return isKnownHost(headers.host, allowedOrigins) ? 'open' : 'elsewhere'
+  }
   const named = headers['x-api-key']
   const given = typeof named === 'string' ? named : /^apikey\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1]
   return given !== undefined && isSame(given, key) ? 'granted' : 'denied'

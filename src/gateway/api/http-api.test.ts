@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ControlRoom, MemoryRouter, RecordedSessions } from '../../../test/support/gateway.ts'
 import { HoldfastError } from '../../domain/index.ts'
@@ -116,6 +118,11 @@ describe('the key', () => {
     await start({ api: {}, auth: { insecure: true } })
     expect((await post('/api/info', {}, {})).status).toBe(200)
     expect((await post('/api/info', {}, { 'content-type': 'text/plain' })).status).toBe(415)
+    const rebound = request(`${base}/api/info`, {
+      method: 'POST',
+      headers: { host: 'rebinding.example' },
+    }).end()
+    expect((await once(rebound, 'response'))[0]).toMatchObject({ statusCode: 403 })
     await stop()
     await start({ auth: { insecure: true } })
     expect((await post('/api/info', {}, {})).status).toBe(401)

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { asHoldfastError, HoldfastError } from '../../domain/index.ts'
 import type { Config, Logger } from '../../platform/index.ts'
 import type { Health } from '../health.ts'
+import { unknownHost } from '../known-host.ts'
 import { LimitCounts } from '../limit-counts.ts'
 import { accessOf } from './api-key.ts'
 import { ApiRoom } from './api-room.ts'
@@ -166,12 +167,14 @@ function addApi(scope: FastifyInstance, options: HttpApiOptions): void {
   })
 
   function refusal(request: FastifyRequest, reply: FastifyReply): FastifyReply | undefined {
-    const access = accessOf(request.headers, config.api.key, config.auth.insecure)
+    const access = accessOf(request.headers, config.api.key, config.auth)
     if (access === 'granted') return undefined
     if (access === 'denied') return json(reply.code(401), '{"error":{"code":101,"message":"unauthorized"}}')
     if (access === 'closed') {
       return json(reply.code(403), '{"error":{"code":103,"message":"no API key is configured (api.key)"}}')
     }
+    if (access === 'elsewhere')
+      return json(reply.code(403), `{"error":{"code":103,"message":"${unknownHost}"}}`)
     // Without a key, what a foreign web page can make a browser send is kept out: JSON needs the server's consent. An answer
     // to GET changes nothing, and no such page can read it.
     if (request.method !== 'GET' && !/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {

@@ -23,6 +23,7 @@ export async function connect(
       headers: { ...command.headers, ...session.handshake.headers },
       cookies: session.handshake.cookies,
       client: session.client,
+      byConsole: session.handshake.byConsole ?? false,
     }),
   )
   if (!session.identify(credentials)) return
