@@ -28,9 +28,9 @@ const nothing = Buffer.alloc(0)
  */
 export class WebSocketSink implements Sink {
   readonly #socket: Duplex
-  readonly #webSocket: Pick<WebSocket, 'readyState'>
+  readonly #webSocket: { readonly readyState: number }
 
-  constructor(socket: Duplex, webSocket: Pick<WebSocket, 'readyState'>) {
+  constructor(socket: Duplex, webSocket: { readonly readyState: number }) {
     this.#socket = socket
     this.#webSocket = webSocket
   }
