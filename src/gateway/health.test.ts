@@ -18,7 +18,7 @@ function statusOf(
   }).namespaces
   const router = new MemoryRouter(namespaces)
   const { bus = 'ready', ...rest } = state
-  router.state = { bus, durable: { ledger: 'ready', mirror: 'ready', epoch: 'e1', ...rest } }
+  router.state = { ...router.state, bus, durable: { ledger: 'ready', mirror: 'ready', epoch: 'e1', ...rest } }
   return createHealth({ router, namespaces, draining: () => draining, load: () => load })()
 }
 

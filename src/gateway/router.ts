@@ -136,6 +136,7 @@ export function createRouter({
     status: () => ({
       durable: durable?.status() ?? { ledger: 'unreachable', mirror: 'unreachable', epoch: '' },
       bus: realtime.connected ? 'ready' : 'unreachable',
+      busLosses: realtime.losses,
     }),
   }
 }

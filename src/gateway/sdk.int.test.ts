@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Centrifuge, type Options, type PublicationContext } from 'centrifuge'
+import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type Stage, stageSecret, startStage } from '../../test/support/gateway-stage.ts'
 import { until } from '../../test/support/until.ts'
@@ -14,6 +15,7 @@ const token = (request: Parameters<typeof createToken>[1]) =>
 describe('the official SDK', () => {
   let stage: Stage
   let realtime: RealtimeTier
+  let nodeId: string
   const clients: Centrifuge[] = []
 
   const start = async () => {
@@ -25,12 +27,8 @@ describe('the official SDK', () => {
   beforeEach(async () => {
     const logger = createLogger('silent')
     const prefix = `t${randomUUID().slice(0, 8)}`
-    realtime = await createRealtimeTier({
-      redis: inject('redisUrl'),
-      prefix,
-      nodeId: randomUUID(),
-      logger,
-    })
+    nodeId = randomUUID()
+    realtime = await createRealtimeTier({ redis: inject('redisUrl'), prefix, nodeId, logger })
     await start()
   })
   afterEach(async () => {
@@ -126,6 +124,20 @@ describe('the official SDK', () => {
     const late = await connected('bob')
     const again = await subscribed(late, 'fact:a', { since: { offset: 0, epoch: 'ledger' } })
     await until('the past has come', () => again.publications.length === 2)
+  })
+
+  it('is told that others were out of reach, however shortly, when it has asked for that', async () => {
+    const client = await connected('ann')
+    const told: unknown[] = []
+    client.on('message', ({ data }) => told.push((data as { holdfast: { state: unknown } }).holdfast.state))
+    await client.rpc('holdfast.state', { watch: true })
+    const redis = new Redis(inject('redisUrl'))
+    const list = String(await redis.call('CLIENT', 'LIST'))
+    const own = list.split('\n').find(line => line.includes(`name=holdfast-realtime-sub-${nodeId} `))
+    await redis.call('CLIENT', 'KILL', 'ID', /\bid=(\d+)/.exec(own ?? '')?.[1] ?? '')
+    redis.disconnect()
+    await until('it has heard both', () => told.length >= 2)
+    expect(told.slice(0, 2)).toMatchObject([{ realtime: 'local' }, { realtime: 'ready' }])
   })
 
   it('stays unsubscribed where it is refused, and comes back where it may', async () => {

@@ -31,10 +31,13 @@ export class TierWatch {
   readonly #options: TierWatchOptions
   readonly #watchers = new Set<Watcher>()
   #told: string
+  /** Of the bus, as many as watchers know of. */
+  #losses: number
   #telling = false
 
   constructor(options: TierWatchOptions) {
     this.#options = options
+    this.#losses = options.status().busLosses
     this.#told = this.#state()
   }
 
@@ -56,18 +59,25 @@ export class TierWatch {
     this.#watchers.delete(watcher)
   }
 
-  /** Called now and then. */
+  /**
+   * Called now and then. A loss of the bus since the last look is told as if it lasted until the next one: what others
+   * sent in the meantime is missing, and clients only ask for it again after they have heard that it was away.
+   */
   look(): void {
+    // Each hears every state, so that nobody is told of an end without its beginning.
+    if (this.#telling) return
     const state = this.#state()
     if (state === this.#told) return
     this.#told = state
-    if (!this.#telling) void this.#tellAll()
+    void this.#tellAll()
   }
 
   #state(): string {
-    const { bus, durable } = this.#options.status()
+    const { bus, busLosses, durable } = this.#options.status()
+    const stood = busLosses === this.#losses
+    this.#losses = busLosses
     const state: TierState = {
-      realtime: bus === 'ready' ? 'ready' : 'local',
+      realtime: bus === 'ready' && stood ? 'ready' : 'local',
       durable: !this.#options.durable
         ? 'none'
         : durable.ledger !== 'ready'
@@ -81,18 +91,12 @@ export class TierWatch {
 
   async #tellAll(): Promise<void> {
     this.#telling = true
-    let told: string
-    do {
-      told = this.#told
-      const line = pushMessage(`{"holdfast":{"state":${told}}}`)
-      let count = 0
-      for (const watcher of [...this.#watchers]) {
-        if (++count % toldAtOnce === 0) await new Promise(resolve => setImmediate(resolve))
-        // A newer state goes to all; those who have heard this one hear that too.
-        if (told !== this.#told) break
-        if (this.#watchers.has(watcher)) watcher.tell(line)
-      }
-    } while (told !== this.#told)
+    const line = pushMessage(`{"holdfast":{"state":${this.#told}}}`)
+    let count = 0
+    for (const watcher of [...this.#watchers]) {
+      if (++count % toldAtOnce === 0) await new Promise(resolve => setImmediate(resolve))
+      if (this.#watchers.has(watcher)) watcher.tell(line)
+    }
     this.#telling = false
   }
 }

@@ -131,7 +131,8 @@ export interface Router {
   presenceStats(channel: string): Promise<PresenceStats>
   /** Channels with subscribers on this node. */
   channels(): ReadonlyMap<string, number>
-  status(): { durable: DurableStatus; bus: 'ready' | 'unreachable' }
+  /** `busLosses`: how often the bus has become unreachable, which may have been too short to be seen. */
+  status(): { durable: DurableStatus; bus: 'ready' | 'unreachable'; busLosses: number }
 }
 
 /** A command for the aggregate that a channel is. */

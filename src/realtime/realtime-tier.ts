@@ -158,6 +158,10 @@ class RedisRealtimeTier implements RealtimeTier {
     return this.#link?.connected ?? false
   }
 
+  get losses(): number {
+    return this.#link?.losses ?? 0
+  }
+
   get numbering(): boolean {
     return this.#numbering?.active ?? false
   }

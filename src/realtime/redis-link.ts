@@ -40,6 +40,7 @@ export class RedisLink {
   readonly #onConnected = new Set<() => void>()
   readonly #onLost = new Set<() => void>()
   #connected = false
+  #losses = 0
   #wasPrompt = false
   #wasPassing = false
   #run = ''
@@ -93,6 +94,11 @@ export class RedisLink {
 
   get connected(): boolean {
     return this.#connected
+  }
+
+  /** How often it has stopped being connected, however shortly. */
+  get losses(): number {
+    return this.#losses
   }
 
   /** Whether a command would be tried at all at this moment. */
@@ -247,6 +253,7 @@ export class RedisLink {
     const connected = passing && this.#loopBack.heard
     if (connected === this.#connected) return
     this.#connected = connected
+    if (!connected) this.#losses++
     if (connected) this.#logger.info('realtime tier reaches other nodes')
     else this.#logger.warn('realtime tier delivers on this node only')
     for (const listener of connected ? this.#onConnected : this.#onLost) listener()

@@ -81,6 +81,8 @@ export interface RealtimeTier {
   readonly presence: Presence
   /** Whether other nodes can be reached at this moment. */
   readonly connected: boolean
+  /** How often the others could not be reached any more, however shortly: each time what they sent may be missing. */
+  readonly losses: number
   /** Whether publications in channels with history are numbered at this moment. */
   readonly numbering: boolean
   readonly counts: RealtimeCounts

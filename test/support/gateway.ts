@@ -91,6 +91,7 @@ export class MemoryRouter implements Router {
   subscribers = new Map<string, number>()
   state: ReturnType<Router['status']> = {
     bus: 'ready',
+    busLosses: 0,
     durable: { ledger: 'ready', mirror: 'ready', epoch: 'e1' },
   }
   failing: unknown

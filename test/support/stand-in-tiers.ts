@@ -81,6 +81,7 @@ export class StandInRealtime implements RealtimeTier {
   /** Who has subscribed, joined or not. */
   readonly known = new Set<string>()
   readonly connected = true
+  readonly losses = 0
   readonly counts = {
     dropped: { away: 0, full: 0, late: 0, unanswered: 0, stale: 0 },
     unnumbered: 0,
