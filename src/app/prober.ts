@@ -71,11 +71,13 @@ export class Canaries {
   /** Lets canaries in, before anything of the application's is asked. */
   authenticator(inner: Authenticator): Authenticator {
     if (!this.enabled) return inner
+    // Its own probes, but neither answers to others' nor greetings: those go into their channels.
+    const probes = new Set(this.#tiers.map(tier => canaryChannel(tier, this.#options.node)))
     return {
       ...inner,
       connect: async handshake =>
         this.#pass.admit(handshake.token, handshake.client)
-          ? { user: '', subscriptions: new Map(), canary: true }
+          ? { user: '', subscriptions: new Map(), canary: true, traced: probes }
           : inner.connect(handshake),
     }
   }

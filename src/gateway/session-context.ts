@@ -19,8 +19,8 @@ export interface SessionContext {
   readonly parts: GatewayParts
   readonly client: string
   readonly user: string
-  /** Everything that it says is traced. */
-  readonly traced: boolean
+  /** Of a canary: where everything that it says is traced. */
+  readonly traced: ReadonlySet<string> | undefined
   /** What came with the request that opened the connection; empty once it is connected. */
   readonly handshake: Opening
   readonly closed: boolean

@@ -47,7 +47,7 @@ export class Session implements SessionHandle, SessionContext {
   readonly mailbox: Mailbox
   info: ClientInfo = { user: '', client: this.client }
   expiresAtMs: number | undefined
-  traced = false
+  traced: ReadonlySet<string> | undefined
   handshake: Opening
   readonly #transport: Transport
   readonly #replies: PendingReplies
@@ -190,7 +190,7 @@ export class Session implements SessionHandle, SessionContext {
     }
     this.#counted = true
     this.#canary = credentials.canary ?? false
-    this.traced = credentials.traced === true
+    this.traced = credentials.traced
     const connInfo = credentials.info === undefined ? {} : { connInfo: credentials.info }
     this.info = { user: credentials.user, client: this.client, ...connInfo }
     this.expiresAtMs = steadyExpiry(credentials.expireAt)

@@ -18,8 +18,8 @@ export interface Credentials {
   readonly subscriptions: ReadonlyMap<string, { readonly info?: string; readonly data?: string }>
   /** One of Holdfast's own, which nobody counts, lists or ends as a client. */
   readonly canary?: boolean
-  /** Everything it says is traced, where spans are sent anywhere. */
-  readonly traced?: boolean
+  /** Of a canary: the channels in which everything that it says is traced, where anything is. */
+  readonly traced?: ReadonlySet<string>
 }
 
 /** What a channel token, or the `authorize` hook, grants for one channel. */

@@ -79,6 +79,11 @@ describe('with an SDK', () => {
     expect(tracing.fromClient('publish', 'r:1', tiers, undefined, false)).toBeUndefined()
     expect(tracing.fromClient('append', 'd:1', tiers, undefined, false)).toBeDefined()
     expect(tracing.fromClient('publish', 'r:1', tiers, undefined, true)).toBeDefined()
+    // Canaries' too, unless there are to be none at all.
+    const durableAlone = new Tracing({ realtime: 0, durable: 0.01 })
+    expect(durableAlone.fromClient('publish', 'r:1', tiers, undefined, true)).toBeUndefined()
+    durableAlone.fromClient('append', 'd:1', tiers, undefined, true)?.end()
+    expect(spans().map(({ attributes }) => attributes['holdfast.from'])).toEqual(['canary'])
     vi.spyOn(Math, 'random').mockReturnValue(0.6)
     expect(tracing.fromClient('append', 'd:1', tiers, undefined, false)).toBeUndefined()
     // An application's own spans go by its sampler.

@@ -12,13 +12,11 @@ export interface Sampling {
 
 /** What of a message's beginning is known besides its channel. */
 export interface Origin {
-  readonly from: 'client' | 'api' | 'application'
+  readonly from: 'client' | 'canary' | 'api' | 'application'
   /** A `traceparent` of somebody who is not trusted: the message gets a trace of its own with a link to it. */
   readonly link?: string | undefined
   /** One of somebody who is: the message is traced where that is, and as a part of it. */
   readonly parent?: string | undefined
-  /** Traced in any case. */
-  readonly always?: boolean
 }
 
 type Tiers = { options(channel: string): { readonly tier: Tier } }
@@ -42,18 +40,18 @@ export class Tracing {
     return this.#most >= 0
   }
 
-  /** A client's message. `link` and `always` as in `Origin`. */
+  /** A client's message. `link` as in `Origin`. A canary's is traced wherever any message of its tier is. */
   fromClient(
     operation: string,
     channel: string,
     tiers: Tiers,
     link: string | undefined,
-    always: boolean,
+    canary: boolean,
   ): Traced | undefined {
     if (this.#most < 0) return undefined
-    const draw = always ? -1 : Math.random()
+    const draw = canary ? 0 : Math.random()
     return draw < this.#most
-      ? this.#begin(operation, channel, tiers, draw, { from: 'client', link })
+      ? this.#begin(operation, channel, tiers, draw, { from: canary ? 'canary' : 'client', link })
       : undefined
   }
 
@@ -71,7 +69,7 @@ export class Tracing {
         describe(operation, channel, tierOf(channel, tiers), origin),
       )
     }
-    const draw = origin.always ? -1 : Math.random()
+    const draw = Math.random()
     return draw < this.#most ? this.#begin(operation, channel, tiers, draw, origin) : undefined
   }
 

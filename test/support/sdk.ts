@@ -26,7 +26,7 @@ export async function connect(
   })
   client.on('error', () => undefined)
   client.connect()
-  await client.ready(10_000)
+  await client.ready(20_000)
   return client
 }
 

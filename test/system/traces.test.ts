@@ -65,6 +65,7 @@ describe('the trace of a message', () => {
       config: {
         namespaces: openNamespaces,
         telemetry: { sampling: { realtime: 1, durable: 1 } },
+        prober: { enabled: true, intervalMs: 1_000 },
         projections: { channelActivity: { channels: ['order:*'] } },
         jobs: {
           rules: {
@@ -233,6 +234,25 @@ describe('the trace of a message', () => {
     )
     expect(new Set([receive, projection, enqueue, job].map(span => span?.traceId)).size).toBe(4)
   }, 60_000)
+
+  it('of a canary is there of each tier, and leads to the other node like any', async () => {
+    for (const [operation, parent, tier] of [
+      ['publish', 'bus publish', 'realtime'],
+      ['append', 'mirror', 'durable'],
+    ] as const) {
+      const elsewhere = (receive: ReceivedSpan) =>
+        story
+          .find('fan out', span => span.traceId === receive.traceId)
+          .some(span => instance(span) !== instance(receive))
+      const receive = await story.one(
+        `receive ${operation}`,
+        span => span.attributes['holdfast.from'] === 'canary' && elsewhere(span),
+      )
+      expect(receive).toMatchObject({ kind: kinds.server, parentSpanId: undefined })
+      expect(receive.attributes).toMatchObject({ 'holdfast.tier': tier, 'holdfast.namespace': `~${tier}` })
+      await story.one(parent, span => span.traceId === receive.traceId)
+    }
+  })
 
   it('is a part of the API caller’s, and ends where that says so', async () => {
     const call = (channel: string, flags: string) =>

@@ -89,7 +89,7 @@ export function begin(
   channel: string,
   link?: string,
 ): Traced | undefined {
-  return parts.tracing?.fromClient(operation, channel, parts.router, link, traced)
+  return parts.tracing?.fromClient(operation, channel, parts.router, link, traced?.has(channel) === true)
 }
 
 /** Types that clients do not append themselves follow from commands, or come from the server. */
