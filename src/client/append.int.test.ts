@@ -127,6 +127,34 @@ describe('appending over a network that fails', () => {
     await expect(channel.append('Placed', undefined)).rejects.toMatchObject({ code: codes.notSerialisable })
   })
 
+  it('says where the application’s own trace stands as it was when it was called, and does without over errors', async () => {
+    fates('lose_request')
+    const traces: unknown[] = ['00-a', undefined, 7, '00-b', '00-c']
+    const failed: unknown[] = []
+    const appending = client({
+      traceparent: () => {
+        if (traces.length === 0) throw new Error('no tracer')
+        return traces.shift() as string
+      },
+      onError: error => failed.push(error),
+    })
+    await appending.connect()
+    const channel = appending.channel('order:7')
+    for (let n = 0; n < 3; n++) await channel.append('Placed', { n })
+    void channel.command('capture').catch(() => undefined)
+    void channel.signal('offer', {}).catch(() => undefined)
+    await channel.append('Placed', { n: 3 })
+    const told = (method: string) =>
+      script.calls
+        .filter(call => call.method === method)
+        .map(({ data }) => (data as { traceparent?: unknown }).traceparent)
+    // A repeat is the same message, whatever the application does meanwhile.
+    expect(told('holdfast.append')).toEqual(['00-a', '00-a', undefined, undefined, undefined])
+    expect(told('holdfast.command')).toEqual(['00-b'])
+    expect(told('holdfast.signal')).toEqual(['00-c'])
+    expect(failed).toMatchObject([{ message: 'no tracer' }])
+  })
+
   it('ends with the connection: by disconnect, and by the server’s final word', async () => {
     const appending = client()
     const waiting = appending.channel('order:7').append('Placed', {})

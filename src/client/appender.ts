@@ -9,6 +9,7 @@ export interface AppendCommand {
   readonly data: unknown
   readonly id: string
   readonly expectedOffset?: number
+  readonly traceparent?: string
 }
 
 /** A command as it goes over the wire; `input` was fixed when it was issued. */
@@ -17,6 +18,7 @@ export interface CommandCall {
   readonly command: string
   readonly input?: unknown
   readonly id: string
+  readonly traceparent?: string
 }
 
 /** The end of a command: what was decided is recorded. */

@@ -131,13 +131,15 @@ export type ChannelParts = ReplayParts &
   PresenceParts & {
     readonly appender: Appender<AppendCommand | CommandCall, Appended | Commanded>
     readonly call: <T>(method: string, data: unknown) => Promise<T>
+    /** Where the application's own trace stands now, as a field of what is sent. */
+    readonly trace: () => { readonly traceparent?: string }
   }
 
 export function openChannel<C extends Contract, Name extends string>(
   name: Name,
   parts: ChannelParts,
 ): Channel<C, Name> {
-  const { sdk, appender, call, cursors } = parts
+  const { sdk, appender, call, cursors, trace } = parts
   const open = (options: SubscribeOptions<Received>): Subscription => {
     if (options.keep !== undefined) return subscribeFromKept(name, options.keep, options, parts)
     if (options.cursor !== undefined) return subscribeFromCursor(name, options.cursor, options, parts)
@@ -152,12 +154,13 @@ export function openChannel<C extends Contract, Name extends string>(
         data: copied(data),
         id: id ?? newEventId(),
         ...(expectedOffset !== undefined && { expectedOffset }),
+        ...trace(),
       }
       return appender.append(command, signal) as Promise<Appended>
     },
     async command(command, input, { id, signal } = {}) {
       const given = input !== undefined && { input: copied(input) }
-      const call = { channel: name, command, ...given, id: id ?? newEventId() }
+      const call = { channel: name, command, ...given, id: id ?? newEventId(), ...trace() }
       return appender.append(call, signal) as Promise<Commanded>
     },
     async publish(data, { signal } = {}) {
@@ -181,6 +184,7 @@ export function openChannel<C extends Contract, Name extends string>(
         data: copy,
         ...(to && { to }),
         ...(echo && { echo }),
+        ...trace(),
       })
       await abortable(sent, signal)
     },

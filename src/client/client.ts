@@ -49,6 +49,12 @@ export interface ClientOptions {
    * tabs and times, or a storage of your own.
    */
   readonly positions?: 'session' | 'local' | PositionStore
+  /**
+   * Where the application's own trace stands (W3C `traceparent`): asked at each `append`, `command` and `signal`, and sent with
+   * it. What the server traces is linked to it; whether it traces is the server's decision, and what is no `traceparent` it
+   * passes over. `publish` carries none.
+   */
+  readonly traceparent?: () => string | undefined
 }
 
 /** What `client.on` tells of. */
@@ -172,6 +178,13 @@ export function createClient<C extends Contract = Contract>(
     progress,
     probe: connection.probe,
     feeds: new Feeds(sdk),
+    trace: () => {
+      let traceparent: unknown
+      guarded(() => {
+        traceparent = options.traceparent?.()
+      })
+      return typeof traceparent === 'string' ? { traceparent } : {}
+    },
     places: new KeptPlaces({ positions: options.positions ?? 'session', clock, report }),
     onGap: (gap: Gap) => listeners.tell('gap', gap),
     local: () => local,

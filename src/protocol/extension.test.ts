@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseAck, parseCursor } from './extension.ts'
+import { parseAck, parseAppend, parseCommand, parseCursor, parseSignal } from './extension.ts'
 
 describe('holdfast.ack', () => {
   const asked = { channel: 'order:1', cursor: 'inbox', offset: 3 }
@@ -43,5 +43,16 @@ describe('holdfast.cursor', () => {
     })
     expect(() => parseCursor('{"channel":"order:1"}')).toThrow(/cursor is missing/)
     expect(() => parseCursor(undefined)).toThrow(/object/)
+  })
+})
+
+describe('a client’s own trace', () => {
+  it('is passed on, and refuses no message whatever stands there', () => {
+    const asked = { channel: 'order:1', type: 'Placed', command: 'place', data: 1 }
+    for (const parse of [parseAppend, parseCommand, parseSignal]) {
+      const tracing = (traceparent: unknown) => parse(JSON.stringify({ ...asked, traceparent })).traceparent
+      expect(tracing('00-ab-cd-01')).toBe('00-ab-cd-01')
+      for (const other of [7, { a: 1 }, [], true, null, undefined]) expect(tracing(other)).toBeUndefined()
+    }
   })
 })

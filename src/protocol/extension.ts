@@ -135,7 +135,8 @@ const epochText = /^[\w.-]{0,64}$/
 
 /** What is no `traceparent` is passed over where it is read: nobody's message is refused for it. */
 function traceIn(fields: FieldReader): { traceparent?: string } {
-  return fields.has('traceparent') ? { traceparent: fields.text('traceparent') } : {}
+  const traceparent = fields.textOrNothing('traceparent')
+  return traceparent === undefined ? {} : { traceparent }
 }
 
 function receiver(to: FieldReader): { client: string } | { user: string } {

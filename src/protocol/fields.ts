@@ -36,6 +36,12 @@ export class FieldReader {
     return value
   }
 
+  /** Undefined also where it is something else: for what no message is refused for. */
+  textOrNothing(name: string): string | undefined {
+    const value = own(this.#fields, name)
+    return typeof value === 'string' ? value : undefined
+  }
+
   requiredText(name: string): string {
     const value = this.text(name)
     if (value === '') throw this.#refuse(`${name} is missing`)

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Centrifuge } from 'centrifuge'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/index.ts'
 import { type Cluster, type Node, openNamespaces, startCluster } from '../support/cluster.ts'
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts'
-import { connect, type Recorded, received, subscribe } from '../support/sdk.ts'
+import { connect, type Recorded, received, subscribe, token } from '../support/sdk.ts'
 import { until } from '../support/until.ts'
 
 /** Below a test's own, so that a failure names what has not come. */
@@ -235,6 +236,29 @@ describe('the trace of a message', () => {
     expect(new Set([receive, projection, enqueue, job].map(span => span?.traceId)).size).toBe(4)
   }, 60_000)
 
+  it('links what `@holdfast/client` is told of its application’s trace', async () => {
+    const client = createClient(nodes[0]?.url ?? '', {
+      token: await token('dora'),
+      timeoutMs: patient.timeout,
+      traceparent: () => clientsTraceparent,
+    })
+    await client.connect()
+    const [order, room] = [client.channel('order:client'), client.channel('room:client')]
+    await order.append('Noise', 1)
+    await room.signal('offer', 1)
+    // There is no aggregate to ask: refused, and traced all the same.
+    await order.command('capture').catch(() => undefined)
+    client.disconnect()
+    for (const [operation, channel] of [
+      ['append', order.name],
+      ['signal', room.name],
+      ['command', order.name],
+    ] as const) {
+      const receive = await story.one(`receive ${operation}`, inChannel(channel))
+      expect(receive).toMatchObject({ parentSpanId: undefined, links: [clientsTrace] })
+    }
+  })
+
   it('of a canary is there of each tier, and leads to the other node like any', async () => {
     for (const [operation, parent, tier] of [
       ['publish', 'bus publish', 'realtime'],
@@ -300,7 +324,7 @@ describe('the trace of a message', () => {
   it('never says what was in a message, nor who sent it', () => {
     const told = JSON.stringify(collector.spans.map(({ resource: _, ...span }) => span))
     expect(collector.spans.length).toBeGreaterThan(20)
-    for (const kept of ['payload', '4711', 'anna', 'bob', 'whsec']) expect(told).not.toContain(kept)
+    for (const kept of ['payload', '4711', 'anna', 'bob', 'dora', 'whsec']) expect(told).not.toContain(kept)
   })
 
   it('comes beside metrics, of every process', async () => {
