@@ -1,3 +1,4 @@
+import { isCanaryChannel } from '../domain/index.ts'
 import type { Cursors, OpenTier } from '../durable/index.ts'
 import { type PublicationCounts, publicationOutcomes, type SocketServer } from '../gateway/index.ts'
 import { type Deliveries, Lane, losses } from '../hub/index.ts'
@@ -95,10 +96,15 @@ function registerSubscriptionMetrics(
       const sizes = open[tier]?.channels()
       if (!sizes) return []
       let sum = 0
-      for (const size of sizes.values()) sum += size
+      let count = 0
+      for (const [channel, size] of sizes) {
+        if (isCanaryChannel(channel)) continue
+        sum += size
+        count++
+      }
       return [
         { metric: subscriptions, value: sum, attributes: { tier } },
-        { metric: channels, value: sizes.size, attributes: { tier } },
+        { metric: channels, value: count, attributes: { tier } },
       ]
     }),
   )

@@ -148,7 +148,8 @@ describe('canaries of two nodes', () => {
       for (const node of info.result?.nodes ?? [])
         expect(node).toMatchObject({ num_clients: 0, num_channels: 0 })
       expect((await api('channels', {})).result?.channels).toEqual({})
-      expect(await metric('holdfast_connections')).toBe(0)
+      for (const name of ['connections', 'subscriptions', 'channels'])
+        expect([name, await metric(`holdfast_${name}`)]).toEqual([name, 0])
       for (const channel of ['~realtime:1', '~durable:1', '$~durable:1']) {
         expect((await api('publish', { channel, data: {} })).error).toMatchObject({ code: 102 })
         expect((await api('history', { channel })).error).toMatchObject({ code: 102 })

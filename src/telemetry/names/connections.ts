@@ -81,7 +81,8 @@ export const connectionMetrics = {
     type: 'gauge',
     unit: '{subscription}',
     labels: ['tier'],
-    description: 'Subscriptions of this node’s clients, by `tier`; counted at most every five seconds.',
+    description:
+      'Subscriptions of this node’s clients (canaries are none), by `tier`; counted at most every five seconds.',
   },
   channels: {
     name: 'holdfast.channels',
@@ -89,6 +90,6 @@ export const connectionMetrics = {
     unit: '{channel}',
     labels: ['tier'],
     description:
-      'Channels that have subscribers on this node, by `tier`; counted at most every five seconds.',
+      'Channels that clients of this node (canaries are none) are subscribed to, by `tier`; counted at most every five seconds.',
   },
 } as const satisfies Record<string, MetricName>
