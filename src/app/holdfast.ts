@@ -145,7 +145,7 @@ async function build<const C extends Contract>(
   let closing: Promise<void> | undefined
   let serving = false
   const self = { node, config, keyCounts, gate, breakers, foreign, logger }
-  const measured = { ...self, canaries, sockets, publications, realtime, durable, work, commands }
+  const measured = { ...self, canaries, cluster, sockets, publications, realtime, durable, work, commands }
   const telemetry = await openMetrics(measured)
   const exporter = config.http.metrics ? telemetry?.prometheus : undefined
   const health = createHealth({

@@ -1,5 +1,5 @@
 import type { Commands } from '../commands/index.ts'
-import type { KeyCounts, PublicationCounts, SocketServer } from '../gateway/index.ts'
+import type { Cluster, KeyCounts, PublicationCounts, SocketServer } from '../gateway/index.ts'
 import type { Config, ForeignMessages, Logger } from '../platform/index.ts'
 import type { RealtimeTier } from '../realtime/index.ts'
 import type { Breakers } from '../resilience/index.ts'
@@ -36,13 +36,14 @@ export interface Measured {
   readonly commands: Commands | undefined
   readonly breakers: Breakers
   readonly canaries: Canaries
+  readonly cluster: Pick<Cluster, 'others'>
   readonly foreign: ForeignMessages
   readonly logger: Logger
 }
 
 /** All metrics of a node; undefined where nobody asks for them, neither Prometheus nor a collector. */
 export async function openMetrics(measured: Measured): Promise<Metrics | undefined> {
-  const { node, config, keyCounts, sockets, realtime, durable, work } = measured
+  const { node, config, keyCounts, sockets, durable, work } = measured
   const { commands, breakers, foreign, logger } = measured
   const readers = await otlpReaders(process.env)
   if (!config.http.metrics && !readers) return undefined
@@ -52,7 +53,7 @@ export async function openMetrics(measured: Measured): Promise<Metrics | undefin
   registerProberMetrics(telemetry, measured.canaries)
   registerDeliveryMetrics(telemetry, { ...measured, durable: durable?.tier, cursors: durable?.cursors })
   registerBreakerMetrics(telemetry, breakers)
-  registerBusMetrics(telemetry, { realtime, log: durable?.tier.log })
+  registerBusMetrics(telemetry, { ...measured, log: durable?.tier.log })
   if (work) registerGauges(telemetry, work)
   if (commands) registerCommandMetrics(telemetry, commands)
   if (durable) registerDurableMetrics(telemetry, durable.tier)

@@ -352,6 +352,12 @@ describe('canaries of nodes that share a ledger', () => {
         expect(text).toMatch(/^holdfast_probe_listeners(\{.*\})? 0$/m)
         expect(text).toMatch(/^holdfast_bus_connected(\{.*\})? 1$/m)
       }
+      const hears = async (port = 0) =>
+        Number(/^holdfast_bus_nodes(?:\{.*\})? (\d+)$/m.exec(await metricsOf(port))?.[1])
+      // Of three processes nobody hears all: one is alone.
+      for (const port of [b, worker])
+        await until('it hears the other on its Redis', async () => (await hears(port)) === 2)
+      expect(await hears(a)).toBe(1)
       const text = await metricsOf(worker ?? 0)
       expect(text).toContain('holdfast_audit_lost')
       expect(text).not.toMatch(/^holdfast_probe_listeners/m)

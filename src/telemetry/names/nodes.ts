@@ -10,6 +10,14 @@ export const nodeMetrics = {
     description:
       'Whether this node hears the others (1), or delivers realtime publications only to its own clients (0).',
   },
+  busNodes: {
+    name: 'holdfast.bus.nodes',
+    type: 'gauge',
+    unit: '{node}',
+    labels: [],
+    description:
+      'Processes of this deployment that this one hears over the bus, itself included; 1 while that is away. Fewer than there are, while `holdfast.bus.connected` is 1, are apart from the others: on another Redis, under another prefix, or without its channels.',
+  },
   busDropped: {
     name: 'holdfast.bus.dropped',
     type: 'counter',
