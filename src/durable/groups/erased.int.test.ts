@@ -13,7 +13,8 @@ beforeAll(async () => {
 })
 afterAll(() => stage?.close())
 
-it.each(['ordered', 'competing'] as const)(
+// At once: they wait far longer than they work.
+it.concurrent.each(['ordered', 'competing'] as const)(
   'what is erased while a group has it in hand behind others is not handed to it as it was (%s)',
   async mode => {
     const channel = `${mode}:1`
