@@ -42,6 +42,16 @@ async function removeEvents(
   const logger = createLogger('silent')
   const sql = connectPostgres(databaseUrl ?? '', { max: 1, applicationName: 'holdfast-testing' })
   try {
+    const [place] = await sql<{ partition: number; position: number }[]>`
+      select partition, position from holdfast.events where channel = ${channel} and "offset" = ${offset}`
+    const { partition = 0, position = 0 } = place ?? {}
+    // As retention waits: nothing goes that a projection or a group has not handled yet.
+    await within(`nobody has ${channel} before them, no group, projection or cursor`, 20_000, async () => {
+      const behind = await sql`
+        select from holdfast.needed_by(${partition}, ${channel}) as n
+        where n."offset" < ${offset}::bigint or n.position < ${position}::bigint limit 1`
+      return behind.length === 0
+    })
     const reason = 'a test makes a gap'
     await createOperations(sql).erasure.erase({
       channel,
@@ -49,11 +59,9 @@ async function removeEvents(
       actor: 'holdfast/testing',
       reason,
     })
-    const [place] = await sql<{ partition: number }[]>`
-      select partition from holdfast.events where channel = ${channel} and "offset" = ${offset}`
     for (let removed = 1; removed > 0; ) {
       const [row] = await sql<{ removed: number }[]>`
-        select holdfast.remove_events(${epoch}, ${place?.partition ?? 0}, ${channel}, ${offset}::bigint, 1000) as removed`
+        select holdfast.remove_events(${epoch}, ${partition}, ${channel}, ${offset}::bigint, 1000) as removed`
       removed = row?.removed ?? 0
     }
     if (!(await forgetNow(sql, redisUrl ?? '', logger)))

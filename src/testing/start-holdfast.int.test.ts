@@ -1,3 +1,4 @@
+import { setTimeout as rest } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type ConfigInput, defineContract, defineReducer, type StandardSchemaV1 } from '../app/index.ts'
 import { type Client, codes, type Gap, liveTable, type ReadTable } from '../client/index.ts'
@@ -30,6 +31,7 @@ describe('a Holdfast of a test’s own', () => {
   let anna: Client<typeof contract>
   let ben: Client<typeof contract>
   let count = 0
+  let mayHandle = Promise.resolve()
   /** New for each attempt of a test. */
   const named = <Name extends string>(name: Name) => `${name}:${crypto.randomUUID()}-${count++}` as const
 
@@ -41,6 +43,7 @@ describe('a Holdfast of a test’s own', () => {
       postgres: inject('postgresUrl'),
       setup(hf) {
         hf.rpc('whoami', ({ user }) => ({ user, node: hf.node.name }))
+        hf.group('behind').on('order:{id}', 'Placed', () => mayHandle)
         hf.projection(
           defineReducer({
             name: 'totals',
@@ -187,6 +190,8 @@ describe('a Holdfast of a test’s own', () => {
       await t.waitFor('the first has come', () => seen.length === 1)
       await expect(t.makeGap(channel, () => undefined)).rejects.toThrow(/nothing was recorded/)
       await t.makeGap(channel, async () => {
+        // What a group has not handled yet is waited for.
+        mayHandle = rest(300)
         await record(channel)
         await record(channel)
       })
