@@ -16,7 +16,7 @@ export function devCommand(): Command {
       `\nUses DATABASE_URL and REDIS_URL where they are set and brings servers of its own where they are not.\nBinds to 127.0.0.1, because everyone may do everything.\n${examples(
         ['nodes on ports 8000 and 8001', 'holdfast dev'],
         ['nodes on ports 9000 and 9001', 'HOLDFAST_PORT=9000 holdfast dev'],
-        ['a second one beside it', 'HOLDFAST_PORT=0 holdfast dev --folder /tmp/another'],
+        ['a second one beside it', 'HOLDFAST_PORT=0 holdfast dev --folder ./another'],
         ['with namespaces of your own', 'HOLDFAST_CONFIG=holdfast.json holdfast dev --no-quakes'],
       )}`,
     )
