@@ -5,6 +5,7 @@ import { createHoldfast, type Holdfast } from '../../src/app/index.ts'
 import { connectPostgres, connectRedis, type Sql } from '../../src/platform/index.ts'
 import type { ProbeSummary } from '../../src/prober/index.ts'
 import { holdfast } from '../support/command.ts'
+import { consoleAt } from '../support/console-caller.ts'
 import { type FreshDatabase, freshDatabase } from '../support/database.ts'
 import { FrameClient } from '../support/frame-client.ts'
 import { type OwnServer, ownRedis } from '../support/own-servers.ts'
@@ -12,6 +13,7 @@ import { until } from '../support/until.ts'
 
 const everyone: 'anonymous'[] = ['anonymous']
 const all = { subscribe: everyone, publish: everyone, append: everyone, history: everyone }
+const consoleToken = 'a-token-of-the-console'
 const paths = ['accept', 'local', 'other']
 const limitMs = 60_000
 
@@ -53,6 +55,7 @@ async function create(
     prober: { enabled: true, intervalMs: 150, deadlineMs: 4_000, auditIntervalMs: 1_000 },
     auth: { insecure: true },
     api: { key: 'key' },
+    console: { tokens: [{ name: 'ops', role: 'viewer', token: consoleToken }] },
     limits: { drainSpreadMs: 0 },
     logger,
   })
@@ -317,6 +320,47 @@ describe('the auditor', () => {
         1,
       )
       await until('it is named', () => told(end, 5), limitMs)
+    },
+    2 * limitMs,
+  )
+})
+
+describe('a known loss', () => {
+  it(
+    'stays known when the process that has found it restarts, and is found again by the next one',
+    async () => {
+      while (nodes.length < 2) await start()
+      const leads = (hf: Holdfast) => hf.prober?.audit.leading === true
+      const found = (hf: Holdfast) => leads(hf) && (hf.prober?.audit.lost ?? 0) >= 2
+      await until('both are found', () => nodes.some(found), limitMs)
+      const at = nodes.findIndex(leads)
+      const [goes] = nodes.splice(at, 1)
+      ports.splice(at, 1)
+      const [stays] = nodes as [Holdfast]
+      const verdict = async (port = 0) =>
+        (await consoleAt(`http://127.0.0.1:${port}`, consoleToken).read('overview')).lost.verdict
+      await until('its console says so', async () => (await verdict(ports[0])) === 'bad', limitMs)
+      const stopped = goes?.close()
+      const told: string[] = []
+      await until(
+        'the other one has found both',
+        async () => {
+          told.push(await verdict(ports[0]))
+          return found(stays)
+        },
+        limitMs,
+      )
+      await stopped
+      const back = await start()
+      await until(
+        'the one that is back says so too',
+        async () => (await verdict(ports[1])) === 'bad',
+        limitMs,
+      )
+      told.push(await verdict(ports[0]))
+      expect(new Set(told)).toEqual(new Set(['bad']))
+      expect(leads(back)).toBe(false)
+      expect(await metric('holdfast_audit_lost')).toBeGreaterThanOrEqual(2)
     },
     2 * limitMs,
   )
