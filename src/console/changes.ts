@@ -47,6 +47,9 @@ export function watchChanges({ marks, nodeName, breakers, readings, ledger }: Ch
       marks.note({ kind: 'ledger_state', says, details: { state: now, before: state } })
     }
     state = now
+    audited()
+  }
+  const audited = () => {
     const missing = readings.audit()?.lost ?? lost
     if (missing > lost)
       marks.note({
@@ -60,6 +63,8 @@ export function watchChanges({ marks, nodeName, breakers, readings, ledger }: Ch
   timer.unref()
   return () => {
     clearInterval(timer)
+    // What was found since the last look has to outlive this process.
+    audited()
     endBreakers()
     endEpoch?.()
   }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
 import { HoldfastError } from '../domain/index.ts'
+import { Breakers } from '../resilience/index.ts'
 import { ConsoleAccess, hasConsole } from './access.ts'
+import { watchChanges } from './changes.ts'
 import { configDigest } from './config-digest.ts'
 import { lostVerdict } from './loss-verdict.ts'
 import { MarkBook } from './mark-book.ts'
@@ -9,6 +11,7 @@ import { Observers } from './observers.ts'
 import { tierVerdict } from './overview.ts'
 import { Peers } from './peers.ts'
 import { RateBook } from './rate-book.ts'
+import type { NodeReadings } from './readings.ts'
 import { FrequentNames, Sampler } from './sampler.ts'
 import { SharedPart } from './shared-part.ts'
 import { NamespaceSwitches } from './switches.ts'
@@ -272,6 +275,24 @@ describe('the verdict', () => {
     expect(verdict([node(null)], found(now - 80_000))).toMatchObject({ verdict: 'bad', lost: 2 })
     expect(verdict([node({})], found(now - 100_000))).toMatchObject({ verdict: 'good', lost: 0 })
     expect(lostVerdict([node({})], now, null).verdict).toBe('unknown')
+  })
+
+  it('about loss outlives also who has found it a moment before its end', () => {
+    const told: Mark[] = []
+    let lost = 0
+    const end = watchChanges({
+      marks: new MarkBook({ nodeName: 'a', tell: mark => told.push(mark) }),
+      nodeName: 'a',
+      breakers: new Breakers(),
+      readings: {
+        health: () => ({ parts: { ledger: 'ready' } }) as ReturnType<NodeReadings['health']>,
+        audit: () => ({ lost }) as ReturnType<NodeReadings['audit']>,
+      },
+      ledger: undefined,
+    })
+    lost = 2
+    end()
+    expect(told).toMatchObject([{ kind: 'audit', details: { missing: 2 } }])
   })
 
   it('about loss says what was looked at, and knows nothing while the ledger is silent', () => {
