@@ -5,12 +5,13 @@ import type { ConsoleGate } from './console-gate.ts'
 export function registerConsoleMetrics(
   telemetry: Metrics,
   { access, switches }: Pick<ConsoleGate, 'access' | 'switches'>,
+  namespaces: readonly string[],
 ): void {
   const { readOnlyNamespaces, consoleDenied } = metrics
   telemetry.gauges([readOnlyNamespaces], async () =>
-    [...switches.readOnly.keys()].map(namespace => ({
+    [...new Set([...namespaces, ...switches.readOnly.keys()])].map(namespace => ({
       metric: readOnlyNamespaces,
-      value: 1,
+      value: switches.readOnly.has(namespace) ? 1 : 0,
       attributes: { namespace },
     })),
   )

@@ -260,6 +260,7 @@ describe('the console of two nodes', () => {
     expect(namespaces.find(({ name }) => name === 'frozen')?.readOnly).toMatchObject({ by: 'console:ann' })
     const told = await (await fetch(`${urlA}/metrics`)).text()
     expect(told).toMatch(/holdfast_namespace_read_only\{.*namespace="frozen".*\} 1/)
+    expect(told).toMatch(/holdfast_namespace_read_only\{.*namespace="order".*\} 0/)
     expect((await a.history('frozen:outbox' as never)).offset).toBe(0)
     await operator.act('namespace', { namespace: 'frozen', readOnly: false })
     const taken = (hf: Holdfast) =>

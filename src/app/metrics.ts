@@ -25,7 +25,7 @@ import type { Work } from './work.ts'
 /** What there is to measure of a node. */
 export interface Measured {
   readonly node: { readonly id: string; readonly name: string; readonly version: string }
-  readonly config: Pick<Config, 'redis' | 'auth' | 'http'>
+  readonly config: Pick<Config, 'namespaces' | 'redis' | 'auth' | 'http'>
   readonly keyCounts: KeyCounts
   readonly gate: ConsoleGate
   readonly sockets: SocketServer
@@ -59,7 +59,7 @@ export async function openMetrics(measured: Measured): Promise<Metrics | undefin
   if (durable) registerDurableMetrics(telemetry, durable.tier)
   if (durable) registerPostgresMetrics(telemetry, durable, () => work?.groups.pools() ?? [])
   if (config.auth.token.jwksUrl !== undefined) registerKeyMetrics(telemetry, keyCounts)
-  registerConsoleMetrics(telemetry, measured.gate)
+  registerConsoleMetrics(telemetry, measured.gate, Object.keys(config.namespaces))
   registerNodeMetrics(telemetry, { foreign, load: sockets.loadWatch })
   const closing = [
     registerRedisMetrics(telemetry, { redis: config.redis, node: node.id }),

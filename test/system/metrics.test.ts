@@ -272,8 +272,9 @@ describe('the metrics of two nodes', () => {
   }, 120_000)
 
   it('count what other nodes do not get while Redis is away, and are there all the same', async () => {
+    const channel = `room:${randomUUID()}`
     const [here, there] = await Promise.all([client(a, 'here'), client(b, 'there')])
-    const [near, far] = [await subscribe(here, 'room:away'), await subscribe(there, 'room:away')]
+    const [near, far] = [await subscribe(here, channel), await subscribe(there, channel)]
     const [onA, onB] = [await growth(a), await growth(b)]
     expect((await Scrape.of(a.http)).value('holdfast_redis_memory_used', { role: 'bus' })).toBeGreaterThan(0)
     await redis.kill()
@@ -282,7 +283,7 @@ describe('the metrics of two nodes', () => {
       async () => (await Scrape.of(a.http)).value('holdfast_bus_connected') === 0,
       patienceMs,
     )
-    for (let n = 0; n < 5; n++) await writer.publish('room:away', n)
+    for (let n = 0; n < 5; n++) await writer.publish(channel, n)
     await received(near, 5, patienceMs)
     expect(await onA.of('holdfast_bus_dropped_total')).toBe(5)
     expect(await deliveries(onA, 'realtime')).toEqual({ expected: 5, written: 5, dropped: 0 })
@@ -295,14 +296,17 @@ describe('the metrics of two nodes', () => {
     )
     await redis.startAgain()
     await until(
-      'it is back',
+      'both are back',
       async () => {
-        const now = await Scrape.of(a.http)
-        return now.value('holdfast_bus_connected') === 1 && now.value('holdfast_redis_rtt') !== undefined
+        const now = await Promise.all([a, b].map(node => Scrape.of(node.http)))
+        return now.every(
+          each =>
+            each.value('holdfast_bus_connected') === 1 && each.value('holdfast_redis_rtt') !== undefined,
+        )
       },
       patienceMs,
     )
-    await writer.publish('room:away', 5)
+    await writer.publish(channel, 5)
     await Promise.all([received(near, 6, patienceMs), received(far, 1, patienceMs)])
     expect(await deliveries(onB, 'realtime')).toEqual({ expected: 1, written: 1, dropped: 0 })
   }, 120_000)

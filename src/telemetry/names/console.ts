@@ -8,7 +8,7 @@ export const consoleMetrics = {
     unit: '1',
     labels: ['namespace'],
     description:
-      'Whether this node takes no publications for `namespace` (1), because an operator has made it read-only; what it refuses for that are publications with the outcome `read_only`, and errors with the code 423.',
+      'Whether this node takes no publications for `namespace`, because an operator has made it read-only (1), or does (0); what it refuses for that are publications with the outcome `read_only`, and errors with the code 423.',
   },
   consoleDenied: {
     name: 'holdfast.console.denied',
