@@ -11,8 +11,8 @@ const rooms = { maxWorkers: 3, sequence: { groupOrder: 0 } }
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     sequence: { sequencer: SlowFirst },
     // For the processes that tests start: they compile what an earlier one has compiled only once.

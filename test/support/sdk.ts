@@ -58,7 +58,7 @@ export async function subscribe(
 }
 
 /** Waits for `count` publications and for nothing else to come within a moment of quiet from a marker. */
-export async function received(recorded: Recorded, count: number, limitMs = 20_000): Promise<void> {
+export async function received(recorded: Recorded, count: number, limitMs = 30_000): Promise<void> {
   await until(
     `${count} publications have come (there are ${recorded.publications.length})`,
     () => {

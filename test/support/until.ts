@@ -2,7 +2,7 @@
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  limitMs = 15_000,
+  limitMs = 30_000,
 ): Promise<NonNullable<T>> {
   const end = Date.now() + limitMs
   // Most conditions come true at once or after long: soon looked at again at first, and seldom enough then.
