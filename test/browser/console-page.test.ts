@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { bytes, count, percent, rate, seconds } from '../../console/parts/format.ts'
 import { eventWish, parseRoute, routeTo } from '../../console/state/address.ts'
 import type { NodeView, Overview } from '../../src/console/wire.ts'
+import { accessibilityFaults } from '../support/accessibility.ts'
 import { findChromium } from '../support/chromium.ts'
 import {
-  accessibilityFaults,
   bringConsolePage,
   launchChromium,
   overhang,

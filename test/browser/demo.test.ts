@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { accessibilityFaults } from '../support/accessibility.ts'
 import { chromiumFlags, findChromium } from '../support/chromium.ts'
-import { accessibilityFaults } from '../support/console-browser.ts'
+
 import { type DevProcess, startDev } from '../support/dev-process.ts'
 import { type Guest, isPlaying, type Meeting, meetingIn, open, said, say } from '../support/meeting.ts'
 import { until } from '../support/until.ts'
