@@ -12,10 +12,13 @@ type Of<Data> = {
 /** Where in the picture somebody points, each from 0 to 1; null: nowhere any more. */
 export type Point = { readonly x: number; readonly y: number } | null
 
-/** What two browsers say to each other to see each other. */
+/** What two browsers say to each other to see each other, and to which of their attempts it belongs. */
 export type Negotiation =
-  | { readonly description: RTCSessionDescriptionInit }
-  | { readonly candidate: RTCIceCandidateInit }
+  | { readonly attempt: number; readonly offer: RTCSessionDescriptionInit }
+  | { readonly attempt: number; readonly answer: RTCSessionDescriptionInit }
+  | { readonly attempt: number; readonly candidate: RTCIceCandidateInit }
+  /** An offer is wanted: the attempt of this number, the last one known, leads nowhere. */
+  | { readonly wanted: number }
   | { readonly bye: true }
 
 export type Person = { readonly id: string; readonly name: string }

@@ -1,5 +1,5 @@
 import type { PresentUser } from '@holdfast/client'
-import type { Other } from './call.ts'
+import type { Other } from './peer.ts'
 
 interface Told {
   readonly name: string

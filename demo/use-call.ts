@@ -30,7 +30,7 @@ export function useCall(people: readonly PresentUser[], withCamera: boolean) {
       tab: me.tab,
       stream: camera.stream,
       send: ({ client }, word) => {
-        // One that is lost is said again: see `Call`.
+        // One that is lost costs an attempt: see `Peer`.
         room.signal('negotiation', word, { to: { client } }).catch(() => undefined)
       },
       onChange: setSeen,
@@ -38,8 +38,7 @@ export function useCall(people: readonly PresentUser[], withCamera: boolean) {
     call.current = made
     const heard = room.on('negotiation', ({ data, info }) => {
       const { tab } = told(info?.connInfo)
-      // Not waited for: what is asked of a connection that was closed meanwhile is never answered.
-      if (info && tab) void made.hear({ tab, client: info.client }, data)
+      if (info && tab) made.hear({ tab, client: info.client }, data)
     })
     const leave = () => made.close()
     addEventListener('pagehide', leave)

@@ -181,20 +181,26 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     const word = fresh('before Cleo')
     await say(anna.page, word)
     await shows(anna.page, word)
-    const cleo = await meeting.enter('Cleo', dev.nodes[1], { camera: false })
-    await shows(cleo.page, word)
-    expect(await said(cleo.page)).toEqual(await said(anna.page))
-    await until('Anna sees a drawing of Cleo', () => isPlaying(anna.page, 'Cleo'), patience)
-    await cleo.page.getByRole('button', { name: 'Leave' }).click()
-    const people = anna.page.getByRole('list', { name: 'In the room' })
-    await until('Cleo has left', async () => !(await people.innerText()).includes('Cleo'), patience)
-    await until(
-      'her picture is gone',
-      async () => (await anna.page.getByLabel(/Video of Cleo/).count()) === 0,
-      patience,
-    )
-    await cleo.page.close()
-  }, 180_000)
+    const name = fresh('Cleo')
+    // Her first connection to each of the others finds no way to them, and never will.
+    const cleo = await meeting.enter(name, dev.nodes[1], { camera: false, script: leadsNowhere(2) })
+    try {
+      await shows(cleo.page, word)
+      expect(await said(cleo.page)).toEqual(await said(anna.page))
+      await until('Anna sees a drawing of Cleo', () => isPlaying(anna.page, name), patience)
+      await until('Cleo sees Ben', () => isPlaying(cleo.page, 'Ben'), patience)
+      await cleo.page.getByRole('button', { name: 'Leave' }).click()
+      const people = anna.page.getByRole('list', { name: 'In the room' })
+      await until('Cleo has left', async () => !(await people.innerText()).includes(name), patience)
+      await until(
+        'her picture is gone',
+        async () => (await anna.page.getByLabel(`Video of ${name}`).count()) === 0,
+        patience,
+      )
+    } finally {
+      await cleo.page.close()
+    }
+  }, 240_000)
 
   it('has a table that fills itself', async () => {
     await open(anna.page, 'Earthquakes')
@@ -230,6 +236,17 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     expect(meeting.complaints).toEqual([])
   })
 })
+
+/** The first connections of a page look for no way, as where a browser is out of step. */
+const leadsNowhere = (count: number) => `
+  let left = ${count}
+  const Connection = RTCPeerConnection
+  globalThis.RTCPeerConnection = class extends Connection {
+    constructor(options) {
+      super(left-- > 0 ? { ...options, iceTransportPolicy: 'relay' } : options)
+    }
+  }
+`
 
 /** At a share of the pictures' width. */
 async function pointAt(page: Page, share: number): Promise<void> {

@@ -12,7 +12,12 @@ export interface Meeting {
   enter(
     name: string,
     node: string,
-    options?: { readonly context?: BrowserContext; readonly camera?: boolean },
+    options?: {
+      readonly context?: BrowserContext
+      readonly camera?: boolean
+      /** Runs in the page before all else. */
+      readonly script?: string
+    },
   ): Promise<Guest>
   /** What consoles and pages have complained of. */
   readonly complaints: readonly string[]
@@ -27,10 +32,11 @@ export function meetingIn(browser: Browser, room: string): Meeting {
   const complaints: string[] = []
   return {
     complaints,
-    async enter(name, node, { context: given, camera = true } = {}) {
+    async enter(name, node, { context: given, camera = true, script } = {}) {
       const context = given ?? (await browser.newContext({ viewport: { width: 1280, height: 800 } }))
       contexts.add(context)
       const page = await context.newPage()
+      if (script) await page.addInitScript(script)
       page.on('console', (message: ConsoleMessage) => {
         const wrong = message.type() === 'error' || message.type() === 'warning'
         if (wrong && !ofTheBrowser.test(message.text())) complaints.push(`${name}: ${message.text()}`)
