@@ -6,7 +6,13 @@ import { type EventOf, useMe } from './meeting.ts'
 import { told } from './people.ts'
 import { useTyping } from './typing.ts'
 
-export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] }) {
+export interface ChatProps {
+  readonly events: readonly EventOf<`chat:${string}`>[]
+  /** Whether these are all there are. */
+  readonly whole: boolean
+}
+
+export function Chat({ events, whole }: ChatProps) {
   const me = useMe()
   const chat = useHoldfast<Meeting>().channel(`chat:${me.room}`)
   const [text, setText] = useState('')
@@ -33,6 +39,11 @@ export function Chat({ events }: { events: readonly EventOf<`chat:${string}`>[] 
     <>
       <div className="messages" role="log" aria-label="Chat">
         <ol>
+          {whole && count === 0 && (
+            <li className="empty">
+              Nothing is said yet. What you write is kept, and whoever comes later sees it too.
+            </li>
+          )}
           {events.map(({ offset, data, info, time }) => (
             <li
               key={offset}

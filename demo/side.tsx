@@ -55,7 +55,7 @@ export function Side({ onUnread }: { onUnread: (count: number) => void }) {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and has to by keyboard too */}
       <div role="tabpanel" id="panel" aria-labelledby={`tab-${open}`} className="panel" tabIndex={0}>
-        {open === 'chat' && <Chat events={chat.events} />}
+        {open === 'chat' && <Chat events={chat.events} whole={chat.whole} />}
         {open === 'decisions' && <Decisions events={decisions.events} />}
         {open === 'earthquakes' && <Quakes />}
       </div>

@@ -8,7 +8,7 @@ import { type Chat, type Decisions, useFacts, useMe } from './meeting.ts'
  */
 export function useRead<Name extends Chat | Decisions>(name: Name, looking: boolean) {
   const me = useMe()
-  const { events, channel, position } = useFacts(name)
+  const { events, channel, position, progress } = useFacts(name)
   const { state } = useClientState()
   const visible = useVisible()
   const [read, setRead] = useState<number>()
@@ -35,7 +35,7 @@ export function useRead<Name extends Chat | Decisions>(name: Name, looking: bool
 
   const isNew = ({ offset = 0, info }: (typeof events)[number]) =>
     read !== undefined && offset > read && info?.user !== me.id
-  return { events, unread: events.filter(isNew).length }
+  return { events, whole: progress === 'live', unread: events.filter(isNew).length }
 }
 
 function useVisible(): boolean {

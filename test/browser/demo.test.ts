@@ -63,6 +63,10 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     expect(await anna.page.getByRole('list', { name: 'In the room' }).innerText()).toMatch(/Anna \(you\)/)
   }, 180_000)
 
+  it('says of an empty chat what becomes of what is said', async () => {
+    await shows(anna.page, /Nothing is said yet.*whoever comes later/)
+  }, 120_000)
+
   it('carries cursors and typing to the other node', async () => {
     await pointAt(anna.page, 0.25)
     const pointer = ben.page.locator('.pointer', { hasText: 'Anna' })
