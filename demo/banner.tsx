@@ -1,4 +1,4 @@
-import { useClientState, useHoldfast } from '@holdfast/client/react'
+import { useClientState } from '@holdfast/client/react'
 import { useEffect, useRef, useState } from 'react'
 
 type Able = 'works' | 'here' | 'waits'
@@ -8,8 +8,8 @@ const words: Readonly<Record<Able, string>> = { works: 'works', here: 'this node
 /** What works now and what does not, as the client and the node that it is connected to say. */
 export function Banner() {
   const { state, server } = useClientState()
-  const client = useHoldfast()
   const [back, setBack] = useState(false)
+  const met = useRef(false)
   const trouble = useRef(false)
   const connected = state !== 'connecting' && state !== 'closed'
   const local = server?.realtime === 'local'
@@ -17,9 +17,10 @@ export function Banner() {
   const fine = connected && !local && ledger && server?.durable !== 'slow'
 
   useEffect(() => {
+    // Who has only come has lost nothing yet.
+    met.current ||= connected
     if (!fine) {
-      // The first connection is no trouble that has ended.
-      trouble.current ||= connected || client.status.why?.code !== 0
+      trouble.current ||= met.current
       setBack(false)
       return
     }
@@ -28,9 +29,9 @@ export function Banner() {
     setBack(true)
     const timer = setTimeout(() => setBack(false), 8_000)
     return () => clearTimeout(timer)
-  }, [fine, connected, client])
+  }, [fine, connected])
 
-  if (fine && !back) return null
+  if (fine ? !back : !connected && !met.current) return null
   if (fine) {
     return (
       <p className="banner good" role="status">

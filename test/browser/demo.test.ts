@@ -193,6 +193,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
       expect(await said(cleo.page)).toEqual(await said(anna.page))
       await until('Anna sees a drawing of Cleo', () => isPlaying(anna.page, name), patience)
       await until('Cleo sees Ben', () => isPlaying(cleo.page, 'Ben'), patience)
+      expect(await cleo.page.evaluate('banners'), 'nothing was away').toEqual([])
       await cleo.page.getByRole('button', { name: 'Leave' }).click()
       const people = anna.page.getByRole('list', { name: 'In the room' })
       await until('Cleo has left', async () => !(await people.innerText()).includes(name), patience)
@@ -241,7 +242,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
   })
 })
 
-/** The first connections of a page look for no way, as where a browser is out of step. */
+/** The first connections of a page look for no way, as where a browser is out of step; what its banner says is kept. */
 const leadsNowhere = (count: number) => `
   let left = ${count}
   const Connection = RTCPeerConnection
@@ -250,6 +251,11 @@ const leadsNowhere = (count: number) => `
       super(left-- > 0 ? { ...options, iceTransportPolicy: 'relay' } : options)
     }
   }
+  globalThis.banners = []
+  new MutationObserver(() => {
+    const said = document.querySelector('.banner')?.innerText
+    if (said && said !== banners.at(-1)) banners.push(said)
+  }).observe(document, { subtree: true, childList: true, characterData: true })
 `
 
 /** At a share of the pictures' width. */
