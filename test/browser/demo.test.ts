@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { accessibilityFaults } from '../support/accessibility.ts'
 import { chromiumFlags, findChromium } from '../support/chromium.ts'
-
 import { type DevProcess, startDev } from '../support/dev-process.ts'
 import { type Guest, isPlaying, type Meeting, meetingIn, open, said, say } from '../support/meeting.ts'
 import { until } from '../support/until.ts'
@@ -51,6 +50,8 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     ben = await meeting.enter('Ben', dev.nodes[1])
     for (const { page } of [anna, ben]) page.setDefaultTimeout(patience)
   }, 180_000)
+  // What an attempt that failed has left behind is not for the next one.
+  beforeEach(() => ben?.context.setOffline(false), 60_000)
   afterAll(async () => {
     await meeting?.close()
     await browser?.close()
@@ -68,43 +69,67 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
   }, 120_000)
 
   it('carries cursors and typing to the other node', async () => {
-    await pointAt(anna.page, 0.25)
+    // A signal may be lost, and one that is not followed by another is soon forgotten.
     const pointer = ben.page.locator('.pointer', { hasText: 'Anna' })
-    await until('Ben sees where Anna points', () => pointer.isVisible(), patience)
-    const place = async () => (await pointer.boundingBox())?.x ?? 0
-    const before = await place()
-    await until('it moves', async () => {
-      await pointAt(anna.page, 0.75)
-      return (await place()) > before + 100
-    })
-    await until('Anna sees that Ben types', async () => {
-      await ben.page.getByRole('textbox', { name: 'Message' }).press('x')
-      return anna.page.getByText('Ben is typing').isVisible()
-    })
+    const place = async () =>
+      (await pointer.count()) === 1 ? (await pointer.boundingBox({ timeout: 1_000 }).catch(() => null))?.x : 0
+    const before = await until(
+      'Ben sees where Anna points',
+      async () => {
+        await pointAt(anna.page, 0.25 + Math.random() / 100)
+        return place()
+      },
+      patience,
+    )
+    await until(
+      'it moves',
+      async () => {
+        await pointAt(anna.page, 0.75 + Math.random() / 100)
+        return ((await place()) ?? 0) > before + 100
+      },
+      patience,
+    )
+    await open(anna.page, 'Chat')
+    await open(ben.page, 'Chat')
+    await until(
+      'Anna sees that Ben types',
+      async () => {
+        await ben.page.getByRole('textbox', { name: 'Message' }).press('x')
+        return anna.page.getByText('Ben is typing').isVisible()
+      },
+      patience,
+    )
     await ben.page.getByRole('textbox', { name: 'Message' }).fill('')
   }, 120_000)
 
   it('counts somebody’s tabs, and shows the person once', async () => {
     const people = ben.page.getByRole('list', { name: 'In the room' })
     const second = await meeting.enter('Anna', dev.nodes[0], { context: anna.context })
-    await until('Ben sees two tabs', async () => /Anna\s*2 tabs/.test(await people.innerText()), patience)
-    expect(await people.getByText('Anna').count()).toBe(1)
-    await second.page.close()
+    try {
+      await until('Ben sees two tabs', async () => /Anna\s*2 tabs/.test(await people.innerText()), patience)
+      expect(await people.getByText('Anna').count()).toBe(1)
+    } finally {
+      await second.page.close()
+    }
     await until('one is left', async () => !/2 tabs/.test(await people.innerText()), patience)
     expect(await people.innerText()).toContain('Anna')
   }, 120_000)
 
   it('counts what was not read, until it is', async () => {
+    const tab = anna.page.getByRole('tab', { name: /Chat/i })
+    const readAll = () =>
+      until('none is unread', async () => !/unread/i.test(await tab.innerText()), patience)
+    await open(anna.page, 'Chat')
+    await readAll()
     await open(anna.page, 'Decisions')
     await open(ben.page, 'Chat')
     const words = [fresh('first'), fresh('second')]
     for (const word of words) await say(ben.page, word)
-    const tab = anna.page.getByRole('tab', { name: /Chat/i })
     await until('two are unread', async () => /2\s*unread/i.test(await tab.innerText()), patience)
-    expect(await anna.page.title()).toMatch(/^\(2\)/)
+    await until('the title says so', async () => /^\(2\)/.test(await anna.page.title()), patience)
     await open(anna.page, 'Chat')
     for (const word of words) await shows(anna.page, word)
-    await until('none is unread', async () => !/unread/i.test(await tab.innerText()), patience)
+    await readAll()
   }, 120_000)
 
   it('decides what two agree to, once', async () => {
@@ -138,10 +163,14 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     await isState(ben, 'live')
     await shows(anna.page, kept)
     for (const word of words) await shows(ben.page, word)
-    await until('both have the same', async () => {
-      const [a, b] = await Promise.all([said(anna.page), said(ben.page)])
-      return JSON.stringify(a) === JSON.stringify(b)
-    })
+    await until(
+      'both have the same',
+      async () => {
+        const [a, b] = await Promise.all([said(anna.page), said(ben.page)])
+        return JSON.stringify(a) === JSON.stringify(b)
+      },
+      patience,
+    )
     const all = await said(ben.page)
     expect(all.filter(text => words.includes(text))).toEqual(words)
     expect(all.filter(text => text === kept)).toHaveLength(1)
@@ -153,21 +182,36 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
       () => anna.page.getByRole('button', { name: /Stop Redis/ }).isEnabled(),
       patience,
     )
-    await isState(anna, 'live')
+    for (const guest of [anna, ben]) await isState(guest, 'live')
+    await until('Anna sees Ben', () => isPlaying(anna.page, 'Ben'), patience)
+    await open(anna.page, 'Chat')
     await open(ben.page, 'Chat')
     await anna.page.getByRole('button', { name: /Stop Redis/ }).click()
-    for (const { page } of [anna, ben]) {
-      await shows(page, 'Redis is away')
-      expect(await page.locator('.banner').innerText()).toMatch(
-        /Video: works\s+Chat and decisions: works\s+Cursors and typing: this node only/,
-      )
-    }
-    expect(await state(ben)).toBe('degraded')
+    // Of both at once: Redis is soon back.
+    await Promise.all(
+      [anna, ben].map(guest =>
+        until(
+          `${guest.name} is told what works`,
+          async () => {
+            const [[banner = ''], word] = await Promise.all([
+              guest.page.locator('.banner').allInnerTexts(),
+              state(guest),
+            ])
+            return (
+              word === 'degraded' &&
+              /Redis is away[\s\S]*Video: works\s+Chat and decisions: works\s+Cursors and typing: this node only/.test(
+                banner,
+              )
+            )
+          },
+          patience,
+        ),
+      ),
+    )
     const word = fresh('said without Redis')
     await say(ben.page, word)
-    await open(anna.page, 'Chat')
     await shows(anna.page, word)
-    expect(await isPlaying(anna.page, 'Ben')).toBe(true)
+    await until('Anna still sees Ben', () => isPlaying(anna.page, 'Ben'), patience)
     for (const guest of [anna, ben]) await isState(guest, 'live')
     expect(dev.output()).toMatch(/Redis is stopped for 10 seconds[\s\S]*Redis is back/)
     await until(
