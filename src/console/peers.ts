@@ -21,8 +21,9 @@ export class Peers {
   take(sheet: NodeSheet, via: NodeView['via'], at: number): void {
     const known = this.#known.get(sheet.id)
     if (known && (known.at > at || known.sheet.time > sheet.time)) return
-    // Who is heard over the bus need not be looked up.
-    if (known && via === 'postgres' && known.via === 'bus' && isHeard(known, at)) return
+    // Who is heard over the bus need not be looked up, unless he has said since that he is not on it any more.
+    const onBus = known?.via === 'bus' && sheet.parts.bus === 'ready'
+    if (known && via === 'postgres' && onBus && isHeard(known, at)) return
     this.#known.delete(sheet.id)
     this.#known.set(sheet.id, { sheet, via, at })
     for (const oldest of this.#known.keys()) {
