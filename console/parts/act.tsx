@@ -51,33 +51,42 @@ type Simple = 'projection' | 'group' | 'schedule' | 'webhook' | 'namespace' | 'b
 
 type Phase = { kind: 'asking' } | { kind: 'busy' } | { kind: 'done' | 'failed'; says: string }
 
-/** One decision: what it does is said first, a reason can be given, and what became of it stays until it is closed. */
-export function Act<Name extends Simple>({
-  name,
-  body,
-  label,
-  title,
-  explains,
-  reason = 'none',
-  kind,
-}: {
-  name: Name
-  body: (reason: string | undefined) => Writes[Name]['body']
-  label: string
+interface Decision<Name extends Simple> {
+  readonly name: Name
+  readonly body: (reason: string | undefined) => Writes[Name]['body']
+  readonly label: string
   /** With what it is done to: `Pause receipts`. */
-  title: string
-  explains: ReactNode
-  reason?: 'none' | 'optional' | 'required'
-  kind?: 'primary' | 'danger'
+  readonly title: string
+  readonly explains: ReactNode
+  readonly reason?: 'none' | 'optional' | 'required'
+  readonly kind?: 'primary' | 'danger'
+}
+
+/** One decision: what it does is said first, a reason can be given, and what became of it stays until it is closed. */
+export function Act<Name extends Simple>(decision: Decision<Name>) {
+  // As it was when the button was pressed: it may mean the opposite as soon as somebody has decided.
+  const [asked, setAsked] = useState<Decision<Name> | undefined>()
+  return (
+    <>
+      <OperatorButton onPress={() => setAsked(decision)} label={decision.title}>
+        {decision.label}
+      </OperatorButton>
+      {asked ? <Asking decision={asked} onClose={() => setAsked(undefined)} /> : null}
+    </>
+  )
+}
+
+function Asking<Name extends Simple>({
+  decision: { name, body, label, title, explains, reason = 'none', kind },
+  onClose,
+}: {
+  decision: Decision<Name>
+  onClose: () => void
 }) {
   const act = useAct()
   const id = useId()
-  const [phase, setPhase] = useState<Phase | undefined>()
+  const [phase, setPhase] = useState<Phase>({ kind: 'asking' })
   const [why, setWhy] = useState('')
-  const close = () => {
-    setPhase(undefined)
-    setWhy('')
-  }
   const run = async (event: FormEvent) => {
     event.preventDefault()
     setPhase({ kind: 'busy' })
@@ -86,45 +95,38 @@ export function Act<Name extends Simple>({
     else setPhase({ kind: 'done', says: outcome.body.says })
   }
   return (
-    <>
-      <OperatorButton onPress={() => setPhase({ kind: 'asking' })} label={title}>
-        {label}
-      </OperatorButton>
-      {phase ? (
-        <Dialog title={title} onClose={close}>
-          <form className="stack" onSubmit={event => void run(event)}>
-            <p>{explains}</p>
-            {reason === 'none' || phase.kind === 'done' ? null : (
-              <div className="field">
-                <label htmlFor={id}>Reason{reason === 'optional' ? ' (optional)' : ''}</label>
-                <input
-                  id={id}
-                  value={why}
-                  required={reason === 'required'}
-                  maxLength={500}
-                  onChange={event => setWhy(event.target.value)}
-                />
-              </div>
-            )}
-            <PhaseNote phase={phase} />
-            <div className="row">
-              {phase.kind === 'done' ? null : (
-                <button
-                  type="submit"
-                  className={kind === 'danger' ? 'danger' : 'primary'}
-                  disabled={phase.kind === 'busy'}
-                >
-                  {phase.kind === 'busy' ? 'Working …' : label}
-                </button>
-              )}
-              <button type="button" onClick={close}>
-                {phase.kind === 'done' ? 'Close' : 'Cancel'}
-              </button>
-            </div>
-          </form>
-        </Dialog>
-      ) : null}
-    </>
+    <Dialog title={title} onClose={onClose}>
+      <form className="stack" onSubmit={event => void run(event)}>
+        <p>{explains}</p>
+        {reason === 'none' || phase.kind === 'done' ? null : (
+          <div className="field">
+            <label htmlFor={id}>Reason{reason === 'optional' ? ' (optional)' : ''}</label>
+            <input
+              id={id}
+              value={why}
+              required={reason === 'required'}
+              maxLength={500}
+              onChange={event => setWhy(event.target.value)}
+            />
+          </div>
+        )}
+        <PhaseNote phase={phase} />
+        <div className="row">
+          {phase.kind === 'done' ? null : (
+            <button
+              type="submit"
+              className={kind === 'danger' ? 'danger' : 'primary'}
+              disabled={phase.kind === 'busy'}
+            >
+              {phase.kind === 'busy' ? 'Working …' : label}
+            </button>
+          )}
+          <button type="button" onClick={onClose}>
+            {phase.kind === 'done' ? 'Close' : 'Cancel'}
+          </button>
+        </div>
+      </form>
+    </Dialog>
   )
 }
 

@@ -221,6 +221,23 @@ describe.skipIf(!findChromium())('the console page', () => {
     )
   })
 
+  it('asks and does what was pressed, although somebody else has done it meanwhile', async () => {
+    await open('groups')
+    await button('Freeze receipts').click()
+    const dialog = page.getByRole('dialog', { name: 'Freeze receipts', exact: true })
+    await dialog.getByLabel('Reason').fill('the bank is down')
+    const { groups } = server.reads.groups
+    server.reads.groups = {
+      ...server.reads.groups,
+      groups: { ...groups, value: groups.value?.map(group => ({ ...group, paused: true })) ?? null },
+    }
+    await page.locator('tr', { hasText: 'receipts' }).getByText('frozen').waitFor()
+    await dialog.getByRole('button', { name: 'Freeze', exact: true }).click()
+    await dialog.getByText('done: group').waitFor()
+    const body = { group: 'receipts', act: 'pause', reason: 'the bank is down' }
+    expect(server.acts).toEqual([{ name: 'group', body }])
+  })
+
   it('redrives parked deliveries in two steps, and shows how far it is', async () => {
     await open('parked?consumer=group/receipts')
     await button('Redrive all 6 …').click()
