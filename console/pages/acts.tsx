@@ -1,14 +1,11 @@
-import { type FormEvent, useState } from 'react'
+import type { FormEvent } from 'react'
 import type { ActView } from '../../src/console/wire.ts'
-import { Card, Heading, Note } from '../parts/card.tsx'
-import { Answered, Known } from '../parts/known.tsx'
+import { Heading } from '../parts/card.tsx'
+import { Newest } from '../parts/newest.tsx'
 import { type Level, Status } from '../parts/status.tsx'
 import { Table } from '../parts/table.tsx'
 import { Time } from '../parts/time.tsx'
-import { useAsk, useReading } from '../state/hooks.ts'
 import { refine } from '../state/route.ts'
-
-const mostOlder = 1_000
 
 export function ActsPage({ query }: { query: URLSearchParams }) {
   const actor = query.get('actor') ?? ''
@@ -37,67 +34,39 @@ export function ActsPage({ query }: { query: URLSearchParams }) {
           Filter
         </button>
       </form>
-      <Acts key={`acts ${actor} ${target}`} actor={actor} target={target} />
+      <Newest
+        key={`acts ${actor} ${target}`}
+        name="acts"
+        title="Acts"
+        wish={{ actor, target }}
+        rowsOf={({ acts }) => acts}
+      >
+        {acts => <Acts acts={acts} />}
+      </Newest>
     </>
   )
 }
 
-function Acts({ actor, target }: { actor: string; target: string }) {
-  const reading = useReading('acts', { wish: { actor, target, limit: 50 }, everyMs: 3_000 })
-  const [older, setOlder] = useState<{ acts: readonly ActView[]; next: number | null } | undefined>()
-  const [problem, setProblem] = useState('')
-  const ask = useAsk()
-  const more = async (before: number) => {
-    const outcome = await ask('acts', { actor, target, limit: 100, before })
-    if (outcome.kind === 'failure') return setProblem(outcome.failure.message)
-    const { acts, next } = outcome.body
-    setProblem(acts.problem ?? '')
-    setOlder({ acts: [...(older?.acts ?? []), ...(acts.value ?? [])].slice(0, mostOlder), next })
-  }
+function Acts({ acts }: { acts: readonly ActView[] }) {
   return (
-    <Card title="Acts" aside={<span className="muted small">the newest first</span>}>
-      <Answered reading={reading}>
-        {({ acts, next }) => (
-          <Known part={acts}>
-            {newest => {
-              const known = new Set(newest.map(({ id }) => id))
-              const all = [...newest, ...(older?.acts ?? []).filter(({ id }) => !known.has(id))]
-              const before = older ? older.next : next
-              return (
-                <>
-                  <Table
-                    caption="Acts"
-                    rows={all}
-                    keyOf={({ id }) => id}
-                    empty="Nobody has done anything of the kind."
-                    columns={[
-                      { name: 'When', cell: ({ time }) => <Time at={time} /> },
-                      { name: 'Who', cell: each => each.actor },
-                      { name: 'What', cell: ({ act }) => act },
-                      { name: 'To what', kind: 'name', cell: each => each.target },
-                      { name: 'Why', kind: 'name', cell: ({ reason }) => reason ?? '' },
-                      { name: 'Outcome', cell: ({ outcome }) => <Outcome outcome={outcome} /> },
-                    ]}
-                  />
-                  {problem === '' ? null : <Note level="warn">{problem}</Note>}
-                  {before === null || all.length >= mostOlder ? null : (
-                    <div>
-                      <button type="button" onClick={() => void more(before)}>
-                        Show older ones
-                      </button>
-                    </div>
-                  )}
-                </>
-              )
-            }}
-          </Known>
-        )}
-      </Answered>
-    </Card>
+    <Table
+      caption="Acts"
+      rows={acts}
+      keyOf={({ id }) => id}
+      empty="Nobody has done anything of the kind."
+      columns={[
+        { name: 'When', cell: ({ time }) => <Time at={time} /> },
+        { name: 'Who', cell: each => each.actor },
+        { name: 'What', cell: ({ act }) => act },
+        { name: 'To what', kind: 'name', cell: each => each.target },
+        { name: 'Why', kind: 'name', cell: ({ reason }) => reason ?? '' },
+        { name: 'Outcome', cell: ({ outcome }) => <Outcome outcome={outcome} /> },
+      ]}
+    />
   )
 }
 
 function Outcome({ outcome }: { outcome: string }) {
-  const level: Level = outcome === 'done' ? 'ok' : outcome.startsWith('refused') ? 'warn' : 'bad'
+  const level: Level = outcome.startsWith('done') ? 'ok' : outcome.startsWith('refused') ? 'warn' : 'bad'
   return <Status level={level}>{outcome}</Status>
 }
