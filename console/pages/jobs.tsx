@@ -190,7 +190,12 @@ function Schedules({ schedules }: { schedules: readonly ScheduleView[] }) {
           cell: ({ name, paused }) => (
             <Act
               name="schedule"
-              body={() => ({ schedule: name, act: paused ? 'resume' : 'pause' })}
+              body={reason => ({
+                schedule: name,
+                act: paused ? 'resume' : 'pause',
+                ...(reason === undefined ? {} : { reason }),
+              })}
+              reason="optional"
               label={paused ? 'Resume' : 'Pause'}
               title={`${paused ? 'Resume' : 'Pause'} the schedule ${name}`}
               explains={

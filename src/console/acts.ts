@@ -38,7 +38,7 @@ const wishes = {
     reason,
   }),
   group: z.strictObject({ group: name, act: z.enum(['pause', 'resume']), reason }),
-  schedule: z.strictObject({ schedule: name, act: z.enum(['pause', 'resume']) }),
+  schedule: z.strictObject({ schedule: name, act: z.enum(['pause', 'resume']), reason }),
   webhook: z.strictObject({ rule: name, act: z.enum(['enable', 'disable']), reason }),
   namespace: z.strictObject({ namespace: plainText(0, 255), readOnly: z.boolean(), reason }),
   breaker: z.strictObject({
@@ -134,12 +134,13 @@ export class Acts {
     })
   }
 
-  async schedule(actor: string, { schedule, act }: Wishes['schedule']): Promise<ActDone> {
+  async schedule(actor: string, { schedule, act, reason: why }: Wishes['schedule']): Promise<ActDone> {
     const described = { act: `${act}_schedule`, target: `schedule ${schedule}`, recordsItself: true }
-    return this.#recorded(actor, undefined, described, async () => {
+    return this.#recorded(actor, why, described, async () => {
       const jobs = this.#parts.operations().jobs
       const { changed } = await jobs[act === 'pause' ? 'pauseSchedule' : 'resumeSchedule'](schedule, {
         actor,
+        reason: why,
       })
       return { says: `${schedule} ${act === 'pause' ? 'does not happen' : 'happens again'}.`, changed }
     })

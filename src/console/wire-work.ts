@@ -219,6 +219,7 @@ export interface WebhookView {
 export interface ScheduleAct {
   readonly schedule: string
   readonly act: 'pause' | 'resume'
+  readonly reason?: string
 }
 
 export interface WebhookAct {

@@ -5,7 +5,7 @@ import { connectPostgres, type Sql } from '../../src/platform/index.ts'
 import { findChromium } from '../support/chromium.ts'
 import { type Cluster, startCluster } from '../support/cluster.ts'
 import { bringConsolePage, launchChromium, type Watched, watchedPage } from '../support/console-browser.ts'
-import { accountsTable } from '../support/console-setup.ts'
+import { consoleJobs, consoleTables } from '../support/console-setup.ts'
 import { type FreshDatabase, freshDatabase } from '../support/database.ts'
 import { connect } from '../support/sdk.ts'
 import { type TcpProxy, tcpProxy } from '../support/tcp-proxy.ts'
@@ -29,7 +29,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
     database = await freshDatabase(inject('postgresUrl'))
     postgres = await tcpProxy(database.url)
     sql = connectPostgres(database.url, { max: 1, applicationName: 'holdfast-test' })
-    await sql.unsafe(accountsTable)
+    await sql.unsafe(consoleTables)
     cluster = await startCluster({
       ownRedis: true,
       databaseUrl: postgres.through(database.url),
@@ -46,6 +46,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
           order: { tier: 'durable', allow: { subscribe: ['client'] } },
           room: { tier: 'realtime', allow: { subscribe: ['client'] } },
         },
+        jobs: consoleJobs,
       },
     })
     stopTraffic = await traffic(cluster)
@@ -77,8 +78,34 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
   }
   const open = (path: string) => page.goto(`${node().http}/console/#/${path}`)
   const card = (title: string) => page.getByRole('region', { name: title, exact: true })
-  const append = (channel: string, data: unknown) =>
-    node().api('append', { channel, type: 'PaymentCaptured', data })
+  const append = (channel: string, data: unknown, type = 'PaymentCaptured') =>
+    node().api('append', { channel, type, data })
+  /** Presses a button, decides in its dialog, and sees that it was done. */
+  const decide = async (path: string, name: string, reason?: string) => {
+    await open(path)
+    await page.getByRole('button', { name, exact: true }).click()
+    const dialog = page.getByRole('dialog', { name, exact: true })
+    if (reason !== undefined) await dialog.getByLabel(/^Reason/).fill(reason)
+    await dialog.locator('button[type=submit]').click()
+    await dialog
+      .getByRole('alert')
+      .filter({ has: page.getByRole('img', { name: 'good' }) })
+      .waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+  }
+  /** The first again, where an attempt of this test before has left the second. */
+  const decideBoth = async (path: string, there: string, back: string, seen: () => Promise<void>) => {
+    await open(path)
+    const [one, other] = [there, back].map(name => page.getByRole('button', { name, exact: true }))
+    if (!one || !other) throw new Error('expected two buttons')
+    await one.or(other).waitFor()
+    if (await other.isVisible()) await decide(path, back)
+    await decide(path, there, 'a test')
+    await other.waitFor()
+    await seen()
+    await decide(path, back)
+    await one.waitFor()
+  }
 
   /** Each of the eight questions, from the first page, with the clicks that somebody has. */
   async function answers(event: string, lags: RegExp): Promise<Record<string, string>> {
@@ -170,27 +197,131 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
   }, 60_000)
 
   it('makes a namespace read-only, sends a test message that is refused, and takes it back', async () => {
-    const decide = async (button: string, reason: string) => {
-      await open('namespaces')
-      await page.getByRole('button', { name: `${button}: order` }).click()
-      const dialog = page.getByRole('dialog')
-      await dialog.getByLabel(/^Reason/).fill(reason)
-      await dialog.getByRole('button', { name: button }).click()
-      await dialog.getByRole('alert').waitFor()
-      await dialog.getByRole('button', { name: 'Close' }).click()
-    }
     const send = async (outcome: RegExp) => {
       await open('send?channel=order:sent')
       await page.getByRole('button', { name: 'Append it' }).click()
       await page.getByRole('alert').getByText(outcome).waitFor()
     }
-    await decide('Make read-only', 'a bad deploy')
+    await decide('namespaces', 'Make read-only: order', 'a bad deploy')
     await send(/read-only/)
-    await decide('Take it back', 'mended')
+    await decide('namespaces', 'Take it back: order', 'mended')
     await send(/It took/)
     await open('acts?target=order')
     await page.getByRole('cell', { name: 'a bad deploy' }).first().waitFor()
   }, 60_000)
+
+  it('does each act on its nodes as it is pressed, writes it down, and refuses it to viewers', async () => {
+    const sent: { url: string; body: string }[] = []
+    page.on('request', request => {
+      const body = request.postData()
+      if (body !== null && !/_preview$|_progress$/.test(request.url()))
+        sent.push({ url: request.url(), body })
+    })
+    const since =
+      (await sql<{ id: number }[]>`select coalesce(max(id), 0)::int as id from holdfast.acts`)[0]?.id ?? 0
+    const row = (name: RegExp | string) => page.getByRole('row', { name })
+
+    await decide('nodes', 'Hold rejecting: jobs', 'a test')
+    const held = row(/passing.*rejecting held by console:ann/)
+    await until('both nodes hold it', async () => (await held.count()) === 2)
+    await decide('nodes', 'Hold passing: jobs')
+    await until(
+      'both let it pass',
+      async () => (await row(/held by console:ann/).count()) === 2 && (await held.count()) === 0,
+    )
+    await decide('nodes', 'Release: jobs')
+    await until('nobody holds it', async () => (await row(/held by/).count()) === 0)
+
+    await decideBoth('groups', 'Freeze receipts', 'Unfreeze receipts', () =>
+      row(/^receipts .*frozen/).waitFor(),
+    )
+    await decideBoth('projections', 'Pause ticks', 'Resume ticks', async () => {
+      await card('ticks').getByText('paused', { exact: true }).first().waitFor()
+      await open('groups')
+      await row(/^holdfast\.projection-ticks-\d+ .*frozen/)
+        .first()
+        .waitFor()
+      await open('projections')
+    })
+    const readersSee = async () =>
+      Number(
+        /build (\d+)/.exec(
+          await card('ticks')
+            .getByText(/^readers see/)
+            .innerText(),
+        )?.[1],
+      )
+    const before = await readersSee()
+    await decide('projections', 'Rebuild ticks', 'a test')
+    await until('readers see the new build', async () => (await readersSee()) > before)
+    const rebuilt = await readersSee()
+    await decide('projections', 'Switch back ticks', 'a test')
+    await until('readers see the old one', async () => (await readersSee()) < rebuilt)
+    await decide('projections', `Drop build ${rebuilt} of ticks`)
+    await page.getByRole('progressbar', { name: `Build ${rebuilt} of ticks` }).waitFor({ state: 'detached' })
+
+    await decideBoth('jobs', 'Pause the schedule yearly', 'Resume the schedule yearly', () =>
+      row(/^yearly .*paused/).waitFor(),
+    )
+    await decideBoth('jobs', 'Disable the webhook of partner', 'Enable the webhook of partner', () =>
+      row(/^partner .*disabled.* a test/).waitFor(),
+    )
+
+    const handle = async (act: 'Redrive' | 'Discard', channel: string) => {
+      await open(`parked?channel=${channel}`)
+      await page.getByText('1 delivery matches').waitFor()
+      await page.getByRole('button', { name: `${act} all 1 …` }).click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByLabel(/^Reason/).fill('a test')
+      await dialog.getByRole('button', { name: `${act} 1` }).click()
+      await dialog.getByText('Done: 1 of 1').waitFor()
+      await dialog.getByRole('button', { name: 'Close' }).click()
+      await open(`event?channel=${channel}&offset=1`)
+    }
+    const attempt = `${since}-${Date.now()}`
+    const [mail, refund] = [`order:mail-${attempt}`, `order:refund-${attempt}`]
+    await append(mail, {}, 'MailWanted')
+    await append(refund, {}, 'PaymentRefunded')
+    await open(`parked?channel=${mail}`)
+    await page.getByRole('cell', { name: 'no such mailbox' }).waitFor()
+    await sql`insert into public.mailboxes values (${mail})`
+    await handle('Redrive', mail)
+    await row(/^rule\/mail .*(done|settled)/).waitFor()
+    await handle('Discard', refund)
+    await row(/^group\/refunds .*discarded/).waitFor()
+
+    const wanted = [
+      ...['hold_rejecting_breaker', 'hold_passing_breaker', 'release_breaker', 'pause_group', 'resume_group'],
+      ...['rebuild_projection', 'switch_back_projection', 'drop_projection_build', 'pause_schedule'],
+      ...['resume_schedule', 'disable_webhook', 'enable_webhook', 'redrive', 'redrive_parked', 'discard'],
+      ...['discard_parked'],
+    ]
+    const acts = async () => sql<{ id: number; act: string }[]>`
+      select id::int as id, act from holdfast.acts where id > ${since} and actor = 'console:ann' order by id`
+    await until('each is written down', async () => {
+      const written = new Set((await acts()).map(({ act }) => act))
+      return wanted.every(act => written.has(act))
+    })
+    await open('acts?actor=console:ann')
+    await row(/discard_parked .* a test .*done: 1 of 1/)
+      .first()
+      .getByRole('img', { name: 'good' })
+      .waitFor()
+
+    const paths = new Set(sent.map(({ url }) => url.slice(url.lastIndexOf('/') + 1)))
+    expect([...paths].sort()).toEqual(['breaker', 'group', 'parked_act', 'projection', 'schedule', 'webhook'])
+    const done = (await acts()).length
+    for (const { url, body } of sent) {
+      const headers = { authorization: `Bearer ${viewer}`, 'content-type': 'application/json' }
+      const answer = await fetch(url, { method: 'POST', body, headers })
+      expect([answer.status, body, await answer.json()]).toEqual([
+        403,
+        body,
+        { error: { code: 'NOT_PERMITTED', message: expect.stringContaining('viewer'), temporary: false } },
+      ])
+    }
+    expect((await acts()).length).toBe(done)
+  }, 120_000)
 
   it('answers all eight questions while Redis hangs', async () => {
     await append('order:story', { n: 1 })
