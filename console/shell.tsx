@@ -12,23 +12,28 @@ import { useShortcuts } from './state/shortcuts.ts'
 export function Shell() {
   const { skewMs } = useSession()
   const now = useTicking(skewMs)
-  const { page: path, query } = parseRoute(useHash())
+  const hash = useHash()
+  const { page: path, query } = parseRoute(hash)
   const page = pages.find(each => each.path === path) ?? pages[0]
   const overview = useReading('overview', { everyMs: 1_500 })
   const [menuOpen, setMenuOpen] = useState(false)
   const [helpOpen, setHelpOpen] = useState(false)
   const shortcuts = useShortcuts(() => setHelpOpen(open => !open))
   const main = useRef<HTMLElement>(null)
-  const arrived = useRef(path)
+  const arrived = useRef({ path, hash })
 
   // Who goes to another page begins to read there, with eyes, keyboard or a screen reader; before the next key is heard.
   useLayoutEffect(() => {
-    if (arrived.current === path) return
-    arrived.current = path
-    setMenuOpen(false)
-    main.current?.focus({ preventScroll: true })
-    scrollTo(0, 0)
-  }, [path])
+    const before = arrived.current
+    arrived.current = { path, hash }
+    if (before.path !== path) {
+      setMenuOpen(false)
+      main.current?.focus({ preventScroll: true })
+      scrollTo(0, 0)
+    } else if (before.hash !== hash && document.activeElement === document.body)
+      // A filter that shows what is wished now is made anew; the field that was in use is gone.
+      main.current?.focus({ preventScroll: true })
+  }, [path, hash])
 
   if (!page) return null
   const Shown = page.shown

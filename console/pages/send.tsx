@@ -83,7 +83,7 @@ export function SendPage({ query }: { query: URLSearchParams }) {
             <textarea value={text} spellCheck={false} onChange={event => setText(event.target.value)} />
           </label>
           <div>
-            <OperatorButton kind="primary" onPress={() => void send()}>
+            <OperatorButton kind="primary" submits>
               {phase.kind === 'busy' ? 'Sending …' : durable ? 'Append it' : 'Send it'}
             </OperatorButton>
           </div>

@@ -25,22 +25,25 @@ export function OperatorButton({
   kind,
   children,
   label,
+  submits = false,
 }: {
-  onPress: () => void
+  onPress?: () => void
   kind?: 'primary' | 'danger'
   children: ReactNode
   label?: string
+  /** Its form does what is to be done, by this button or by Enter in a field. */
+  submits?: boolean
 }) {
   const allowed = useSession().me.role === 'operator'
   return (
     <button
-      type="button"
+      type={submits && allowed ? 'submit' : 'button'}
       className={kind}
       aria-label={label}
       aria-disabled={!allowed}
       aria-describedby={allowed ? undefined : viewerNote}
       title={allowed ? undefined : 'For operators: you are signed in as a viewer'}
-      onClick={() => allowed && onPress()}
+      onClick={() => allowed && onPress?.()}
     >
       {children}
     </button>
@@ -75,6 +78,8 @@ export function Act<Name extends Simple>(decision: Decision<Name>) {
     </>
   )
 }
+
+const takeFocus = (element: HTMLElement | null) => element?.focus()
 
 function Asking<Name extends Simple>({
   decision: { name, body, label, title, explains, reason = 'none', kind },
@@ -121,9 +126,16 @@ function Asking<Name extends Simple>({
               {phase.kind === 'busy' ? 'Working …' : label}
             </button>
           )}
-          <button type="button" onClick={onClose}>
-            {phase.kind === 'done' ? 'Close' : 'Cancel'}
-          </button>
+          {phase.kind === 'done' ? (
+            // What was pressed is gone: whoever has no mouse goes on here.
+            <button type="button" ref={takeFocus} onClick={onClose}>
+              Close
+            </button>
+          ) : (
+            <button type="button" onClick={onClose}>
+              Cancel
+            </button>
+          )}
         </div>
       </form>
     </Dialog>
