@@ -52,8 +52,12 @@ export function NamespacesPage() {
   )
 }
 
-function State({ namespace: { readOnly } }: { namespace: NamespaceView }) {
-  if (!readOnly) return <Status level="ok">takes publications</Status>
+/** Reserved for canaries: without them nobody knows whether a tier delivers. */
+const ofCanaries = (name: string) => name.startsWith('~')
+
+function State({ namespace: { name, readOnly } }: { namespace: NamespaceView }) {
+  if (!readOnly)
+    return <Status level="ok">takes publications{ofCanaries(name) ? ' of canaries alone' : ''}</Status>
   return (
     <Status level="warn">
       read-only <Time at={readOnly.since} brief /> by {readOnly.by}
@@ -64,6 +68,7 @@ function State({ namespace: { readOnly } }: { namespace: NamespaceView }) {
 
 function Switch({ namespace: { name, readOnly } }: { namespace: NamespaceView }) {
   const next = readOnly === null
+  if (next && ofCanaries(name)) return null
   return (
     <Act
       name="namespace"

@@ -1,7 +1,7 @@
 import type { BuildView, ProjectionView } from '../../src/console/wire.ts'
 import { Act, ViewerNote } from '../parts/act.tsx'
 import { Card, Heading } from '../parts/card.tsx'
-import { count, percent, rate, seconds } from '../parts/format.ts'
+import { count, percent, plural, rate, seconds } from '../parts/format.ts'
 import { Answered, Known } from '../parts/known.tsx'
 import { type Level, Status } from '../parts/status.tsx'
 import { Time } from '../parts/time.tsx'
@@ -130,7 +130,7 @@ function Build({ projection, build }: { projection: string; build: BuildView }) 
         {percent(share)}: {count(progress.done)} of {count(progress.total)} events
         {progress.rate === null ? '' : `, ${rate(progress.rate)}`}
         {progress.secondsLeft === null ? '' : `, ${seconds(progress.secondsLeft)} left`}
-        {` · ${count(lag.events)} events, ${seconds(lag.seconds)} behind`}
+        {` · ${plural(lag.events, 'event')}, ${seconds(lag.seconds)} behind`}
         {members === 0 ? ' · no node works for it' : ''}
         {build.switched === null ? null : (
           <>

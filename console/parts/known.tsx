@@ -68,7 +68,13 @@ export function Known<T>({
     <>
       {problem === null ? null : (
         <Note level="warn">
-          From <Time at={at} />, because {sourceNames[source]} is silent: {problem}.
+          {at === null ? (
+            <>Only what this node remembers by itself: {problem}.</>
+          ) : (
+            <>
+              From <Time at={at} />, because {sourceNames[source]} is silent: {problem}.
+            </>
+          )}
         </Note>
       )}
       {children(value)}

@@ -3,7 +3,7 @@ import { routeTo } from '../state/address.ts'
 import { useReading } from '../state/hooks.ts'
 import { levelOf } from '../state/problems.ts'
 import { Card } from './card.tsx'
-import { count, seconds } from './format.ts'
+import { count, plural, seconds } from './format.ts'
 import { Answered, Known } from './known.tsx'
 import { type Level, Status } from './status.tsx'
 import { Time } from './time.tsx'
@@ -182,7 +182,7 @@ function Behind({ all }: { all: readonly LagView[] }) {
             {note === null ? null : <span className="muted"> · {note}</span>}
           </Status>
           <span>
-            {events === null ? '' : `${count(events)} events`}
+            {events === null ? '' : plural(events, 'event')}
             {late === null ? '' : `${events === null ? '' : ', '}${seconds(late)}`}
           </span>
         </li>

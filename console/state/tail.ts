@@ -33,6 +33,8 @@ export class Tail {
   readonly #channel: string
   readonly #changed = new Set<() => void>()
   #subscription: Subscription | undefined
+  /** The note about it, while there is something in the way. */
+  #trouble: string | undefined
   #view: TailView = { state: 'connecting', rows: [], seen: 0, notes: [] }
   #fresh: TailRow[] = []
   #seen = 0
@@ -92,11 +94,22 @@ export class Tail {
     this.#subscription = this.#client.channel(this.#channel).subscribe({
       ...(since === 'live' || since === 'latest' ? {} : { since }),
       onEvent: event => this.#take(event),
-      onSubscribed: () => this.#set('live'),
+      onSubscribed: () => this.#begun(),
       onReset: reset => this.#note(`Events are missing here for good (${reset.reason}).`),
       onUnsubscribed: error => this.#end(error),
-      onError: error => this.#note(wordsOf(error)),
+      onError: error => {
+        this.#trouble = `${wordsOf(error)}; it is tried again by itself`
+        this.#note(this.#trouble)
+      },
     })
+  }
+
+  /** What was in the way is not any more. */
+  #begun(): void {
+    const notes = this.#view.notes.filter(each => each !== this.#trouble)
+    this.#view = { ...this.#view, notes }
+    this.#trouble = undefined
+    this.#set('live')
   }
 
   #take(event: Received): void {
@@ -135,8 +148,13 @@ export class Tail {
   }
 }
 
+/** The protocol's word for all that may pass, such as a ledger that does not answer. */
+const passing = 100
+
 function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  if ('code' in error && error.code === passing)
+    return 'the node cannot read this channel at the moment (is Redis or Postgres silent? see the top of the page)'
   const code = 'code' in error ? ` (${error.code})` : ''
   return `${error.message}${code}`
 }

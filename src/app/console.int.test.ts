@@ -354,7 +354,8 @@ describe('the console of two nodes', () => {
       expect(marks.value?.some(({ says }) => says.includes('breaker bus'))).toBe(true)
       for (const path of ['lags', 'rates', 'groups', 'jobs', 'parked', 'acts', 'namespaces'] as const)
         await inTime(viewer.read(path))
-      await inTime(viewer.read('top', { seconds: 1 }))
+      const { silent } = await inTime(viewer.read('top', { seconds: 1 }))
+      expect(silent).toContain('b')
     } finally {
       redis.goOn()
     }

@@ -326,6 +326,13 @@ describe('the verdict', () => {
     expect(verdict({ succeeded: 9 }, { path: 'other', succeeded: 20, degraded: 1 })).toBe('degraded')
     expect(verdict({})).toBe('unknown')
     expect(verdict()).toBe('unknown')
+    const failing = [
+      probe({ path: 'other', failed: 3, reason: 'unheard' }),
+      probe({ path: 'accept', failed: 1 }),
+    ]
+    expect(tierVerdict(failing).says).toBe(
+      'Does not deliver: delivery from a to other nodes (unheard), what a accepts.',
+    )
   })
 })
 

@@ -143,7 +143,7 @@ export class NodeConsole {
         name: 'bus',
         state: answering ? 'answering' : 'silent',
         answeredAt: answering ? Date.now() : (this.#bus.heardAt ?? null),
-        problem: answering ? null : 'Redis is away: other nodes are not heard',
+        problem: answering ? null : 'Redis does not answer this node',
       },
       postgres.state(),
     ]

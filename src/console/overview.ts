@@ -47,12 +47,20 @@ export function tierVerdict(probes: readonly ProbeView[]): TierVerdict {
   const failing = seen.filter(({ failed }) => failed > 0)
   if (failing.length > 0)
     return { verdict: 'degraded', says: `Delivers, with failures: ${places(failing)}.`, probes }
-  return { verdict: 'good', says: 'Delivers.', probes }
+  return { verdict: 'good', says: 'Every canary of the last minute arrived.', probes }
+}
+
+const ways: Readonly<Record<string, (node: string) => string>> = {
+  connect: node => `connecting to ${node}`,
+  accept: node => `what ${node} accepts`,
+  local: node => `delivery within ${node}`,
+  other: node => `delivery from ${node} to other nodes`,
 }
 
 function places(probes: readonly ProbeView[]): string {
   const named = probes.slice(0, 4).map(({ node, path, reason }) => {
-    return `${path} on ${node}${reason === null ? '' : ` (${reason})`}`
+    const way = ways[path]?.(node) ?? `${path} on ${node}`
+    return `${way}${reason === null ? '' : ` (${reason})`}`
   })
   return probes.length > named.length
     ? `${named.join(', ')} and ${probes.length - named.length} more`

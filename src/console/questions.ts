@@ -91,8 +91,10 @@ export class Questions {
     }
   }
 
-  top(seconds: number): Promise<Top> {
-    return this.#parts.top.ask(seconds)
+  async top(seconds: number): Promise<Top> {
+    const top = await this.#parts.top.ask(seconds)
+    const names = new Map(this.#parts.console.views().map(({ sheet }) => [sheet.id, sheet.name]))
+    return { ...top, silent: top.silent.map(id => names.get(id) ?? id) }
   }
 
   rates(minutes: number): Promise<Rates> {

@@ -30,7 +30,7 @@ export class SharedPart<T> {
       value: this.#last?.value ?? null,
       source: this.#source,
       at: this.#last?.at ?? null,
-      problem: this.#last ? null : 'not asked yet',
+      problem: this.#last ? null : 'Postgres was not asked yet',
     }
   }
 
