@@ -1,6 +1,7 @@
 import type { BreakerView, NodeView, Overview } from '../../src/console/wire.ts'
 import { Act, ViewerNote } from '../parts/act.tsx'
 import { Card, Heading } from '../parts/card.tsx'
+import { ConsoleOf } from '../parts/console-of.tsx'
 import { bytes, count, percent, seconds } from '../parts/format.ts'
 import { Answered } from '../parts/known.tsx'
 import { type Level, Status } from '../parts/status.tsx'
@@ -103,7 +104,7 @@ function Nodes({ overview: { nodes } }: { overview: Overview }) {
 function NodeName({ node: { sheet, own } }: { node: NodeView }) {
   return (
     <span className="nowrap">
-      {sheet.name} {own ? <span className="tag">this one</span> : null}
+      <ConsoleOf sheet={sheet} own={own} /> {own ? <span className="tag">this one</span> : null}
     </span>
   )
 }

@@ -1,5 +1,6 @@
 import type { Overview } from '../../src/console/wire.ts'
 import { Card, Heading } from '../parts/card.tsx'
+import { ConsoleOf } from '../parts/console-of.tsx'
 import { DisconnectsLine, RatesNow } from '../parts/flow.tsx'
 import { Answered, Known } from '../parts/known.tsx'
 import { MarkList } from '../parts/lines.tsx'
@@ -81,7 +82,7 @@ function Answers({ overview }: { overview: Overview }) {
               {overview.nodes.map(({ sheet, heard, own, at }) => (
                 <li key={sheet.id}>
                   <Status level={heard ? healthLevels[sheet.health] : 'unknown'}>
-                    {sheet.name}
+                    <ConsoleOf sheet={sheet} own={own} />
                     <span className="muted">
                       {' '}
                       · {sheet.version} · {heard ? sheet.health : 'not heard'}

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 
 /** What differs from node to node, or is a secret. */
-const ownPaths = ['role', 'http.host', 'http.port', 'console.host', 'console.port', 'postgres.migrate']
+const ownPaths = [
+  ...['role', 'http.host', 'http.port', 'console.host', 'console.port', 'console.url', 'postgres.migrate'],
+]
 const secretKey = /secret|password|token|^key$|^headers$/i
 
 /** The first characters of a digest of a configuration: the same for nodes that are configured alike. */

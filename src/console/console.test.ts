@@ -101,6 +101,7 @@ describe('a configuration’s digest', () => {
   const config = {
     role: 'all',
     http: { port: 1 },
+    console: { url: 'https://a.example' },
     redis: { url: 'redis://u:p@h' },
     api: { key: 'k' },
     n: { a: 1, b: 2 },
@@ -112,6 +113,7 @@ describe('a configuration’s digest', () => {
       api: { key: 'x' },
       redis: { url: 'redis://h' },
       http: { port: 2 },
+      console: { url: 'https://b.example' },
       role: 'worker',
     }
     expect(configDigest(other)).toBe(configDigest(config))

@@ -63,6 +63,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
     runtime: process.version,
     role: config.role,
     startedAt: Date.now() - Math.round(performance.now()),
+    url: config.console.url ?? null,
     config: configDigest(config),
   }
   const nodeConsole = new NodeConsole({

@@ -22,7 +22,7 @@ export interface NodeReadings {
 /** What stays the same for a node's life. */
 export type NodeCard = Pick<
   NodeSheet,
-  'id' | 'name' | 'version' | 'runtime' | 'role' | 'startedAt' | 'config'
+  'id' | 'name' | 'version' | 'runtime' | 'role' | 'startedAt' | 'url' | 'config'
 >
 
 /** What the node says of itself now. */

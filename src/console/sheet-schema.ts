@@ -18,6 +18,11 @@ export const nodeSheet: z.ZodType<NodeSheet> = z.object({
   startedAt: time,
   time,
   everySeconds: count,
+  // Pages make links of it, and a release before knows none.
+  url: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .catch(null),
   config: text,
   health: z.enum(['ready', 'degraded', 'unavailable']),
   advice: text.nullable(),

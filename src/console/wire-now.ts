@@ -85,6 +85,8 @@ export interface NodeSheet {
   readonly time: number
   /** When the next one is to come. */
   readonly everySeconds: number
+  /** Where people reach its console; null: not configured. */
+  readonly url: string | null
   /** The first characters of a digest of the configuration without its secrets: nodes that differ are configured differently. */
   readonly config: string
   readonly health: 'ready' | 'degraded' | 'unavailable'

@@ -30,6 +30,11 @@ export const consoleConfig = z
     /** A listener of its own: then the main one does not serve it. 0: any free port. */
     port: z.int().min(0).max(65_535).optional(),
     host: z.string().default('127.0.0.1'),
+    /** Where people reach the console of this node: other nodes' consoles lead there. */
+    url: z
+      .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
+      .max(500)
+      .optional(),
     /** For how long rates and marks are kept; last week's are needed to compare with. */
     keepDays: z.int().min(1).max(90).default(15),
   })

@@ -91,7 +91,13 @@ describe('a configuration', () => {
       { name: 'ann', token: 'a-token-of-the-file' },
       { name: 'operator', token: 'another-of-the-file' },
     ]
-    const env = { HOLDFAST_CONSOLE_TOKEN: 'a-token-of-the-environment' }
+    const env = {
+      HOLDFAST_CONSOLE_TOKEN: 'a-token-of-the-environment',
+      HOLDFAST_CONSOLE_URL: 'https://node-a.example/console/',
+    }
+    const parsed = parseConfig(applyEnvironment({ console: { tokens, url: 'https://all.example' } }, env))
+    expect(parsed.console.url).toBe('https://node-a.example/console/')
+    expect(() => parseConfig({ console: { url: 'javascript:alert(1)' } })).toThrow(/console\.url/)
     expect(parseConfig(applyEnvironment({ console: { tokens } }, env)).console.tokens).toEqual([
       { name: 'ann', role: 'viewer', token: 'a-token-of-the-file' },
       { name: 'operator', role: 'operator', token: 'a-token-of-the-environment' },

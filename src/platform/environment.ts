@@ -10,6 +10,7 @@ export function applyEnvironment(file: unknown, env: Readonly<Record<string, str
   set(config, ['postgres', 'url'], env['DATABASE_URL'])
   set(config, ['api', 'key'], env['HOLDFAST_API_KEY'])
   set(config, ['auth', 'token', 'hmacSecret'], env['HOLDFAST_TOKEN_HMAC_SECRET'])
+  set(config, ['console', 'url'], env['HOLDFAST_CONSOLE_URL'])
   addConsoleToken(config, env['HOLDFAST_CONSOLE_TOKEN'])
   const traced = tracedShare(env['OTEL_TRACES_SAMPLER'], env['OTEL_TRACES_SAMPLER_ARG'])
   set(config, ['telemetry', 'sampling', 'realtime'], traced)

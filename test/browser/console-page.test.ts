@@ -105,6 +105,9 @@ describe.skipIf(!findChromium())('the console page', () => {
     expect(await page.title()).toBe('✕ Right now – Holdfast console')
     await page.getByRole('link', { name: 'The breaker of bus does not pass on node-a, node-b' }).click()
     await sees(/connect ECONNREFUSED/)
+    const other = page.getByRole('link', { name: 'node-b' }).first()
+    expect(await other.getAttribute('href')).toBe('https://node-b.example/console/#/now')
+    expect(await page.getByRole('link', { name: 'node-a' }).count()).toBe(0)
   })
 
   it('goes on showing what was known, how old it is and why, when the node answers no more', async () => {

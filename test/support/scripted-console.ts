@@ -268,6 +268,7 @@ function nodeView(name: string, own: boolean, now: number): NodeView {
     startedAt: now - 5 * 60 * minute,
     time: now,
     everySeconds: 2,
+    url: own ? null : 'https://node-b.example/console',
     config: '3fa91c',
     health: 'ready',
     advice: null,

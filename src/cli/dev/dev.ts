@@ -87,7 +87,11 @@ export class Dev {
 
   #keepNode(port: number, env: NodeJS.ProcessEnv): Promise<void> {
     const line = (text: string) => this.#output.line(String(port), text)
-    const start = () => startNode({ command, env: { ...env, HOLDFAST_PORT: String(port) }, line })
+    const own = {
+      HOLDFAST_PORT: String(port),
+      HOLDFAST_CONSOLE_URL: `http://localhost:${port}/console/`,
+    }
+    const start = () => startNode({ command, env: { ...env, ...own }, line })
     return this.#keep(this.#nodes, `the node on port ${port}`, start)
   }
 
