@@ -53,9 +53,10 @@ function LagTable({ all }: { all: readonly LagView[] }) {
             <Status level={lagLevel(events, late)}>{part.replace('_', ' ')}</Status>
           ),
         },
+        // The answer itself stands first, where a narrow page shows it without being moved.
+        { name: 'Behind by', kind: 'number', cell: ({ seconds: late }) => seconds(late) },
         { name: 'Name', kind: 'name', cell: lag => <Name lag={lag} /> },
         { name: 'Events', kind: 'number', cell: ({ events }) => count(events) },
-        { name: 'Behind by', kind: 'number', cell: ({ seconds: late }) => seconds(late) },
         { name: 'Besides', cell: ({ note }) => note ?? '' },
         { name: 'What it is', kind: 'name', cell: ({ part }) => parts[part].means },
       ]}

@@ -78,7 +78,7 @@ function Nodes({ overview: { nodes } }: { overview: Overview }) {
               ),
             },
             { name: 'Role', cell: ({ sheet }) => sheet.role },
-            { name: 'Configuration', cell: ({ sheet }) => <code>{sheet.config}</code> },
+            { name: 'Configuration', cell: ({ sheet }) => <code className="nowrap">{sheet.config}</code> },
             { name: 'Started', cell: ({ sheet }) => <Time at={sheet.startedAt} /> },
             { name: 'Connections', kind: 'number', cell: ({ sheet }) => count(sheet.connections) },
             { name: 'Channels', kind: 'number', cell: ({ sheet }) => count(sheet.channels) },
@@ -93,7 +93,10 @@ function Nodes({ overview: { nodes } }: { overview: Overview }) {
                 </span>
               ),
             },
-            { name: 'Ledger epoch', cell: ({ sheet }) => <code>{sheet.parts.epoch}</code> },
+            {
+              name: 'Ledger epoch',
+              cell: ({ sheet }) => <code className="nowrap">{sheet.parts.epoch}</code>,
+            },
           ]}
         />
       </Card>
