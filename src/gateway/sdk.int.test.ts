@@ -64,8 +64,9 @@ describe('the official SDK', () => {
   it('connects, subscribes and publishes, and everyone gets it once with who sent it', async () => {
     const [ann, bob] = [await connected('ann'), await connected('bob')]
     const [hers, his] = [await subscribed(ann, 'open:room'), await subscribed(bob, 'open:room')]
-    for (let i = 0; i < 20; i++) void ann.publish('open:room', { i })
+    const published = Array.from({ length: 20 }, (_, i) => ann.publish('open:room', { i }))
     await his.subscription.publish({ done: true })
+    await Promise.all(published)
     await until('both have all', () => hers.publications.length + his.publications.length >= 42)
     for (const { publications } of [hers, his]) {
       const fromAnn = publications.filter(each => each.info?.user === 'ann').map(each => each.data)
