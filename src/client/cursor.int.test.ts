@@ -1,56 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
+import { ClientStage, channel } from '../../test/support/client-stage.ts'
+import type { Script, ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
-import {
-  type Client,
-  codes,
-  createClient,
-  type ErrorContext,
-  type Received,
-  type Reset,
-  type SubscribeOptions,
-} from './index.ts'
-
-const channel = 'order:7'
+import { type Client, codes, type Received, type Reset, type SubscribeOptions } from './index.ts'
 
 describe('a subscription from a cursor', () => {
+  let stage: ClientStage
   let script: Script
   let node: ScriptedNode
   let client: Client
-  const clients: Client[] = []
-  let errors: { error: unknown; context: ErrorContext }[]
-  const stray: unknown[] = []
-  const onStray = (error: unknown) => stray.push(error)
+  let errors: ClientStage['errors']
 
   beforeEach(async () => {
-    script = new Script()
-    node = await script.node()
-    errors = []
-    stray.length = 0
-    process.on('unhandledRejection', onStray)
-    client = device()
-    await client.connect()
+    stage = await ClientStage.open()
+    ;({ script, node, client, errors } = stage)
   })
-  afterEach(async () => {
-    for (const each of clients.splice(0)) each.disconnect()
-    await script.close()
-    process.off('unhandledRejection', onStray)
-    expect(stray).toEqual([])
-  })
-
-  function device(): Client {
-    const made = createClient(node.url, {
-      reconnectDelayMs: { min: 1, max: 20 },
-      timeoutMs: 2_000,
-      onError: (error, context) => errors.push({ error, context }),
-    })
-    clients.push(made)
-    return made
-  }
-
-  function record(count: number): void {
-    for (let i = 0; i < count; i++) script.record(channel, 'Counted', { n: script.head(channel) + 1 })
-  }
+  afterEach(() => stage.close())
 
   function follow(options: Partial<SubscribeOptions<Received>> = {}, by = client) {
     const events: Received[] = []
@@ -77,14 +42,14 @@ describe('a subscription from a cursor', () => {
   const keptAt = (offset: number) => until(`the cursor is at ${offset}`, () => kept()?.offset === offset)
 
   it('that never was begins at the start, acknowledges what is handled, and goes on there on another device', async () => {
-    record(3)
+    stage.record(3)
     const first = follow()
     await first.subscription.ready()
     await first.seen(3)
     await keptAt(3)
     client.disconnect()
-    record(2)
-    const other = device()
+    stage.record(2)
+    const other = stage.another()
     await other.connect()
     const second = follow({}, other)
     await second.seen(5)
@@ -94,7 +59,7 @@ describe('a subscription from a cursor', () => {
   })
 
   it('acknowledges an event when its handler has ended, and not before', async () => {
-    record(2)
+    stage.record(2)
     const gate = Promise.withResolvers<void>()
     const { seen } = follow({ onEvent: event => (event.offset === 2 ? gate.promise : undefined) })
     await seen(2)
@@ -106,7 +71,7 @@ describe('a subscription from a cursor', () => {
   })
 
   it('does not pass over an event whose handler failed, until the application does', async () => {
-    record(5)
+    stage.record(5)
     const fails = (event: Received) => {
       if (event.offset === 3) throw new Error('not this one')
     }
@@ -120,12 +85,12 @@ describe('a subscription from a cursor', () => {
     await again.seen(5)
     expect(again.offsets()).toEqual([3, 4, 5])
     client.channel(channel).cursor('inbox').ack(3)
-    record(1)
+    stage.record(1)
     await keptAt(6)
   })
 
   it('that is acknowledged by hand keeps to that', async () => {
-    record(4)
+    stage.record(4)
     const { seen, subscription } = follow({ ack: 'manual' })
     await seen(4)
     const cursor = client.channel(channel).cursor('inbox')
@@ -141,19 +106,19 @@ describe('a subscription from a cursor', () => {
   })
 
   it('from the head is placed there, so that what comes before the first ack is not missed', async () => {
-    record(3)
+    stage.record(3)
     const first = follow({ from: 'head', ack: 'manual' })
     await first.subscription.ready()
     expect(kept()).toMatchObject({ offset: 3 })
     first.subscription.unsubscribe()
-    record(2)
+    stage.record(2)
     const second = follow({ from: 'head', ack: 'manual' })
     await second.seen(5)
     expect(second.offsets()).toEqual([4, 5])
   })
 
   it('keeps asking where it stands over errors and cuts, and for an ack that got lost', async () => {
-    record(3)
+    stage.record(3)
     const fates = [
       { error: { code: 100, message: 'internal', temporary: true } },
       'lose_request',
@@ -173,17 +138,17 @@ describe('a subscription from a cursor', () => {
   it('goes on over a reconnect without a duplicate, and acknowledges on', async () => {
     const { subscription, seen, offsets } = follow()
     await subscription.ready()
-    record(2)
+    stage.record(2)
     await seen(2)
     node.cut()
-    record(2)
+    stage.record(2)
     await seen(4)
     expect(offsets()).toEqual([1, 2, 3, 4])
     await keptAt(4)
   })
 
   it('of a past epoch begins anew from the start, tells it, and is taken over', async () => {
-    record(4)
+    stage.record(4)
     script.cursors.set(`${channel} inbox`, { offset: 3, epoch: 'epoch-0', moved: 1 })
     const { seen, offsets, resets } = follow()
     await seen(4)
@@ -194,7 +159,7 @@ describe('a subscription from a cursor', () => {
   })
 
   it('that retention has overtaken goes on behind the gap, tells it once, and not again on the next device', async () => {
-    record(9)
+    stage.record(9)
     script.cursors.set(`${channel} inbox`, { offset: 2, epoch: 'epoch-1', moved: 1 })
     script.floors.set(channel, 9)
     const first = follow()
@@ -202,20 +167,20 @@ describe('a subscription from a cursor', () => {
     expect(first.resets).toMatchObject([{ reason: 'retention', lost: { from: 3, to: 9 } }])
     await keptAt(9)
     first.subscription.unsubscribe()
-    record(1)
+    stage.record(1)
     const second = follow()
     await second.seen(10)
     expect(second.resets).toEqual([])
   })
 
   it('behind what another device has acknowledged is not harmed, and does not move it back', async () => {
-    record(2)
+    stage.record(2)
     const slow = Promise.withResolvers<void>()
     const { seen, offsets } = follow({ onEvent: event => (event.offset === 1 ? slow.promise : undefined) })
     await seen(1)
-    const other = device()
+    const other = stage.another()
     await other.connect()
-    record(3)
+    stage.record(3)
     other.channel(channel).cursor('inbox').ack(5)
     await keptAt(5)
     slow.resolve()
@@ -238,7 +203,7 @@ describe('a subscription from a cursor', () => {
   })
 
   it('ends before it has begun, and leaves other readers of the channel alone', async () => {
-    record(2)
+    stage.record(2)
     script.cursorFate = () => 'never'
     const { subscription, offsets } = follow()
     expect(() => client.channel('order:8').subscribe({ cursor: 'c', since: 0 })).toThrow(/both/)
@@ -251,8 +216,8 @@ describe('a subscription from a cursor', () => {
   })
 
   it('may be asked for before there is a connection, and over an end of it', async () => {
-    record(2)
-    const early = device()
+    stage.record(2)
+    const early = stage.another()
     const { seen, subscription } = follow({}, early)
     expect(subscription.state).toBe('subscribing')
     await early.connect()
@@ -261,7 +226,7 @@ describe('a subscription from a cursor', () => {
   })
 
   it('asks with its channel’s token, newly made where it can be', async () => {
-    record(1)
+    stage.record(1)
     let made = 0
     const getToken = async () => {
       if (made++ === 0) throw new Error('not yet')
@@ -270,12 +235,12 @@ describe('a subscription from a cursor', () => {
     const { seen, subscription } = follow({ from: 'head', getToken })
     await subscription.ready()
     expect(script.acks).toMatchObject([{ offset: 1, token: 'token-2' }])
-    record(1)
+    stage.record(1)
     await seen(2)
   })
 
   it('reports an ack that is refused and waited for by nobody', async () => {
-    record(1)
+    stage.record(1)
     const cursor = client.channel(channel).cursor('inbox')
     cursor.ack(7)
     await until('it is reported', () => errors.length > 0)

@@ -1,55 +1,28 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
+import { ClientStage, channel } from '../../test/support/client-stage.ts'
+import type { Script, ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
 import {
   type Client,
-  type ClientOptions,
   type ClientStatus,
   codes,
-  createClient,
-  type ErrorContext,
   type Gap,
   HoldfastClientError,
   type PositionStore,
 } from './index.ts'
 
-const channel = 'order:7'
+let stage: ClientStage
 let script: Script
 let node: ScriptedNode
 let client: Client
-let errors: { error: unknown; context: ErrorContext }[]
-const stray: unknown[] = []
-const onStray = (error: unknown) => stray.push(error)
+let errors: ClientStage['errors']
 
 beforeEach(async () => {
-  script = new Script()
-  node = await script.node()
-  errors = []
-  stray.length = 0
-  process.on('unhandledRejection', onStray)
-  client = open()
-  await client.connect()
+  stage = await ClientStage.open({ timeoutMs: 5_000 })
+  ;({ script, node, client, errors } = stage)
 })
-afterEach(async () => {
-  client.disconnect()
-  await script.close()
-  process.off('unhandledRejection', onStray)
-  expect(stray).toEqual([])
-})
-
-function open(options: ClientOptions = {}): Client {
-  return createClient(node.url, {
-    reconnectDelayMs: { min: 1, max: 20 },
-    timeoutMs: 5_000,
-    onError: (error, context) => errors.push({ error, context }),
-    ...options,
-  })
-}
-
-function record(count: number, type = 'Counted'): void {
-  for (let i = 0; i < count; i++) script.record(channel, type, { n: script.head(channel) + 1 })
-}
+afterEach(() => stage.close())
 
 describe('several readers of a channel', () => {
   it('are one subscription to the server, which ends with the last of them', async () => {
@@ -59,8 +32,8 @@ describe('several readers of a channel', () => {
     const second = order.on(['Paid', 'Sent'], event => seen.push(`${event.type} ${event.offset}`))
     const third = client.channel(channel).on('*', event => seen.push(`any ${event.offset}`))
     await Promise.all([first, second, third].map(each => each.ready()))
-    record(1, 'Placed')
-    record(1, 'Sent')
+    stage.record(1, 'Placed')
+    stage.record(1, 'Sent')
     await until('all have come', () => seen.length === 4)
     expect([...seen].sort()).toEqual(['Sent 2', 'any 1', 'any 2', 'placed 1'])
     // Each has passed over what it does not want.
@@ -69,7 +42,7 @@ describe('several readers of a channel', () => {
 
     first.unsubscribe()
     third.unsubscribe()
-    record(1, 'Paid')
+    stage.record(1, 'Paid')
     await until('the one that is left goes on', () => seen.at(-1) === 'Paid 3')
     expect(script.unsubscribes).toEqual([])
     second.unsubscribe()
@@ -86,7 +59,7 @@ describe('several readers of a channel', () => {
     const kept = order.on('*', event => seen.push(event.offset))
     await kept.ready()
     expect(script.subscribes).toEqual([channel])
-    record(1)
+    stage.record(1)
     await until('it comes', () => seen.length === 1)
     kept.unsubscribe()
     kept.unsubscribe()
@@ -94,7 +67,7 @@ describe('several readers of a channel', () => {
   })
 
   it('begin each where it wants to, whoever came before', async () => {
-    record(6)
+    stage.record(6)
     const order = client.channel(channel)
     const offsets: Record<string, number[]> = { start: [], five: [], now: [], late: [], lateNow: [] }
     const follow = (name: string, since?: number | 'start') =>
@@ -104,7 +77,7 @@ describe('several readers of a channel', () => {
     await until('the past has come', () => offsets['start']?.length === 6)
     const late = [follow('late', 3), follow('lateNow')]
     await until('all are live', () => [...together, ...late].every(each => each.progress === 'live'))
-    record(2)
+    stage.record(2)
     await until('all have the last', () => Object.values(offsets).every(each => each.at(-1) === 8))
     expect(offsets).toEqual({
       start: [1, 2, 3, 4, 5, 6, 7, 8],
@@ -117,7 +90,7 @@ describe('several readers of a channel', () => {
   })
 
   it('that begin together get what each has asked for from the server, without the right to read the history', async () => {
-    record(4)
+    stage.record(4)
     script.historyError = () => ({ code: 103, message: 'permission denied' })
     const order = client.channel(channel)
     const seen: Record<string, number[]> = { three: [], start: [] }
@@ -126,18 +99,18 @@ describe('several readers of a channel', () => {
       order.on('*', ({ offset }) => seen['start']?.push(offset ?? 0), { since: 'start' }),
     ]
     await Promise.all(readers.map(each => each.ready()))
-    record(1)
+    stage.record(1)
     await until('both have the last', () => Object.values(seen).every(each => each.at(-1) === 5))
     expect(seen).toEqual({ three: [4, 5], start: [1, 2, 3, 4, 5] })
     expect(errors).toEqual([])
   })
 
   it('that come late with a place ahead of what was pushed are not told of a loss, or are where it is one', async () => {
-    record(4)
+    stage.record(4)
     script.arrives = event => event.offset < 5
     const order = client.channel(channel)
     await order.on('*', () => undefined, { since: 0 }).ready()
-    record(2)
+    stage.record(2)
     const seen: number[] = []
     const gaps: Gap[] = []
     client.on('gap', gap => gaps.push(gap))
@@ -145,7 +118,7 @@ describe('several readers of a channel', () => {
     await until('it is live', () => ahead.progress === 'live')
     expect(gaps).toEqual([])
     script.arrives = () => true
-    record(1)
+    stage.record(1)
     await until('it goes on', () => seen.length === 1)
     expect(seen).toEqual([7])
     const beyond = order.on('*', () => undefined, { since: { offset: 40, epoch: 'epoch-1' } })
@@ -177,7 +150,7 @@ describe('several readers of a channel', () => {
       { since: 0 },
     )
     await skipping.ready()
-    record(5)
+    stage.record(5)
     await until('one has ended', () => ends.length > 0)
     await until('the other has gone on', () => seen.length === 4)
     expect(ends).toEqual([[codes.poisoned, 'poison']])
@@ -193,7 +166,7 @@ describe('several readers of a channel', () => {
   })
 
   it('are live when they have what was there, and replay until then', async () => {
-    record(7)
+    stage.record(7)
     const seen: number[] = []
     const told: [string, number][] = []
     const reader = client.channel(channel).on('*', ({ offset }) => seen.push(offset ?? 0), {
@@ -254,9 +227,9 @@ describe('several readers of a channel', () => {
       getItem: key => kept.get(key) ?? null,
       setItem: (key, value) => kept.set(key, value),
     }
-    record(3)
+    stage.record(3)
     const page = async (name: true | string, from?: 'head') => {
-      const own = open({ positions })
+      const own = stage.another({ positions })
       await own.connect()
       const seen: number[] = []
       const reader = own.channel(channel).subscribe({
@@ -276,7 +249,7 @@ describe('several readers of a channel', () => {
     first.leave()
     const head = await page('head', 'head')
     head.leave()
-    record(2)
+    stage.record(2)
     const second = await page(true)
     expect(second.seen).toEqual([4, 5])
     second.leave()
@@ -290,7 +263,7 @@ describe('several readers of a channel', () => {
     const gate = new Promise<void>(resolve => {
       release = resolve
     })
-    const slow = open({ positions })
+    const slow = stage.another({ positions })
     await slow.connect()
     const begun: number[] = []
     slow.channel(channel).subscribe({
@@ -343,7 +316,7 @@ it('ends where the application has subscribed with the SDK underneath in the sam
 describe('a client’s status', () => {
   it('says what the connection, the subscriptions and the node say, and asks the node only for who listens', async () => {
     script.state = { realtime: 'ready', durable: 'ready' }
-    const silent = open()
+    const silent = stage.another()
     await silent.connect()
     await silent.channel(channel).history()
     expect(script.calls.filter(({ method }) => method === 'holdfast.state')).toEqual([])
@@ -353,7 +326,7 @@ describe('a client’s status', () => {
     let failures = 3
     script.stateError = () =>
       failures-- > 0 ? { code: 100, message: 'not now', temporary: true } : undefined
-    const own = open()
+    const own = stage.another()
     const told: ClientStatus['state'][] = []
     const off = own.on('state', status => told.push(status.state))
     expect(own.status).toMatchObject({ state: 'closed', server: undefined })
@@ -375,7 +348,7 @@ describe('a client’s status', () => {
     node.message({ holdfast: { state: { realtime: 'ready', durable: 'none' } } })
     await until('it is live again', () => own.status.state === 'live')
 
-    record(600)
+    stage.record(600)
     script.maxRecovered = 10
     const seen: unknown[] = []
     let release = () => {}

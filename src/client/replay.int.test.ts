@@ -1,19 +1,17 @@
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
-import { Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
+import { ClientStage, channel } from '../../test/support/client-stage.ts'
+import type { Script, ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
 import type { StandardSchemaV1 } from '../contract/index.ts'
 import {
   type Client,
-  type ClientOptions,
   codes,
   createClient,
-  type ErrorContext,
   HoldfastClientError,
   type Received,
   type ReplayOptions,
 } from './index.ts'
 
-const channel = 'order:7'
 const counted: StandardSchemaV1<{ n: number }> = {
   '~standard': { version: 1, vendor: 'test', validate: value => ({ value: value as { n: number } }) },
 }
@@ -23,42 +21,17 @@ const turns = async (n: number) => {
 }
 
 describe('a replay', () => {
+  let stage: ClientStage
   let script: Script
   let node: ScriptedNode
   let client: Client
-  let errors: { error: unknown; context: ErrorContext }[]
-  const stray: unknown[] = []
-  const onStray = (error: unknown) => stray.push(error)
+  let errors: ClientStage['errors']
 
   beforeEach(async () => {
-    script = new Script()
-    node = await script.node()
-    errors = []
-    stray.length = 0
-    process.on('unhandledRejection', onStray)
-    client = open()
-    await client.connect()
+    stage = await ClientStage.open()
+    ;({ script, node, client, errors } = stage)
   })
-  afterEach(async () => {
-    client.disconnect()
-    await turns(3)
-    await script.close()
-    process.off('unhandledRejection', onStray)
-    expect(stray).toEqual([])
-  })
-
-  function open(options: ClientOptions = {}): Client {
-    return createClient(node.url, {
-      reconnectDelayMs: { min: 1, max: 20 },
-      timeoutMs: 2_000,
-      onError: (error, context) => errors.push({ error, context }),
-      ...options,
-    })
-  }
-
-  function record(count: number): void {
-    for (let i = 0; i < count; i++) script.record(channel, 'Counted', { n: script.head(channel) + 1 })
-  }
+  afterEach(() => stage.close())
 
   /** What the loop was given, and how it ended. */
   async function all(options?: ReplayOptions, each?: (event: Received) => unknown) {
@@ -76,11 +49,11 @@ describe('a replay', () => {
 
   it('hands on everything there is when it begins, in order and once, with type, data and place', async () => {
     script.pageSize = 30
-    record(100)
+    stage.record(100)
     const events: Received[] = []
     for await (const event of client.channel(channel).replay()) {
       events.push(event)
-      if (event.offset === 50) record(40)
+      if (event.offset === 50) stage.record(40)
     }
     expect(events.map(event => event.offset)).toEqual(dense(1, 100))
     expect(events[99]).toMatchObject({
@@ -102,7 +75,7 @@ describe('a replay', () => {
     ['the start for more than there are', { limit: 1_000 }, dense(1, 100)],
   ])('goes from %s', async (_, options, expected) => {
     script.pageSize = 7
-    record(100)
+    stage.record(100)
     expect(await all(options)).toEqual({ offsets: expected, error: undefined })
   })
 
@@ -120,7 +93,7 @@ describe('a replay', () => {
 
   it('asks for no more than the loop wants, and for one page ahead of it', async () => {
     script.pageSize = 10
-    record(1_000)
+    stage.record(1_000)
     const gates: (() => void)[] = []
     const reading = all({}, () => new Promise<void>(resolve => gates.push(resolve)))
     await until('the first event is there', () => gates.length === 1)
@@ -145,7 +118,7 @@ describe('a replay', () => {
 
   it('asks for nothing any more once the loop is left', async () => {
     script.pageSize = 10
-    record(100)
+    stage.record(100)
     expect((await all({}, event => event.offset === 5 && 'break')).offsets).toEqual(dense(1, 5))
     await turns(200)
     expect(script.histories.length).toBeLessThanOrEqual(2)
@@ -153,7 +126,7 @@ describe('a replay', () => {
 
   it('goes on over temporary errors, cuts and a node that falls silent, without a hole or a duplicate', async () => {
     script.pageSize = 10
-    record(200)
+    stage.record(200)
     let asked = 0
     script.historyError = () =>
       ++asked % 3 === 0 ? { code: 100, message: 'internal server error', temporary: true } : undefined
@@ -173,10 +146,10 @@ describe('a replay', () => {
 
   it('replaces a connection that gives no reply at all', async () => {
     client.disconnect()
-    client = open({ timeoutMs: 50 })
+    client = stage.another({ timeoutMs: 50 })
     await client.connect()
     script.pageSize = 10
-    record(30)
+    stage.record(30)
     const { offsets } = await all({}, event => {
       if (event.offset !== 5) return
       node.frozen = true
@@ -191,7 +164,7 @@ describe('a replay', () => {
 
   describe('meets a gap that cannot be closed', () => {
     it('by retention: throws where the first event is, or skips', async () => {
-      record(30)
+      stage.record(30)
       script.floors.set(channel, 12)
       const { offsets, error } = await all({ since: 4 })
       expect(offsets).toEqual([])
@@ -207,7 +180,7 @@ describe('a replay', () => {
 
     it('by retention in its midst, up to the head itself', async () => {
       script.pageSize = 10
-      record(60)
+      stage.record(60)
       const midst = (offset: number, floor: number) => (event: Received) => {
         if (event.offset === offset) script.floors.set(channel, floor)
       }
@@ -224,7 +197,7 @@ describe('a replay', () => {
 
     it('of another epoch, at the beginning and in its midst', async () => {
       script.pageSize = 10
-      record(25)
+      stage.record(25)
       const place = { epoch: 'epoch-0', offset: 7 }
       const { error } = await all({ since: place })
       expect(error).toMatchObject({
@@ -242,14 +215,14 @@ describe('a replay', () => {
     })
 
     it('above the head', async () => {
-      record(5)
+      stage.record(5)
       const { error } = await all({ since: 9 })
       expect(error).toMatchObject({ code: codes.unrecoverablePosition, reset: { reason: 'ahead' } })
     })
   })
 
   it('that may not read the past says so', async () => {
-    record(5)
+    stage.record(5)
     script.historyError = () => ({ code: 103, message: 'permission denied' })
     expect((await all()).error).toMatchObject({
       code: codes.permissionDenied,
@@ -261,7 +234,7 @@ describe('a replay', () => {
 
   it('ends with the reason of its signal, wherever it is', async () => {
     script.pageSize = 10
-    record(50)
+    stage.record(50)
     const reason = new Error('enough')
     expect(await all({ signal: AbortSignal.abort(reason) })).toEqual({ offsets: [], error: reason })
     const inLoop = new AbortController()
@@ -299,10 +272,10 @@ describe('a replay', () => {
   describe('that goes on live', () => {
     it('has neither hole nor duplicate where the past ends, over cuts, until the loop is left', async () => {
       script.pageSize = 10
-      record(45)
+      stage.record(45)
       const { offsets, error } = await all({ live: true }, event => {
         const { offset = 0 } = event
-        if (offset < 100) record(1)
+        if (offset < 100) stage.record(1)
         if (offset === 60 || offset === 90) node.cut()
         expect(event.position).toEqual({ epoch: 'epoch-1', offset })
         return offset === 120 && 'break'
@@ -312,21 +285,21 @@ describe('a replay', () => {
     })
 
     it('ends at an offset or a number of events that lies ahead', async () => {
-      record(3)
+      stage.record(3)
       const ends = [all({ live: true, until: 6 })]
       await until('it is live', () => client.sdk.getSubscription(channel)?.state === 'subscribed')
-      record(5)
+      stage.record(5)
       expect(await ends[0]).toEqual({ offsets: dense(1, 6), error: undefined })
       expect((await all({ live: true, limit: 4 })).offsets).toEqual(dense(1, 4))
       expect((await all({ live: true, since: 2, until: 8 })).offsets).toEqual(dense(3, 8))
     })
 
     it('holds no more than a page and what waits for a slow loop, and misses nothing', async () => {
-      record(1)
+      stage.record(1)
       const { offsets } = await all({ live: true }, async event => {
         const { offset = 0 } = event
         if (offset === 1) {
-          record(2_400)
+          stage.record(2_400)
           await turns(20)
         }
         return offset === 2_401 && 'break'
@@ -335,7 +308,7 @@ describe('a replay', () => {
     })
 
     it('without the permission for the past gets what the server pushes, and is told of what it does not', async () => {
-      record(20)
+      stage.record(20)
       script.historyError = () => ({ code: 103, message: 'permission denied' })
       expect((await all({ live: true, since: 12, until: 20 })).offsets).toEqual(dense(13, 20))
       script.maxRecovered = 5
@@ -345,7 +318,7 @@ describe('a replay', () => {
     })
 
     it('ends with the connection, and with the server’s last word', async () => {
-      record(2)
+      stage.record(2)
       const following = all({ live: true })
       await until('it is live', () => client.sdk.getSubscription(channel)?.state === 'subscribed')
       client.disconnect()
@@ -358,13 +331,13 @@ describe('a replay', () => {
     })
 
     it('goes on beside a subscription, which misses nothing by it', async () => {
-      record(3)
+      stage.record(3)
       const seen: number[] = []
       const other = client.channel(channel).subscribe(event => seen.push(event.offset ?? 0))
       await other.ready()
       const following = all({ live: true, until: 5 })
       await until('it has read the past', () => script.histories.length > 0)
-      record(3)
+      stage.record(3)
       expect((await following).offsets).toEqual([1, 2, 3, 4, 5])
       await until('the other goes on', () => seen.length === 3)
       expect(seen).toEqual([4, 5, 6])

@@ -1,55 +1,28 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ClientStage, channel } from '../../test/support/client-stage.ts'
 import { publicationOf, Script, type ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
 import {
   type Client,
-  type ClientOptions,
   codes,
   createClient,
-  type ErrorContext,
   type Received,
   type Reset,
   type SubscribeOptions,
 } from './index.ts'
 
-const channel = 'order:7'
-
 describe('a subscription', () => {
+  let stage: ClientStage
   let script: Script
   let node: ScriptedNode
   let client: Client
-  let errors: { error: unknown; context: ErrorContext }[]
-  const stray: unknown[] = []
-  const onStray = (error: unknown) => stray.push(error)
+  let errors: ClientStage['errors']
 
   beforeEach(async () => {
-    script = new Script()
-    node = await script.node()
-    errors = []
-    stray.length = 0
-    process.on('unhandledRejection', onStray)
-    client = open()
-    await client.connect()
+    stage = await ClientStage.open()
+    ;({ script, node, client, errors } = stage)
   })
-  afterEach(async () => {
-    client.disconnect()
-    await script.close()
-    process.off('unhandledRejection', onStray)
-    expect(stray).toEqual([])
-  })
-
-  function open(options: ClientOptions = {}): Client {
-    return createClient(node.url, {
-      reconnectDelayMs: { min: 1, max: 20 },
-      timeoutMs: 2_000,
-      onError: (error, context) => errors.push({ error, context }),
-      ...options,
-    })
-  }
-
-  function record(count: number): void {
-    for (let i = 0; i < count; i++) script.record(channel, 'Counted', { n: script.head(channel) + 1 })
-  }
+  afterEach(() => stage.close())
 
   async function follow(options: SubscribeOptions<Received> = {}) {
     const events: Received[] = []
@@ -70,10 +43,10 @@ describe('a subscription', () => {
   const dense = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
   it('gets what is recorded from now on, with id, type, time and place', async () => {
-    record(3)
+    stage.record(3)
     const { subscription, events, seen } = await follow()
     expect(subscription.position).toEqual({ epoch: 'epoch-1', offset: 3 })
-    record(1)
+    stage.record(1)
     await seen(4)
     const kept = script.events(channel)[3]
     expect(events).toEqual([
@@ -93,27 +66,27 @@ describe('a subscription', () => {
   })
 
   it('from the start gets everything, then what is live', async () => {
-    record(5)
+    stage.record(5)
     const { offsets, seen } = await follow({ since: 'start' })
-    record(2)
+    stage.record(2)
     await seen(7)
     expect(offsets()).toEqual(dense(1, 7))
   })
 
   it('that missed more than the server pushes pages through the history, and holds live events meanwhile', async () => {
-    record(250)
+    stage.record(250)
     script.maxRecovered = 10
     script.pageSize = 40
     // An event falls between any two pages.
     script.historyError = () => {
-      record(1)
+      stage.record(1)
       return undefined
     }
     const { offsets, resets } = await follow({ since: 0 })
     await until('it is live', () => offsets().length >= script.head(channel) && script.head(channel) > 250)
     script.historyError = () => undefined
     const pages = script.histories.length
-    record(3)
+    stage.record(3)
     const head = script.head(channel)
     await until('the last ones come live', () => offsets().at(-1) === head)
     expect(offsets()).toEqual(dense(1, head))
@@ -123,14 +96,14 @@ describe('a subscription', () => {
 
   it('goes on after a cut, however much it missed', async () => {
     const { offsets, seen } = await follow({ since: 0 })
-    record(3)
+    stage.record(3)
     await seen(3)
     node.cut()
-    record(2)
+    stage.record(2)
     await seen(5)
     script.maxRecovered = 1
     node.cut()
-    record(30)
+    stage.record(30)
     await seen(35)
     expect(offsets()).toEqual(dense(1, 35))
   })
@@ -138,11 +111,11 @@ describe('a subscription', () => {
   it('closes a hole that the server left, and drops what comes twice', async () => {
     const { offsets, seen } = await follow({ since: 0 })
     script.arrives = event => event.offset !== 2
-    record(3)
+    stage.record(3)
     await seen(3)
     const again = script.events(channel)[1]
     if (again) node.send(channel, { pub: publicationOf(again) })
-    record(1)
+    stage.record(1)
     await seen(4)
     expect(offsets()).toEqual([1, 2, 3, 4])
   })
@@ -154,7 +127,7 @@ describe('a subscription', () => {
         if (event.offset === 2) return Promise.reject(new Error('rejected'))
       },
     })
-    record(3)
+    stage.record(3)
     await seen(3)
     expect(offsets()).toEqual([1, 2, 3])
     await until('the place has moved', () => subscription.position?.offset === 3)
@@ -174,13 +147,13 @@ describe('a subscription', () => {
       throw threw
     }
     const told: unknown[] = []
-    client = open({ onError: error => told.push(error), onState: fail })
+    client = stage.another({ onError: error => told.push(error), onState: fail })
     await client.connect()
     const { seen } = await follow({ onSubscribed: async () => fail(), onJoin: fail, onLeave: fail })
     const info = { user: 'ann', client: 'c' }
     node.send(channel, { join: { info } })
     node.send(channel, { leave: { info } })
-    record(1)
+    stage.record(1)
     await seen(1)
     expect(told.every(error => error === threw)).toBe(true)
     expect(told).toHaveLength(5)
@@ -202,7 +175,7 @@ describe('a subscription', () => {
         running--
       },
     })
-    record(60)
+    stage.record(60)
     node.send(channel, { pub: { data: 'a signal' } })
     await until('the signal was dropped', () => errors.some(({ context }) => context.kind === 'dropped'))
     await client.rpc('echo', 1)
@@ -216,24 +189,24 @@ describe('a subscription', () => {
 
   it('is told of a new epoch, and goes on after its head', async () => {
     const { subscription, resets, offsets, seen } = await follow({ since: 0 })
-    record(3)
+    stage.record(3)
     await seen(3)
     script.epoch = 'epoch-2'
     script.channels.clear()
-    record(1)
+    stage.record(1)
     node.cut()
     await until('the reset is told', () => resets.length > 0)
     expect(resets).toEqual([
       { reason: 'epoch_changed', lost: undefined, position: { epoch: 'epoch-2', offset: 1 } },
     ])
-    record(1)
+    stage.record(1)
     await seen(2)
     expect(offsets()).toEqual([1, 2, 3, 2])
     expect(subscription.position).toEqual({ epoch: 'epoch-2', offset: 2 })
   })
 
   it('is told what retention has removed', async () => {
-    record(20)
+    stage.record(20)
     script.floors.set(channel, 12)
     const { resets, offsets, seen } = await follow({ since: { epoch: 'epoch-1', offset: 5 } })
     await seen(20)
@@ -242,7 +215,7 @@ describe('a subscription', () => {
   })
 
   it('without onReset tells onError: never silent', async () => {
-    record(2)
+    stage.record(2)
     const given = { since: { epoch: 'old', offset: 1 } }
     client.channel(channel).subscribe(given)
     await until('it is told', () => errors.length > 0)
@@ -250,7 +223,7 @@ describe('a subscription', () => {
   })
 
   it('reads the past again after a passing error, and tells where it may not', async () => {
-    record(8)
+    stage.record(8)
     script.maxRecovered = 0
     let failures = 2
     script.historyError = () =>
@@ -265,19 +238,19 @@ describe('a subscription', () => {
     const refused = await follow({ since: 5 })
     await until('the gap is told', () => refused.resets.length > 0)
     expect(refused.resets).toMatchObject([{ reason: 'history_refused', lost: { from: 6, to: 8 } }])
-    record(1)
+    stage.record(1)
     await refused.seen(9)
   })
 
   it('calls no handler once unsubscribed', async () => {
     const { subscription, offsets, seen } = await follow()
-    record(1)
+    stage.record(1)
     await seen(1)
     subscription.unsubscribe()
     expect(subscription.state).toBe('unsubscribed')
     await expect(subscription.ready()).rejects.toMatchObject({ code: codes.disconnected })
     const again = await follow()
-    record(1)
+    stage.record(1)
     await again.seen(2)
     expect(offsets()).toEqual([1])
   })
@@ -292,7 +265,7 @@ describe('a subscription', () => {
       onEvent: () => gate,
       onUnsubscribed: reason => reasons.push(reason),
     })
-    record(3)
+    stage.record(3)
     node.send(channel, { unsubscribe: { code: 2000, reason: 'revoked' } })
     await until('it is told', () => reasons.length > 0)
     release()
@@ -306,7 +279,7 @@ describe('a subscription', () => {
       release = resolve
     })
     const { subscription, offsets } = await follow({ onEvent: () => gate })
-    record(3)
+    stage.record(3)
     await until('the first is being handled', () => offsets().length === 1)
     subscription.unsubscribe()
     release()
