@@ -1,8 +1,8 @@
 import { inject } from 'vitest'
-import { createPostgresLedger, migrate, type PostgresLedgerOptions } from '../../src/durable/index.ts'
+import { createPostgresLedger, type PostgresLedgerOptions } from '../../src/durable/index.ts'
 import type { Ledger } from '../../src/durable/ledger/ledger.ts'
 import { connectPostgres, type Sql } from '../../src/platform/index.ts'
-import { freshDatabase } from './database.ts'
+import { migratedDatabase } from './database.ts'
 
 export interface TestLedger {
   readonly url: string
@@ -16,8 +16,7 @@ export interface TestLedger {
 
 /** A fresh, migrated database and two nodes' ledgers over it. */
 export async function testLedger(options: Partial<PostgresLedgerOptions> = {}): Promise<TestLedger> {
-  const database = await freshDatabase(inject('postgresUrl'))
-  await migrate(database.url)
+  const database = await migratedDatabase(inject('postgresUrl'))
   const opened: Ledger[] = []
   const open = async (more: Partial<PostgresLedgerOptions> = {}) => {
     const ledger = await createPostgresLedger({
