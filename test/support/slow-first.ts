@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { TestSpecification } from 'vitest/node'
 import { BaseSequencer } from 'vitest/node'
 
@@ -5,7 +7,7 @@ import { BaseSequencer } from 'vitest/node'
  * The files that take longest, the longest first. Where nothing is known of earlier runs, vitest begins with the largest
  * files; a long one that comes last keeps one worker busy while the others have nothing left to do.
  */
-export const slowFiles: readonly string[] = [
+const slowFiles: readonly string[] = [
   'test/system/groups-chaos.test.ts',
   'test/system/million-events.test.ts',
   'test/browser/demo.test.ts',
@@ -38,8 +40,13 @@ export const slowFiles: readonly string[] = [
   'src/durable/jobs/schedules/schedules.int.test.ts',
 ]
 
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const missing = slowFiles.filter(file => !existsSync(`${root}/${file}`))
+    if (missing.length > 0)
+      throw new Error(`the list of slow test files names ${missing}, which is not there`)
     const place = ({ moduleId }: TestSpecification) => {
       const found = slowFiles.findIndex(file => moduleId.endsWith(`/${file}`))
       return found < 0 ? slowFiles.length : found
