@@ -19,7 +19,8 @@ export function TailPage({ query }: { query: URLSearchParams }) {
   return (
     <>
       <Heading title="Tail a channel">
-        Over the ordinary socket, as a client gets it. Who tails what stands in the audit log.
+        Over the ordinary socket, as a client gets it.
+        {me.open ? null : ' Who tails what stands in the audit log.'}
       </Heading>
       {me.tail ? (
         <>

@@ -272,9 +272,10 @@ describe('the console of two nodes', () => {
     await until('what waited in the outbox is recorded', async () => {
       return (await a.history('frozen:outbox' as never)).offset === 1
     })
-    await expect(operator.act('namespace', { namespace: 'nowhere', readOnly: true })).rejects.toMatchObject({
-      status: 400,
-    })
+    for (const namespace of ['nowhere', '~durable'])
+      await expect(operator.act('namespace', { namespace, readOnly: true })).rejects.toMatchObject({
+        status: 400,
+      })
   })
 
   it('tails any channel unseen with a console token, and lets it do nothing else', async () => {

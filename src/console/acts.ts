@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asHoldfastError, HoldfastError, storable } from '../domain/index.ts'
+import { asHoldfastError, HoldfastError, isCanaryChannel, storable } from '../domain/index.ts'
 import { createOperations, type Operations, type Preview, type Selection } from '../durable/index.ts'
 import type { Cluster, Router } from '../gateway/index.ts'
 import type { ProjectionOperations } from '../projections/index.ts'
@@ -175,6 +175,11 @@ export class Acts {
           throw new HoldfastError(
             'REQUEST_INVALID',
             `the namespace ${JSON.stringify(namespace)} is not declared`,
+          )
+        if (readOnly && isCanaryChannel(`${namespace}:`))
+          throw new HoldfastError(
+            'REQUEST_INVALID',
+            'canaries without their namespace would say that nothing is delivered; `prober.enabled` switches them off',
           )
         const change = { namespace, readOnly, by: actor, reason: why ?? null }
         const changed = await postgres.run(sql => writeSwitch(sql, change))

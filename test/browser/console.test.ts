@@ -140,9 +140,11 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
     await open('now')
     await card('Which nodes are there?').getByRole('listitem').nth(1).waitFor()
     await card('Which breaker, on which node?').getByText('All pass').waitFor()
-    await card('Does realtime deliver?').getByText('Delivers', { exact: true }).waitFor()
-    await card('Does durable deliver?').getByText('Delivers', { exact: true }).waitFor()
-    await card('Is anything acknowledged lost?').getByText('Nothing is lost').waitFor()
+    // What failed while the nodes were starting is told for a minute.
+    const patience = { timeout: 120_000 }
+    await card('Does realtime deliver?').getByText('Delivers', { exact: true }).waitFor(patience)
+    await card('Does durable deliver?').getByText('Delivers', { exact: true }).waitFor(patience)
+    await card('Is anything acknowledged lost?').getByText('Nothing is lost').waitFor(patience)
     const figure = card('How much, compared with last week?').locator('.figure').first()
     const seen = new Set<string>()
     await until('the rate has moved', async () => {
@@ -150,7 +152,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
       if (/[1-9]/.test(text)) seen.add(text)
       return seen.size > 1
     })
-  }, 60_000)
+  }, 180_000)
 
   it('tails a channel from any offset on, live, also for viewers, and writes down who did', async () => {
     const channel = 'order:tailed'

