@@ -54,6 +54,15 @@ function redis(time: Time): Alert[] {
       description: '{{ $value | humanizePercentage }} of maxmemory is used.',
     },
     {
+      // Without a limit nothing says how full it is, until the machine ends it.
+      alert: 'HoldfastRedisUnlimited',
+      severity: 'ticket',
+      expr: 'max by (role) (holdfast_redis_memory_used) unless max by (role) (holdfast_redis_memory_limit)',
+      for: time.span('1h'),
+      summary: 'Redis ({{ $labels.role }}) has no memory limit',
+      description: 'It uses {{ $value | humanize1024 }}B, and no alert will say that it is nearly full.',
+    },
+    {
       alert: 'HoldfastRedisEvicts',
       severity: 'ticket',
       expr: `max by (role) (increase(holdfast_redis_evicted_total[${time.span('15m')}])) > 0`,

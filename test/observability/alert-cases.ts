@@ -352,6 +352,19 @@ export const cases: readonly Case[] = [
       'holdfast_redis_memory_limit{role="log"}': '100x10',
     },
   },
+  {
+    alert: 'HoldfastRedisUnlimited',
+    minutes: 70,
+    fires: {
+      'holdfast_redis_memory_used{role="log"}': '50x80',
+      'holdfast_redis_memory_used{role="bus"}': '50x80',
+      'holdfast_redis_memory_limit{role="bus"}': '100x80',
+    },
+    quiet: {
+      'holdfast_redis_memory_used{role="log"}': '99x80',
+      'holdfast_redis_memory_limit{role="log"}': '100x80',
+    },
+  },
   one('HoldfastRedisEvicts', 'holdfast_redis_evicted_total{role="log"}', '0 50x10', '50x10', 5),
   {
     alert: 'HoldfastRedisPolicy',
