@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Centrifuge } from 'centrifuge'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/index.ts'
+import { spanNames } from '../../src/tracing/index.ts'
 import { type Cluster, type Node, openNamespaces, startCluster } from '../support/cluster.ts'
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../support/otlp-receiver.ts'
 import { connect, type Recorded, received, subscribe, token } from '../support/sdk.ts'
@@ -54,6 +55,8 @@ describe('the trace of a message', () => {
   let cluster: Cluster
   let story: Story
   let sender: Centrifuge
+  /** Of the second node: more than one, since a message is traced once for all of a node's. */
+  let listeners: Centrifuge[]
   let listener: Centrifuge
   let nodes: readonly Node[]
 
@@ -91,25 +94,32 @@ describe('the trace of a message', () => {
     ])
     nodes = cluster.nodes
     sender = await connect(nodes[0]?.url ?? '', 'anna', patient)
-    listener = await connect(nodes[1]?.url ?? '', 'bob', patient)
+    listeners = await Promise.all(
+      ['bob', 'bob-too', 'bob-also'].map(user => connect(nodes[1]?.url ?? '', user, patient)),
+    )
+    listener = listeners[0] as Centrifuge
   }, 120_000)
   afterAll(async () => {
-    for (const client of [sender, listener]) client?.disconnect()
+    for (const client of [sender, ...(listeners ?? [])]) client?.disconnect()
     await cluster?.close()
     await collector?.close()
   })
 
-  async function bothListen(channel: string): Promise<Recorded[]> {
-    return Promise.all([sender, listener].map(client => subscribe(client, channel)))
+  /** One on the first node, three on the second. */
+  async function allListen(channel: string): Promise<Recorded[]> {
+    return Promise.all([sender, ...listeners].map(client => subscribe(client, channel)))
   }
 
   /** One fan-out on each of the two nodes, whoever has how many subscribers there. */
   async function fanOuts(parents: Record<'near' | 'far', ReceivedSpan>) {
     const near = await story.one('fan out', childOf(parents.near))
     const far = await story.one('fan out', childOf(parents.far))
-    for (const span of [near, far]) {
+    for (const [span, subscribers] of [
+      [near, 1],
+      [far, 3],
+    ] as const) {
       expect(span.kind).toBe(kinds.consumer)
-      expect(span.attributes).toMatchObject({ 'holdfast.subscribers': 1 })
+      expect(span.attributes).toMatchObject({ 'holdfast.subscribers': subscribers })
     }
     expect(instance(near)).not.toBe(instance(far))
     expect(story.find('fan out', span => span.traceId === near.traceId)).toHaveLength(2)
@@ -117,7 +127,7 @@ describe('the trace of a message', () => {
   }
 
   it('in a realtime channel leads over the bus to the subscribers of each node', async () => {
-    const records = await bothListen('room:story')
+    const records = await allListen('room:story')
     await sender.publish('room:story', { secret: 'payload' })
     await Promise.all(records.map(record => received(record, 1)))
     const receive = await story.one('receive publish', inChannel('room:story'))
@@ -145,7 +155,7 @@ describe('the trace of a message', () => {
   })
 
   it('with a number in the channel’s history leads to the same', async () => {
-    const records = await bothListen('recent:story')
+    const records = await allListen('recent:story')
     await sender.publish('recent:story', 1)
     await Promise.all(records.map(record => received(record, 1)))
     const receive = await story.one('receive publish', inChannel('recent:story'))
@@ -158,7 +168,8 @@ describe('the trace of a message', () => {
     expect(new Set(fanOuts.map(instance)).size).toBe(2)
     expect(fanOuts).toHaveLength(2)
     for (const span of fanOuts) {
-      expect(span.attributes).toMatchObject({ 'holdfast.offset': 1, 'holdfast.subscribers': 1 })
+      const subscribers = instance(span) === instance(receive) ? 1 : 3
+      expect(span.attributes).toMatchObject({ 'holdfast.offset': 1, 'holdfast.subscribers': subscribers })
       expect([receive.spanId, bus.spanId]).toContain(span.parentSpanId)
     }
     expect(fanOuts.some(childOf(bus))).toBe(true)
@@ -186,7 +197,7 @@ describe('the trace of a message', () => {
   }
 
   it('of an event leads over ledger and mirror to both nodes, and by links to read model, job and webhook', async () => {
-    const records = await bothListen('order:story')
+    const records = await allListen('order:story')
     // Whoever reads before the mirror has it reads the ledger, where there is no trace: then the next one is followed.
     let order = await appendOrder(1, records)
     const groups = () => story.find(/^process group /, linkedTo(order.mirror))
@@ -336,10 +347,52 @@ describe('the trace of a message', () => {
     )
   })
 
+  it('of the next job is another one', async () => {
+    const jobs = () => story.find('process rule-shop', () => true)
+    const [before] = jobs()
+    const another = () => jobs().some(({ traceId }) => traceId !== before?.traceId)
+    // As above: that of an event which was read from the ledger is not traced.
+    for (let n = 1; n <= 5 && !another(); n++) {
+      await sender.rpc('holdfast.append', { channel: 'order:next', type: 'OrderPlaced', data: n })
+      await until('its job is traced', another, 4_000).catch(() => false)
+    }
+    expect(another()).toBe(true)
+  }, 40_000)
+
   it('is sent to its end when the processes stop', async () => {
     await sender.rpc('holdfast.append', { channel: 'order:last', type: 'Noise', data: 3 })
     await Promise.all(nodes.map(node => node.stop()))
     const receive = story.find('receive append', inChannel('order:last'))
     expect(receive).toHaveLength(1)
+  })
+
+  it('is of one message, or of one turn of what reads, and of nothing that goes on for ever', () => {
+    const named = Object.values(spanNames).map(({ name }) => new RegExp(`^${name.replace('…', '.+')}$`))
+    // With BullMQ's own looks for work, delayed jobs and stalled ones there would be others.
+    const strangers = collector.spans.filter(({ name }) => !named.some(pattern => pattern.test(name)))
+    expect(strangers.map(({ name }) => name)).toEqual([])
+
+    const traces = Map.groupBy(collector.spans, ({ traceId }) => traceId)
+    // Not of the message: those that an application has put into a trace of its own.
+    traces.delete(clientsTrace.traceId)
+    const begunBy = (name: RegExp) =>
+      [...traces.values()].filter(spans =>
+        spans.some(span => span.parentSpanId === undefined && name.test(span.name)),
+      )
+    for (const spans of traces.values())
+      expect(spans.filter(({ parentSpanId }) => parentSpanId === undefined).length).toBeLessThan(2)
+    for (const spans of begunBy(/^receive /)) {
+      expect(new Set(spans.flatMap(span => span.attributes['messaging.destination.name'] ?? [])).size).toBe(1)
+      // However many subscribers a node has: what it does for a message is done once.
+      const steps = spans.map(span => `${span.name} on ${instance(span)}`)
+      expect(steps).toHaveLength(new Set(steps).size)
+    }
+    // The worker's loops have gone on from the first job to the last, and have taken neither's trace along.
+    const jobs = begunBy(/^process rule-/)
+    expect(jobs.length).toBeGreaterThan(1)
+    for (const spans of jobs)
+      expect(spans.map(({ name }) => name).sort()).toEqual(['process rule-shop', 'webhook POST'])
+    for (const spans of begunBy(/^process group /))
+      for (const { name } of spans) expect(name).toMatch(/^(process group|projection|enqueue) /)
   })
 })
