@@ -29,7 +29,7 @@ await new Promise<void>(resolve => {
     ack: 'manual',
     onEvent: event => {
       console.log('phone', event.offset, event.data)
-      if (event.offset === 2) read.ack(event) // up to here, and everything before it
+      if (event.offset === 2) event.ack() // up to here, and everything before it
       if (event.offset === 3) resolve()
     },
   })

@@ -12,7 +12,7 @@ import { type PresenceParts, presenceOf } from './presence-watch.ts'
 import { type HistoryPage, readHistory } from './received.ts'
 import { type ReplayOptions, type ReplayParts, replay } from './replay.ts'
 import { subscribe } from './subscription.ts'
-import type { Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
+import type { Acknowledgeable, Received, ReceivedOf, SubscribeOptions, Subscription } from './types.ts'
 
 export interface AppendOptions {
   /** A UUID that makes the append recognisable for ever; made here (version 7) where none is given. */
@@ -44,6 +44,11 @@ export interface SignalOptions extends Abortable {
 
 /** As of `subscribe`; the handler is an argument of its own. */
 export type ListenOptions = Omit<SubscribeOptions<never>, 'onEvent'>
+
+/** Then the events can be acknowledged. */
+interface FollowsCursor {
+  readonly cursor: string
+}
 
 export interface HistoryRequest extends Abortable {
   /** Events after this place; `start` (the default) is before the oldest one. */
@@ -93,6 +98,16 @@ export interface Channel<C extends Contract, Name extends string> {
    * give one handler several types where their order matters. Its place passes over what it does not want.
    * @throws HoldfastClientError as `subscribe`
    */
+  on(
+    type: '*',
+    handler: (event: ReceivedOf<C, Name> & Acknowledgeable) => unknown,
+    options: ListenOptions & FollowsCursor,
+  ): Subscription
+  on<Type extends EventTypeOf<C, Name>>(
+    type: Type | readonly Type[],
+    handler: (event: Received<Type, EventDataOf<C, Name, Type>> & Acknowledgeable) => unknown,
+    options: ListenOptions & FollowsCursor,
+  ): Subscription
   on(type: '*', handler: (event: ReceivedOf<C, Name>) => unknown, options?: ListenOptions): Subscription
   on<Type extends EventTypeOf<C, Name>>(
     type: Type | readonly Type[],
@@ -106,6 +121,7 @@ export interface Channel<C extends Contract, Name extends string> {
    * @throws HoldfastClientError `codes.badRequest` for two of `since`, `cursor` and `keep`; `codes.alreadySubscribed` where
    *   the application has subscribed with `client.sdk`
    */
+  subscribe(options: SubscribeOptions<ReceivedOf<C, Name> & Acknowledgeable> & FollowsCursor): Subscription
   subscribe(
     options: SubscribeOptions<ReceivedOf<C, Name>> | ((event: ReceivedOf<C, Name>) => unknown),
   ): Subscription
@@ -194,7 +210,7 @@ export function openChannel<C extends Contract, Name extends string>(
         !wanted || wanted.has(event.type) ? handler(event as never) : undefined
       return open({ ...options, onEvent })
     },
-    subscribe(options) {
+    subscribe(options: SubscribeOptions<never> | ((event: never) => unknown)) {
       const given = typeof options === 'function' ? { onEvent: options } : options
       // What arrives is what the contract says: the server refuses everything else.
       return open(given as SubscribeOptions<Received>)
@@ -213,7 +229,6 @@ export function openChannel<C extends Contract, Name extends string>(
   }
 }
 
-/** `(type, data, options?)`, or `(data, options?)`: data that is a string, and alone, has no type. */
 /** In reverse, no place means: from the head. */
 function sinceOf(since: HistoryRequest['since'], reverse: boolean): { since?: Place } {
   if (since === undefined && reverse) return {}

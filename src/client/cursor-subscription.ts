@@ -6,7 +6,7 @@ import type { Place } from './follower.ts'
 import { persistentRead } from './persistent-read.ts'
 import { guard, reporter } from './report.ts'
 import { type SubscribeParts, subscribe } from './subscription.ts'
-import type { Received, SubscribeOptions, Subscription } from './types.ts'
+import type { Acknowledgeable, Received, SubscribeOptions, Subscription } from './types.ts'
 
 /** Where a subscription begins, and the token that permitted to ask. */
 interface Beginning {
@@ -64,7 +64,8 @@ export function subscribeFromCursor(
       ...(token !== undefined && { token }),
     } as const
     const onHandled = options.ack === 'manual' ? undefined : acknowledging(cursor)
-    subscription = subscribe(channel, { ...options, ...more }, { ...parts, ...(onHandled && { onHandled }) })
+    const handed = { ...options, ...more, ...handing(options, cursor) }
+    subscription = subscribe(channel, handed, { ...parts, ...(onHandled && { onHandled }) })
     parts.progress.gone(reading)
   }
   const opened = open().catch(thrown => {
@@ -141,6 +142,18 @@ function connected(sdk: Centrifuge, signal: AbortSignal): Promise<void> {
     sdk.on('connected', done)
     signal.addEventListener('abort', done, { once: true })
   })
+}
+
+/** Events that can be acknowledged: the subscription's own, for others read the same ones with cursors of theirs. */
+function handing({ onEvent }: SubscribeOptions<Received>, cursor: OwnCursor) {
+  return (
+    onEvent && {
+      onEvent(event: Received) {
+        const own: Received & Acknowledgeable = { ...event, ack: () => cursor.ack(event) }
+        return onEvent(own)
+      },
+    }
+  )
 }
 
 /**

@@ -2,7 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ClientStage, channel } from '../../test/support/client-stage.ts'
 import type { Script, ScriptedNode } from '../../test/support/scripted-node.ts'
 import { until } from '../../test/support/until.ts'
-import { type Client, codes, type Received, type Reset, type SubscribeOptions } from './index.ts'
+import {
+  type Acknowledgeable,
+  type Client,
+  codes,
+  type Received,
+  type Reset,
+  type SubscribeOptions,
+} from './index.ts'
 
 describe('a subscription from a cursor', () => {
   let stage: ClientStage
@@ -17,8 +24,8 @@ describe('a subscription from a cursor', () => {
   })
   afterEach(() => stage.close())
 
-  function follow(options: Partial<SubscribeOptions<Received>> = {}, by = client) {
-    const events: Received[] = []
+  function follow(options: Partial<SubscribeOptions<Received & Acknowledgeable>> = {}, by = client) {
+    const events: (Received & Acknowledgeable)[] = []
     const resets: Reset[] = []
     const subscription = by.channel(channel).subscribe({
       cursor: 'inbox',
@@ -33,6 +40,7 @@ describe('a subscription from a cursor', () => {
     return {
       subscription,
       resets,
+      events,
       offsets,
       seen: (head: number) => until(`offset ${head} has come`, () => offsets().at(-1) === head),
     }
@@ -91,10 +99,21 @@ describe('a subscription from a cursor', () => {
 
   it('that is acknowledged by hand keeps to that', async () => {
     stage.record(4)
-    const { seen, subscription } = follow({ ack: 'manual' })
+    const { seen, subscription, events } = follow({ ack: 'manual' })
+    // Another reader of the same channel, whose events are not this one's.
+    const other: (Received & Acknowledgeable)[] = []
+    client.channel(channel).on('*', event => other.push(event), { cursor: 'other', ack: 'manual' })
     await seen(4)
+    await until('the other has them, too', () => other.length === 4)
     const cursor = client.channel(channel).cursor('inbox')
     expect(script.acks).toEqual([])
+    events[0]?.ack()
+    await cursor.flush()
+    expect(kept()?.offset).toBe(1)
+    other[3]?.ack()
+    await client.channel(channel).cursor('other').flush()
+    expect(script.cursors.get(`${channel} other`)?.offset).toBe(4)
+    expect(kept()?.offset).toBe(1)
     cursor.ack({ epoch: 'epoch-1', offset: 2 })
     await cursor.flush()
     expect(cursor.acknowledged).toEqual({ epoch: 'epoch-1', offset: 2 })

@@ -34,6 +34,7 @@ export type { SocketConstructor } from './rotation.ts'
 export type { ClientState, ClientStatus, ServerState } from './status.ts'
 export type { ReadTable, TablePage, TableRow } from './table-page.ts'
 export type {
+  Acknowledgeable,
   ClientInfo,
   ErrorContext,
   Gap,

@@ -34,6 +34,15 @@ export interface Received<Type extends string = string, Data = unknown> {
   readonly tags: Readonly<Record<string, string>>
 }
 
+/** What a subscription with a `cursor` hands out. */
+export interface Acknowledgeable {
+  /**
+   * Acknowledges this event, and everything before it, for the subscription's cursor, as `channel.cursor(name).ack(event)`.
+   * For `ack: 'manual'`, and for an event whose handler threw.
+   */
+  ack(): void
+}
+
 /** Everything a channel of the contract may deliver: narrow it by `type`. */
 export type ReceivedOf<C extends Contract, Channel extends string> = {
   [Type in keyof EventsOf<C, Channel> & string]: Received<Type, EventsOf<C, Channel>[Type]>
@@ -78,7 +87,7 @@ export interface SubscribeOptions<Event> {
   /**
    * With `cursor`: `auto` (the default) acknowledges each event when its handler has ended. One whose handler threw is
    * not, and so nothing behind it, until the application does it: it comes again with the next subscription. With
-   * `manual` only `channel.cursor(name).ack` does.
+   * `manual` only `event.ack()` does, or `channel.cursor(name).ack`.
    */
   readonly ack?: 'auto' | 'manual'
   /**
