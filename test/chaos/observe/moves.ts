@@ -11,7 +11,7 @@ export interface Move {
   readonly by: number
 }
 
-/** So much of its level a line may tremble without having moved. */
+/** Less than this part of its level a line may tremble without having moved: one process of four that goes is a move. */
 const tremble = 0.25
 
 /** The line that moved most; undefined where all stayed as they were. */
@@ -30,7 +30,7 @@ export function moveOf(before: readonly Line[], after: readonly Line[]): Move | 
       if (!Number.isFinite(to) || (usual.length === 0 && to === 0)) continue
       const from = usual.length === 0 ? undefined : to > highest ? highest : lowest
       const by = (from === undefined ? Math.abs(to) : Math.max(to - highest, lowest - to)) / slack
-      if (by > 1) moves.push({ line: name, from, to, by })
+      if (by >= 1) moves.push({ line: name, from, to, by })
     }
     // What the line of a process that has gone leaves behind is its absence.
     const samples = Math.max(...after.map(each => each.values.length))

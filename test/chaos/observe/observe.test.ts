@@ -52,6 +52,11 @@ describe('a panel moves', () => {
     expect(moveOf([], [line('c', 0, 0, 0, 0)])).toBeUndefined()
   })
 
+  it('when one process of four goes', () => {
+    const move = moveOf([line('count', 4, 4, 4, 4)], [line('count', 4, 3, 3, 4)])
+    expect(move).toMatchObject({ from: 4, to: 3 })
+  })
+
   it.each([
     [
       'when one leaves its range',

@@ -1,6 +1,7 @@
 import { fasterTime } from '../../../observability/rules/time.ts'
 import { type Prometheus, startPrometheus } from '../../support/prometheus.ts'
 import { seeded } from '../../support/seeded.ts'
+import { until } from '../../support/until.ts'
 import { holdfastWith } from '../holdfast/system.ts'
 import { type OwnStage, openStage } from '../stage.ts'
 import type { Fault, Running } from '../types.ts'
@@ -113,6 +114,9 @@ export class ObservedChaos implements AsyncDisposable {
       const targets = [...running.nodes, ...running.workers].map(({ port }) => `127.0.0.1:${port}`)
       const prometheus = await startPrometheus({ program, targets, time: observedTime })
       stage.defer(() => prometheus.stop())
+      // What a panel shows before a fault is how it is, and not how it comes to be.
+      const scraped = async () => (await prometheus.query('up == 1')).length === targets.length
+      await until('every process is scraped', scraped)
       this.#open = { stage, running, prometheus }
       return this.#open
     } catch (error) {
