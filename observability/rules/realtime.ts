@@ -55,7 +55,7 @@ export function realtimeAlerts(time: Time): Group<Alert> {
       {
         alert: 'HoldfastReconnectStorm',
         severity: 'page',
-        expr: `sum(rate(holdfast_connects_total[${time.span('2m')}])) > 20 and sum(rate(holdfast_connects_total[${time.span('2m')}])) > 5 * sum(rate(holdfast_connects_total[${time.span('1h')}] offset ${time.span('5m')}))`,
+        expr: returning(time),
         summary: 'Clients come back in masses',
         description: '{{ $value | humanize }} connects per second, over five times what is usual.',
       },
@@ -75,4 +75,22 @@ export function realtimeAlerts(time: Time): Group<Alert> {
       },
     ],
   }
+}
+
+/**
+ * Many, or few where there are few: within two minutes as many as half of all who are connected. A meeting that begins does that
+ * too, so those do not count who make the number of connections larger than it was; and where nobody was an hour ago, nothing is usual.
+ */
+function returning(time: Time): string {
+  const connects = 'holdfast_connects_total'
+  const connected = 'sum(holdfast_connections{state="connected"}'
+  const now = `sum(rate(${connects}[${time.span('2m')}]))`
+  const usual = `sum(rate(${connects}[${time.span('1h')}] offset ${time.span('5m')}))`
+  const few = [
+    `${now} > 0.5`,
+    `sum(increase(${connects}[${time.span('2m')}])) > 0.5 * ${connected})`,
+    `${connected}) < 1.25 * ${connected} offset ${time.span('10m')})`,
+    `count(${connects} offset ${time.span('1h')}) > 0`,
+  ]
+  return `(${now} > 20 or (${few.join(' and ')})) and ${now} > 5 * ${usual}`
 }

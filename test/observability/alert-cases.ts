@@ -218,6 +218,32 @@ export const cases: readonly Case[] = [
   },
   one('HoldfastReconnectStorm', 'holdfast_connects_total', '0+60x70 10000 20000x5', '0+60x80', 71),
   {
+    // Two hundred clients that come back at once; or sixty more of them, in two minutes.
+    alert: 'HoldfastReconnectStorm',
+    minutes: 81,
+    fires: {
+      holdfast_connects_total: '0+1x80 280x5',
+      'holdfast_connections{state="connected"}': '200x85',
+    },
+    quiet: {
+      holdfast_connects_total: '0+1x80 150x5',
+      'holdfast_connections{state="connected"}': '200x85',
+    },
+  },
+  {
+    // Who comes back, and who comes to a meeting.
+    alert: 'HoldfastReconnectStorm',
+    minutes: 81,
+    fires: {
+      holdfast_connects_total: '0+1x80 280x5',
+      'holdfast_connections{state="connected"}': '200x80 190x5',
+    },
+    quiet: {
+      holdfast_connects_total: '0+1x80 280x5',
+      'holdfast_connections{state="connected"}': '20x80 220x5',
+    },
+  },
+  {
     alert: 'HoldfastSlowConsumers',
     minutes: 15,
     fires: {
