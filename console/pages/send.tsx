@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useRef, useState } from 'react'
 import type { TestMessageSent } from '../../src/console/wire.ts'
 import { OperatorButton, ViewerNote } from '../parts/act.tsx'
 import { Card, Heading, Note } from '../parts/card.tsx'
@@ -20,6 +20,7 @@ export function SendPage({ query }: { query: URLSearchParams }) {
   const [type, setType] = useState('console.test')
   const [text, setText] = useState('{ "hello": "from the console" }')
   const [phase, setPhase] = useState<Phase>({ kind: 'rest' })
+  const sending = useRef(false)
   const namespaces = useReading('namespaces', { everyMs: 10_000 })
   const namespace = namespaces.data?.namespaces.find(({ name }) => name === channel.split(':')[0])
   const durable = namespace?.tier === 'durable'
@@ -35,7 +36,12 @@ export function SendPage({ query }: { query: URLSearchParams }) {
   }
   const submit = (event: FormEvent) => {
     event.preventDefault()
-    if (me.role === 'operator') void send()
+    // A key that is held or a second click must not append what stays once more.
+    if (me.role !== 'operator' || sending.current) return
+    sending.current = true
+    void send().finally(() => {
+      sending.current = false
+    })
   }
   return (
     <>

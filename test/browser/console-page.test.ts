@@ -224,6 +224,28 @@ describe.skipIf(!findChromium())('the console page', () => {
     )
   })
 
+  it('sends a message once, however often it is pressed until there is an answer, and then once more', async () => {
+    let answer = () => {}
+    const patience = new Promise<void>(resolve => {
+      answer = resolve
+    })
+    let asked = 0
+    await page.route('**/api/message', async route => {
+      asked++
+      await patience
+      await route.continue()
+    })
+    await open('send')
+    await page.getByLabel('Channel', { exact: true }).fill('room:a')
+    for (let n = 0; n < 3; n++) await page.keyboard.press('Enter')
+    await button('Sending …').click()
+    answer()
+    await sees('done: message')
+    expect(asked).toBe(1)
+    await page.keyboard.press('Enter')
+    await until('it is sent again', () => asked === 2)
+  })
+
   it('asks and does what was pressed, although somebody else has done it meanwhile', async () => {
     await open('groups')
     await button('Freeze receipts').click()
