@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { append } from '../../../test/support/durable-nodes.ts'
@@ -17,14 +18,15 @@ afterAll(() => stage?.close())
 it.concurrent.each(['ordered', 'competing'] as const)(
   'what is erased while a group has it in hand behind others is not handed to it as it was (%s)',
   async mode => {
-    const channel = `${mode}:1`
+    const group = `${mode}-${randomUUID()}`
+    const channel = `${group}:1`
     await append(stage.a, channel, 5)
     const groups = stage.worker()
     const seen: [offset: number, type: string][] = []
     let erased = false
     const { sql } = stage.database
     groups
-      .group(mode, { mode, concurrency: 1, batchSize: 2, handlerTimeoutMs: 60_000 })
+      .group(group, { mode, concurrency: 1, batchSize: 2, handlerTimeoutMs: 60_000 })
       .on(channel, '*', async event => {
         seen.push([event.offset, event.type])
         if (event.offset !== 1 || erased) return
@@ -36,9 +38,12 @@ it.concurrent.each(['ordered', 'competing'] as const)(
         // As long as what was read is kept in hand, and a little.
         await delay(6_500)
       })
-    await groups.work()
-    await until('all are handled', () => new Set(seen.map(([offset]) => offset)).size === 5, 30_000)
-    expect(seen.filter(([offset]) => offset === 4)).toEqual([[4, 'holdfast.erased']])
-    await groups.close(1_000)
+    try {
+      await groups.work()
+      await until('all are handled', () => new Set(seen.map(([offset]) => offset)).size === 5, 30_000)
+      expect(seen.filter(([offset]) => offset === 4)).toEqual([[4, 'holdfast.erased']])
+    } finally {
+      await groups.close(1_000)
+    }
   },
 )
