@@ -86,5 +86,10 @@ export async function openStage({
   }
 }
 
-const redisFlags = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--enable-debug-command', 'local']
+/** Far more than a run needs: a Redis without a limit cannot say how full it is. */
+export const redisMemory = '1gb'
+const redisFlags = [
+  ...['--appendonly', 'yes', '--appendfsync', 'everysec', '--enable-debug-command', 'local'],
+  ...['--maxmemory', redisMemory, '--maxmemory-policy', 'noeviction'],
+]
 const postgresFlags = ['-c', 'max_connections=200']

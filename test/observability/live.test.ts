@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { connectPostgres, type Sql } from '../../src/platform/index.ts'
 import { allFaults } from '../chaos/faults/all.ts'
 import { api } from '../chaos/faults/api.ts'
-import { askRedis } from '../chaos/faults/ask-redis.ts'
 import { token } from '../chaos/holdfast/config.ts'
 import { ObservedChaos } from '../chaos/observe/observed-chaos.ts'
 import type { NodeProcess, Running } from '../chaos/types.ts'
@@ -57,7 +56,6 @@ describe.skipIf(program === '')(
     beforeAll(async () => {
       const open = await chaos.open()
       prometheus = open.prometheus
-      await askRedis(open.stage.redis, redis => redis.config('SET', 'maxmemory', '1gb'))
       const sql = connectPostgres(open.stage.postgres.directUrl, { max: 1, applicationName: 'holdfast-test' })
       open.stage.defer(() => sql.end({ timeout: 1 }))
       traffic = traffics(open.running, sql, over.signal)

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { redisMemory } from '../stage.ts'
 import type { Fault, Stage } from '../types.ts'
 import { askRedis, subscriberPorts } from './ask-redis.ts'
 import { set } from './redis-troubles.ts'
@@ -50,7 +51,7 @@ const acts: readonly Act[] = [
   },
   async ({ redis }) => {
     await set(redis, { maxmemory: '1' }).catch(nothing)
-    return () => set(redis, { maxmemory: '0' }).catch(nothing)
+    return () => set(redis, { maxmemory: redisMemory }).catch(nothing)
   },
 ]
 

@@ -1,3 +1,4 @@
+import { redisMemory } from '../stage.ts'
 import type { Dependency, Fault, Stage } from '../types.ts'
 import { askRedis, subscriberPorts } from './ask-redis.ts'
 
@@ -51,8 +52,8 @@ export const redisTroubles: readonly Fault[] = [
     begin: ({ redis }) => redis.proxy.slow({ bytesPerSecond: 20_000 }),
   }),
   trouble('redis-out-of-memory', 'maxmemory of 1 byte: Redis refuses every write that takes memory', {
-    begin: ({ redis }) => set(redis, { maxmemory: '1', 'maxmemory-policy': 'noeviction' }),
-    end: ({ redis }) => set(redis, { maxmemory: '0' }),
+    begin: ({ redis }) => set(redis, { maxmemory: '1' }),
+    end: ({ redis }) => set(redis, { maxmemory: redisMemory }),
   }),
   trouble('redis-read-only', 'Redis becomes a replica of nobody: it refuses every write', {
     begin: ({ redis }) => askRedis(redis, each => each.replicaof('127.0.0.1', 1)),
