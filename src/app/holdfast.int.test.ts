@@ -1,11 +1,15 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
+import { get as askSecurely, createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { z } from 'zod'
+import { selfSigned } from '../../test/support/certificate.ts'
 import { freshDatabase } from '../../test/support/database.ts'
 import { FrameClient } from '../../test/support/frame-client.ts'
 import { ownPrefix } from '../../test/support/realtime-nodes.ts'
+import { until } from '../../test/support/until.ts'
 import { type Contract, defineContract } from '../contract/index.ts'
 import { HoldfastError } from '../domain/index.ts'
 import { createHoldfast } from './holdfast.ts'
@@ -393,6 +397,26 @@ describe('beside an application’s own server', () => {
     await hf.close()
     expect(await client.ended()).toEqual({ code: 3001, reason: 'shutdown' })
     expect(await get('/health/live')).toBe('mine: /health/live')
+  })
+
+  it('that speaks TLS has canaries as well, which tell how long its certificate is valid', async () => {
+    const server = createSecureServer(selfSigned('shop.example'))
+    const hf = await node({ http: { metrics: true }, prober: { enabled: true, intervalMs: 1_000 } })
+    hf.attach(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    ends.push(() => server.close())
+    const { port } = server.address() as AddressInfo
+    const scrape = async () => {
+      const asked = askSecurely(`https://127.0.0.1:${port}/metrics`, { rejectUnauthorized: false })
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+      return text(answer)
+    }
+    const pattern = /^holdfast_certificate_expiry\{dependency="listener"\} (\d+)/m
+    const [, seconds] = await until('its canary has seen it', async () => pattern.exec(await scrape()))
+    // As `selfSigned` has it.
+    const end = Date.parse('2099-01-01T00:00:00Z')
+    expect(Math.abs(Date.now() + 1_000 * Number(seconds) - end)).toBeLessThan(600_000)
   })
 })
 

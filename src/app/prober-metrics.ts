@@ -34,6 +34,11 @@ export function registerProberMetrics(telemetry: Metrics, canaries: Canaries): v
   telemetry.histogram(metrics.probeLatency, () =>
     [...tallies.totals()].map(({ subject, latency }) => ({ buckets: latency, attributes: labels(subject) })),
   )
+  telemetry.gauges([metrics.certificateExpiry], async () => {
+    const value = canaries.certificateSeconds
+    const attributes = { dependency: 'listener' }
+    return value === undefined ? [] : [{ metric: metrics.certificateExpiry, value, attributes }]
+  })
   telemetry.gauges([probeAge, probeListeners, auditLost, auditAge], async () => [
     // A worker has none, nor a node that stops: there nobody is missing.
     ...(canaries.probing ? [{ metric: probeListeners, value: canaries.status?.listeners ?? 0 }] : []),

@@ -63,6 +63,11 @@ export class Canaries {
     return this.#prober !== undefined
   }
 
+  /** Of the own listener, as its canary sees it: only where that speaks TLS, which is the application's to have it do. */
+  get certificateSeconds(): number | undefined {
+    return this.#prober?.certificateSeconds
+  }
+
   /** What other nodes have to know: whether their canaries may listen to this one's, and that canaries' events are nobody's here. */
   get traits(): readonly string[] {
     return this.probing ? [leavesCanaries, 'canary'] : [leavesCanaries]

@@ -68,5 +68,6 @@ it('reads what the peer of a connection has shown, and of a plain one nothing', 
   await once(socket, 'secureConnect')
   expect(Math.abs((certificateSeconds(socket) ?? 0) - until2099)).toBeLessThan(120)
   socket.destroy()
+  expect(certificateSeconds(socket)).toBeUndefined()
   expect(certificateSeconds({})).toBeUndefined()
 })

@@ -1,10 +1,12 @@
 import { connect as connectPlain } from 'node:net'
-import { connect, TLSSocket } from 'node:tls'
+import { connect, type PeerCertificate, TLSSocket } from 'node:tls'
 
-/** How many seconds the certificate is still valid that a connection's peer has shown; undefined where it has shown none. */
+/** How many seconds the certificate is still valid that an open connection's peer has shown; undefined where it has shown none. */
 export function certificateSeconds(stream: unknown): number | undefined {
   if (!(stream instanceof TLSSocket)) return undefined
-  const { valid_to: until } = stream.getPeerCertificate()
+  // Null, whatever its type says, once the connection is gone.
+  const shown: PeerCertificate | null = stream.getPeerCertificate()
+  const until = shown?.valid_to
   return until === undefined ? undefined : (Date.parse(until) - Date.now()) / 1_000
 }
 

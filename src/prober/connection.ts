@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws'
+import { certificateSeconds } from '../platform/index.ts'
 
 /** What the node has answered; `error` where it refused. */
 export interface Reply {
@@ -48,6 +49,7 @@ export class CanaryConnection {
   readonly #socket: WebSocket
   readonly #options: ConnectionOptions
   readonly #waiting = new Map<number, (reply: Reply) => void>()
+  #stream: unknown
   #lastId = 0
   #connected = false
   #closed = false
@@ -69,6 +71,9 @@ export class CanaryConnection {
         // What cannot be read is as good as no connection; the next one is made, and this one's commands count as unanswered.
         this.close()
       }
+    })
+    this.#socket.once('upgrade', ({ socket }) => {
+      this.#stream = socket
     })
     this.#socket.on('error', () => undefined)
     this.#socket.once('close', () => this.#end())
@@ -92,6 +97,11 @@ export class CanaryConnection {
 
   get open(): boolean {
     return this.#connected && !this.#closed
+  }
+
+  /** How long the certificate is still valid that the listener has shown; undefined without TLS, or when it is gone. */
+  get certificateSeconds(): number | undefined {
+    return certificateSeconds(this.#stream)
   }
 
   /**

@@ -45,6 +45,11 @@ export class CanaryLine {
     return this.#connection?.open ?? false
   }
 
+  /** Of the listener; undefined without TLS or connection. */
+  get certificateSeconds(): number | undefined {
+    return this.#connection?.certificateSeconds
+  }
+
   /** Whether this channel is followed now. */
   follows(channel: string): boolean {
     return this.#followed.get(channel)?.over?.open ?? false

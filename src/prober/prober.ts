@@ -83,6 +83,11 @@ export class Prober {
     return this.#neighbours.listeners.size
   }
 
+  /** How long the certificate of the node's listener is still valid; undefined without TLS or connection. */
+  get certificateSeconds(): number | undefined {
+    return this.#line.certificateSeconds
+  }
+
   follows(channel: string): boolean {
     return this.#line.follows(channel)
   }

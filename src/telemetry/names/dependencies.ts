@@ -185,6 +185,6 @@ export const dependencyMetrics = {
     unit: 's',
     labels: ['dependency'],
     description:
-      'How long the certificate is still valid that a `dependency` (`redis/bus`, `redis/log`, `redis/jobs`, `postgres`) showed last; only where TLS is used. Holdfast itself speaks no TLS: a proxy before it does.',
+      'How long the certificate is still valid that a `dependency` (`redis/bus`, `redis/log`, `redis/jobs`, `postgres`) showed last, or this node’s own `listener` to its canary; only where TLS is used. `holdfast serve` speaks no TLS, which is for a proxy before it, whose certificate nobody here sees; an application’s HTTPS server with `attach` does.',
   },
 } as const satisfies Record<string, MetricName>
