@@ -1,3 +1,4 @@
+import { roomOnDisks } from '../disks.ts'
 import { at, lines, quantile, type Section } from './panel.ts'
 
 /** Every node reads the same of the server, so the largest reading is the one. */
@@ -30,6 +31,13 @@ export const postgres: Section = {
       database: max('holdfast_postgres_size'),
       '{{table}}': maxBy('table', 'holdfast_postgres_table_size'),
     }),
+    lines(
+      'Disks: room left',
+      'Share of each disk of the machines that are watched. Postgres takes no writes when its own is full.',
+      'percentunit',
+      { '{{instance}} {{device}}': roomOnDisks.share },
+      { badBelow: 0.1, most: 1, only: 'node_exporter' },
+    ),
     lines('Postgres: rows', 'As Postgres estimates.', 'short', {
       '{{table}}': maxBy('table', 'holdfast_postgres_live_tuples'),
     }),

@@ -1,4 +1,5 @@
 import { dependencyAlerts } from './dependencies.ts'
+import { diskAlerts } from './disks.ts'
 import { durableAlerts } from './durable.ts'
 import { nodeAlerts } from './nodes.ts'
 import { objectiveAlerts, objectiveRecordings } from './objectives.ts'
@@ -15,6 +16,7 @@ const parts: readonly Alerts[] = [
   realtimeAlerts,
   durableAlerts,
   dependencyAlerts,
+  diskAlerts,
 ]
 
 export function allAlerts(time: Time): readonly Group<Alert>[] {

@@ -36,6 +36,7 @@ const service = only(
       ['test'],
     ),
     network_mode: text,
+    pid: text,
     ports: { type: 'array', items: text, uniqueItems: true },
     profiles: words,
     restart: { enum: ['no', 'always', 'on-failure', 'unless-stopped'] },
@@ -93,8 +94,9 @@ function serviceProblems(service: Service, { services, volumes = {} }: Compose, 
   for (const volume of service.volumes ?? []) {
     const [source = '', target = ''] = volume.split(':')
     if (!target.startsWith('/')) problems.push(`${volume} has no place in the container`)
-    if (source.startsWith('.') ? !existsSync(new URL(source, root)) : !(source in volumes))
-      problems.push(`${source} is not there`)
+    const there = source.startsWith('.') ? existsSync(new URL(source, root)) : source in volumes
+    // A folder of the machine itself is there to be looked at.
+    if (source.startsWith('/') ? !volume.endsWith(':ro') : !there) problems.push(`${source} is not there`)
   }
   for (const port of service.ports ?? [])
     if (!port.startsWith('127.0.0.1:')) problems.push(`${port} is open to other machines`)

@@ -17,7 +17,14 @@ const program = findPrometheus()?.prometheus ?? ''
 const patienceMs = 90_000
 
 /** What this deployment does not have, as the panels themselves say. */
-const absent = ['a standby', '`auth.token.jwksUrl`', 'TLS', 'an alert that fires', 'a Redis that counts them']
+const absent = [
+  'a standby',
+  'node_exporter',
+  '`auth.token.jwksUrl`',
+  'TLS',
+  'an alert that fires',
+  'a Redis that counts them',
+]
 
 const neverHere = [
   'HoldfastAcknowledgedLost',

@@ -9,7 +9,8 @@ import { ruleText } from '../../observability/files.ts'
 import { ruleFiles } from '../../observability/rules/all.ts'
 import { fasterTime, usualTime } from '../../observability/rules/time.ts'
 import { findPrometheus } from '../support/install-prometheus.ts'
-import { type Case, cases } from './alert-cases.ts'
+import type { Case } from './alert-case.ts'
+import { cases } from './alert-cases.ts'
 import { alerts } from './expressions.ts'
 
 const folder = fileURLToPath(new URL('../../observability/prometheus/', import.meta.url))
