@@ -1,7 +1,7 @@
 import type { Counted, NodeReadings } from '../console/index.ts'
 import type { Health, PublicationCounts, Router, SocketServer } from '../gateway/index.ts'
 import { Lane, losses } from '../hub/index.ts'
-import type { ProberStatus, ProbeSummary } from '../prober/index.ts'
+import type { AuditTally, ProberStatus, ProbeSummary } from '../prober/index.ts'
 import type { Breakers } from '../resilience/index.ts'
 import type { ConsoleGate } from './console-gate.ts'
 import type { OpenDurable } from './open-durable.ts'
@@ -16,6 +16,7 @@ export interface ReadingParts {
   readonly durable: OpenDurable | undefined
   /** What canaries and auditor have found; undefined where there are none. */
   readonly prober?: () => ProberStatus | undefined
+  readonly tally?: Pick<AuditTally, 'onLoss'>
   /** Over how long a pass of the auditor is spread. */
   readonly auditSeconds?: number
 }
@@ -25,7 +26,7 @@ type OwnAudit = ReturnType<NodeReadings['audit']>
 
 /** What a node knows of itself for its sheet. */
 export function readingsOf(options: ReadingParts): NodeReadings {
-  const { router, sockets, breakers, health, gate, prober } = options
+  const { router, sockets, breakers, health, gate, prober, tally } = options
   const { loadWatch } = sockets
   return {
     health,
@@ -41,6 +42,9 @@ export function readingsOf(options: ReadingParts): NodeReadings {
     breakers: () => breakers.list(),
     probes: () => prober?.()?.probes.map(viewOf) ?? [],
     audit: () => auditOf(prober?.(), options.auditSeconds ?? 0),
+    onLoss: heard => {
+      if (tally) tally.onLoss = heard
+    },
     readOnly: () => [...gate.switches.readOnly.keys()].sort(),
   }
 }

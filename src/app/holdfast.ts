@@ -173,7 +173,7 @@ async function build<const C extends Contract>(
   const server = createHttpServer({ api, limits: config.limits, handleUpgrade })
   const operators = openOperators({
     ...{ config, node, gate, realtime, durable, work, router, sockets, cluster, breakers, health, logger },
-    ...{ publications, prober: () => canaries.status, handleUpgrade, app: api.app },
+    ...{ publications, prober: () => canaries.status, tally: canaries.tally, handleUpgrade, app: api.app },
   })
 
   async function stop(): Promise<void> {

@@ -7,7 +7,7 @@ export interface ChangeSources {
   readonly marks: MarkBook
   readonly nodeName: string
   readonly breakers: Breakers
-  readonly readings: Pick<NodeReadings, 'health' | 'audit'>
+  readonly readings: Pick<NodeReadings, 'health' | 'audit' | 'onLoss'>
   /** Undefined without Postgres. */
   readonly ledger: Pick<OpenTier['log']['ledger'], 'onEpoch' | 'server'> | undefined
 }
@@ -32,7 +32,12 @@ export function watchChanges({ marks, nodeName, breakers, readings, ledger }: Ch
   })
   let server = ledger?.server ?? ''
   let state = readings.health().parts.ledger
-  let lost = readings.audit()?.lost ?? 0
+  let lost = 0
+  // The most since the last look: it may have passed to another process before the next one, which finds it on its own.
+  let found = 0
+  readings.onLoss(missing => {
+    found = Math.max(found, missing)
+  })
   const look = () => {
     const present = ledger?.server ?? ''
     // Empty while it is in doubt; what comes after that tells.
@@ -50,14 +55,14 @@ export function watchChanges({ marks, nodeName, breakers, readings, ledger }: Ch
     audited()
   }
   const audited = () => {
-    const missing = readings.audit()?.lost ?? lost
-    if (missing > lost)
+    if (found > lost)
       marks.note({
         kind: 'audit',
-        says: `${missing - lost} acknowledged event(s) were found missing`,
-        details: { missing },
+        says: `${found - lost} acknowledged event(s) were found missing`,
+        details: { missing: found },
       })
-    lost = missing
+    lost = readings.audit()?.lost ?? 0
+    found = lost
   }
   const timer = setInterval(look, lookMs)
   timer.unref()

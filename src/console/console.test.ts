@@ -292,6 +292,7 @@ describe('the verdict', () => {
   it('about loss outlives also who has found it a moment before its end', () => {
     const told: Mark[] = []
     let lost = 0
+    let find = (_: number): void => undefined
     const end = watchChanges({
       marks: new MarkBook({ nodeName: 'a', tell: mark => told.push(mark) }),
       nodeName: 'a',
@@ -299,10 +300,16 @@ describe('the verdict', () => {
       readings: {
         health: () => ({ parts: { ledger: 'ready' } }) as ReturnType<NodeReadings['health']>,
         audit: () => ({ lost }) as ReturnType<NodeReadings['audit']>,
+        onLoss: heard => {
+          find = heard
+        },
       },
       ledger: undefined,
     })
     lost = 2
+    find(lost)
+    // Its turn ends, and with it what it knows.
+    lost = 0
     end()
     expect(told).toMatchObject([{ kind: 'audit', details: { missing: 2 } }])
   })

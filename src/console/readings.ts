@@ -16,6 +16,8 @@ export interface NodeReadings {
   breakers(): readonly BreakerStatus[]
   probes(): readonly Omit<ProbeView, 'node'>[]
   audit(): AuditView | null
+  /** Tells at once how many acknowledged events are missing when more are. */
+  onLoss(heard: (lost: number) => void): void
   readOnly(): readonly string[]
 }
 

@@ -55,4 +55,22 @@ describe('what an audit has found', () => {
     tally.leads(false)
     expect(tally.summary().wholeFrom).toBeUndefined()
   })
+
+  it('tells of a loss at once, each time that there are more: its turn may end before anybody asks', () => {
+    const told: number[] = []
+    tally.onLoss = lost => void told.push(lost)
+    const look = (partition: number, lostCount: number) =>
+      tally.found({ partition, scope: 'recent', lost: [], lostCount, differences: [], checked: {} })
+    tally.leads(true)
+    look(3, 1)
+    look(3, 1)
+    look(4, 1)
+    tally.leads(false)
+    expect(tally.summary().lost).toBe(0)
+    tally.leads(true)
+    look(3, 1)
+    for (let n = 0; n < 2; n++) tally.lostToCanary({ channel: 'order:1', offset: n })
+    expect(told).toEqual([1, 2, 1, 2])
+    expect(tally.summary().lost).toBe(2)
+  })
 })

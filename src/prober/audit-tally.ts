@@ -33,6 +33,8 @@ interface Missing {
 
 /** What auditing has found on this process, as it counts and as it is told in the log. */
 export class AuditTally implements AuditSink {
+  /** Hears at once how many are missing when more are: when somebody asks, another process may audit, and this one know of none. */
+  onLoss: (lost: number) => void = () => undefined
   readonly checkedCounts = new Map<Checked, number>()
   /** All kinds stand there from the beginning: a series that begins with its first finding shows no increase. */
   readonly mismatchCounts = new Map(Object.entries(noMismatches) as [Mismatch, number][])
@@ -45,6 +47,7 @@ export class AuditTally implements AuditSink {
   #wholeFrom: number | undefined
   #byCanary = 0
   #leadsSince: number | undefined
+  #lost = 0
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -82,6 +85,7 @@ export class AuditTally implements AuditSink {
   lostToCanary(about: Readonly<Record<string, unknown>>): void {
     this.#byCanary++
     this.#tell('error', about, lostMessage)
+    this.#count()
   }
 
   leads(leading: boolean): void {
@@ -91,6 +95,7 @@ export class AuditTally implements AuditSink {
     this.#wholeFrom = undefined
     // Whoever leads now finds it again; that it was found, its mark says.
     if (!leading) this.#lostIn.clear()
+    this.#count()
   }
 
   found({ partition, scope, lost, lostCount, differences, checked }: PartitionAudit): void {
@@ -101,6 +106,7 @@ export class AuditTally implements AuditSink {
         ? { recent: lostCount, most: Math.max(most, lostCount), whole }
         : { recent, most: recent, whole: lostCount },
     )
+    this.#count()
     for (const each of lost) this.#tellLost(each)
     for (const { kind, ...about } of differences)
       if (this.#anew(`${kind} ${about.offset} ${about.channel}`)) this.mismatch(kind, about)
@@ -117,13 +123,19 @@ export class AuditTally implements AuditSink {
 
   summary(): AuditSummary {
     return {
-      lost: Math.max(this.#byCanary, this.lostInLedger),
+      lost: this.#lost,
       checked: [...this.checkedCounts.values()].reduce((sum, count) => sum + count, 0),
       mismatches: Object.fromEntries([...this.mismatchCounts].filter(([, count]) => count > 0)),
       completedAt: this.#completed.get('recent'),
       wholeFrom: this.#wholeFrom,
       leading: this.leading,
     }
+  }
+
+  #count(): void {
+    const before = this.#lost
+    this.#lost = Math.max(this.#byCanary, this.lostInLedger)
+    if (this.#lost > before) this.onLoss(this.#lost)
   }
 
   #anew(difference: string): boolean {
