@@ -332,15 +332,20 @@ describe('a known loss', () => {
       while (nodes.length < 2) await start()
       const leads = (hf: Holdfast) => hf.prober?.audit.leading === true
       const found = (hf: Holdfast) => leads(hf) && (hf.prober?.audit.lost ?? 0) >= 2
-      await until('both are found', () => nodes.some(found), limitMs)
-      const at = nodes.findIndex(leads)
-      const [goes] = nodes.splice(at, 1)
-      ports.splice(at, 1)
-      const [stays] = nodes as [Holdfast]
+      const goes = await until('both are found', () => nodes.find(found), limitMs)
+      const at = nodes.indexOf(goes)
       const verdict = async (port = 0) =>
         (await consoleAt(`http://127.0.0.1:${port}`, consoleToken).read('overview')).lost.verdict
-      await until('its console says so', async () => (await verdict(ports[0])) === 'bad', limitMs)
-      const stopped = goes?.close()
+      await until(
+        'the console of the other says so',
+        async () => (await verdict(ports[1 - at])) === 'bad',
+        limitMs,
+      )
+      // Not before it is closed: nobody else would, and a second attempt would find it auditing.
+      nodes.splice(at, 1)
+      ports.splice(at, 1)
+      const stopped = goes.close()
+      const [stays] = nodes as [Holdfast]
       const told: string[] = []
       await until(
         'the other one has found both',
@@ -362,7 +367,7 @@ describe('a known loss', () => {
       expect(leads(back)).toBe(false)
       expect(await metric('holdfast_audit_lost')).toBeGreaterThanOrEqual(2)
     },
-    2 * limitMs,
+    5 * limitMs,
   )
 })
 
