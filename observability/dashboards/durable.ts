@@ -62,6 +62,12 @@ export const durable: Board = {
           { bad: 30 },
         ),
         lines(
+          'New epochs',
+          'Of the ledger, per second, that a node has found: durable subscriptions began anew. After a restore only.',
+          'ops',
+          { '{{instance}}': rate('holdfast_ledger_epochs_total') },
+        ),
+        lines(
           'Mirror: repairs',
           'Fills by the sweeper, by how they ended, and events brought there late; per second.',
           'ops',

@@ -1,4 +1,4 @@
-import { at, type Board, lines, quantile, rate, rates } from './panel.ts'
+import { at, type Board, lines, quantile, rate, rates, states } from './panel.ts'
 
 const signals = 'tier="realtime"'
 
@@ -40,6 +40,12 @@ export const realtime: Board = {
         lines('Shed', 'Requests per second that a node refused because it has too much to do.', 'ops', {
           '{{instance}} {{reason}}': rate('holdfast_shed_total'),
         }),
+        states(
+          'Refuses new connections',
+          'Whether a node does so now, by reason, because it has too much to do.',
+          { '{{instance}} {{reason}}': at('holdfast_shedding') },
+          { words: { '0': 'no', '1': 'yes' }, bad: 1, width: 16 },
+        ),
       ],
     },
     {
@@ -68,6 +74,12 @@ export const realtime: Board = {
           'none',
           { '{{instance}}': at('holdfast_bus_connected') },
           { badBelow: 1, most: 1 },
+        ),
+        lines(
+          'Processes heard',
+          'How many each hears over the bus, itself included. Fewer than there are, and others fewer too: the deployment is in two halves.',
+          'none',
+          { '{{instance}}': at('holdfast_bus_nodes') },
         ),
         lines(
           'Signals without a number',

@@ -11,6 +11,8 @@ const root = new URL('../../', import.meta.url)
 const read = (path: string) => readFile(new URL(path, root), 'utf8')
 const readYaml = async (path: string) => parse(await read(path))
 
+const histogramParts = /_(bucket|count|sum)$/
+
 /** What a process exports, by the names that Prometheus has for it, with its labels. */
 const exported = new Map<string, ReadonlySet<string>>(
   Object.values(metrics).flatMap(metric => {
@@ -106,6 +108,16 @@ describe.each(dashboards.map(each => [each.title, each] as const))('the dashboar
 })
 
 describe('the panels', () => {
+  it('show every metric that there is', () => {
+    const shown = panels.flatMap(({ asks }) => asks.flatMap(({ expr }) => usesOf(expr)))
+    const recorded = recordings
+      .filter(({ record }) => shown.some(({ metric }) => metric === record))
+      .flatMap(({ expr }) => usesOf(expr))
+    const read = new Set([...shown, ...recorded].map(({ metric }) => metric.replace(histogramParts, '')))
+    const names = Object.values(metrics).map(prometheusName)
+    expect(names.filter(name => !read.has(name))).toEqual([])
+  })
+
   it('have names of their own', () => {
     const names = panels.map(({ where }) => where)
     expect(new Set(names).size).toBe(names.length)
