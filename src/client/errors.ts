@@ -54,11 +54,11 @@ export class HoldfastClientError extends Error {
   readonly reset: Reset | undefined
 
   /**
-   * Where it is written what to do about it: a page, and a heading of it, of the npm package `holdfast` and of its
-   * repository.
+   * Where it is written what to do about it: a page of the npm package `holdfast` and of its repository, and on it the
+   * place of the code, which is there for every code but an application's own.
    */
   get docs(): string {
-    return `docs/ERRORS.md#${headingOf(this.code)}`
+    return `docs/ERRORS.md#${this.code}`
   }
 
   constructor(
@@ -73,12 +73,6 @@ export class HoldfastClientError extends Error {
     this.head = options.head
     this.reset = options.reset
   }
-}
-
-function headingOf(code: number): string {
-  if (code < codes.internal) return 'errors-of-the-client'
-  if (code < 2_000) return 'errors-in-replies'
-  return code < 3_000 ? 'unsubscribes' : 'disconnects'
 }
 
 /**

@@ -407,16 +407,14 @@ describe('a client’s status', () => {
   })
 })
 
-it('errors name a heading of docs/ERRORS.md, which has each code of the client', () => {
+it('errors lead each to the place of its code on docs/ERRORS.md', () => {
   const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
-  const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading = '']) =>
-    heading.toLowerCase().replaceAll(' ', '-'),
-  )
+  const places = [...page.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id]) => `docs/ERRORS.md#${id}`)
+  expect(places).toHaveLength(new Set(places).size)
   for (const [name, code] of Object.entries(codes)) {
-    const { docs } = new HoldfastClientError(code, name)
-    expect(headings, docs).toContain(docs.split('#')[1])
-    if (code < 100) expect(page).toMatch(new RegExp(`^\\| [\\d, ]*\\b${code}\\b.* \\| .*\`${name}\``, 'm'))
+    expect(places).toContain(new HoldfastClientError(code, name).docs)
+    const row = new RegExp(`^\\| (<a id=.*, )?<a id="${code}"></a>.* \\| .*\`${name}\``, 'm')
+    if (code < codes.internal) expect(page).toMatch(row)
   }
-  for (const code of [3_001, 2_500])
-    expect(headings).toContain(new HoldfastClientError(code, '').docs.split('#')[1])
+  for (const code of [3_001, 2_500]) expect(places).toContain(new HoldfastClientError(code, '').docs)
 })
