@@ -5,6 +5,8 @@ interface GapParts {
   readonly nodes: readonly TestNode<never>[]
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
+  /** How long it waits for whoever still needs the events. */
+  readonly withinMs: number
 }
 
 /** Removes what `act` has recorded in a channel, and all before it. @throws Error where that cannot be */
@@ -35,7 +37,7 @@ export async function makeGap(channel: string, act: () => unknown, parts: GapPar
 async function removeEvents(
   channel: string,
   { offset, epoch }: { readonly offset: number; readonly epoch: string },
-  { nodes, databaseUrl, redisUrl }: GapParts,
+  { nodes, databaseUrl, redisUrl, withinMs }: GapParts,
 ): Promise<void> {
   const { connectPostgres, createLogger } = await import('../platform/index.ts')
   const { createOperations, forgetNow } = await import('../durable/index.ts')
@@ -46,10 +48,13 @@ async function removeEvents(
       select partition, position from holdfast.events where channel = ${channel} and "offset" = ${offset}`
     const { partition = 0, position = 0 } = place ?? {}
     // As retention waits: nothing goes that a projection or a group has not handled yet.
-    await within(`nobody has ${channel} before them, no group, projection or cursor`, 20_000, async () => {
-      const behind = await sql`
-        select from holdfast.needed_by(${partition}, ${channel}) as n
-        where n."offset" < ${offset}::bigint or n.position < ${position}::bigint limit 1`
+    let behind: readonly { holder: string }[] = []
+    const nobody = () =>
+      `nobody needs the events of ${channel} any more, as ${behind.map(({ holder }) => holder).join(', ')} still did: is it paused, failing, or never moved on?`
+    await within(nobody, withinMs, async () => {
+      behind = await sql<{ holder: string }[]>`
+        select holder from holdfast.needed_by(${partition}, ${channel}) as n
+        where n."offset" < ${offset}::bigint or n.position < ${position}::bigint order by holder limit 10`
       return behind.length === 0
     })
     const reason = 'a test makes a gap'

@@ -217,6 +217,20 @@ describe('a Holdfast of a test’s own', () => {
       off()
     }
   }, 120_000)
+
+  it('says who still needs the events, where a gap cannot be made', async () => {
+    const channel = named('order')
+    let release = () => {}
+    mayHandle = new Promise(resolve => {
+      release = resolve
+    })
+    try {
+      const gap = t.makeGap(channel, () => t.hf.append(channel, 'Placed', { cents: 1 }), 500)
+      await expect(gap).rejects.toThrow(/until nobody needs the events of order:.* as .*group\/behind/)
+    } finally {
+      release()
+    }
+  })
 })
 
 it('leaves nothing behind although something does not end', async () => {
