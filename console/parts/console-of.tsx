@@ -5,10 +5,7 @@ import { routeTo } from '../state/address.ts'
 export function ConsoleOf({ sheet: { name, url }, own }: Pick<NodeView, 'sheet' | 'own'>) {
   if (own || url === null) return name
   return (
-    <a
-      href={`${url.replace(/#.*$/, '').replace(/\/*$/, '/')}${routeTo('now')}`}
-      title={`The console of ${name}`}
-    >
+    <a href={`${url.replace(/\/*$/, '/')}${routeTo('now')}`} title={`The console of ${name}`}>
       {name}
     </a>
   )

@@ -21,6 +21,7 @@ export const nodeSheet: z.ZodType<NodeSheet> = z.object({
   // Pages make links of it, and a release before knows none.
   url: z
     .url({ protocol: /^https?$/ })
+    .max(500)
     .nullable()
     .catch(null),
   config: text,

@@ -34,6 +34,10 @@ export const consoleConfig = z
     url: z
       .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
       .max(500)
+      .refine(
+        url => !/[?#]/.test(url) && !hasCredentials(url),
+        'expected a URL without a query, a # and a password: pages add their own place to it, and show it to every viewer',
+      )
       .optional(),
     /** For how long rates and marks are kept; last week's are needed to compare with. */
     keepDays: z.int().min(1).max(90).default(15),
@@ -44,5 +48,11 @@ export const consoleConfig = z
     if (twice !== undefined)
       context.addIssue({ code: 'custom', path: ['tokens'], message: `${twice} is there twice` })
   })
+
+function hasCredentials(url: string): boolean {
+  // What is no URL at all was said before.
+  const parsed = URL.parse(url)
+  return parsed !== null && (parsed.username !== '' || parsed.password !== '')
+}
 
 export type ConsoleConfig = z.output<typeof consoleConfig>

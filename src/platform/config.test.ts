@@ -98,6 +98,12 @@ describe('a configuration', () => {
     const parsed = parseConfig(applyEnvironment({ console: { tokens, url: 'https://all.example' } }, env))
     expect(parsed.console.url).toBe('https://node-a.example/console/')
     expect(() => parseConfig({ console: { url: 'javascript:alert(1)' } })).toThrow(/console\.url/)
+    for (const wrong of [
+      'https://a.example/?to=b',
+      'https://a.example/#/now',
+      'https://ann:secret@a.example',
+    ])
+      expect(() => parseConfig({ console: { url: wrong } })).toThrow(/console\.url: .*without a query/)
     expect(parseConfig(applyEnvironment({ console: { tokens } }, env)).console.tokens).toEqual([
       { name: 'ann', role: 'viewer', token: 'a-token-of-the-file' },
       { name: 'operator', role: 'operator', token: 'a-token-of-the-environment' },
