@@ -84,7 +84,7 @@ export const overview: Board = {
         ),
         lines(
           'Latency, end to end',
-          'From the acceptance on the publishing node (durable: the commit) to the sockets of the subscribers’ node.',
+          'From the acceptance on the publishing node (durable: the commit) to the sockets of the subscribers’ node. Of realtime channels with a history only to those of the same node.',
           's',
           { 'p50 {{tier}}': endToEnd(0.5), 'p99 {{tier}}': endToEnd(0.99) },
         ),

@@ -59,9 +59,14 @@ export const realtime: Board = {
           'written, {{path}}': rates('path', 'holdfast_delivery_written_total', signals),
           'dropped, {{reason}}': rates('reason', 'holdfast_delivery_dropped_total', signals),
         }),
-        lines('Latency of signals (p99)', 'By stage; one of 16 is measured.', 's', {
-          '{{stage}}': quantile(0.99, 'holdfast_delivery_latency', 'stage', signals),
-        }),
+        lines(
+          'Latency of signals (p99)',
+          'By stage; one of 16 is measured. Of channels with a history all together only on the same node.',
+          's',
+          {
+            '{{stage}}': quantile(0.99, 'holdfast_delivery_latency', 'stage', signals),
+          },
+        ),
         lines(
           'Signals lost between nodes',
           'Per second, by reason. With Redis away that is what the tier promises.',

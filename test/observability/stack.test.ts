@@ -45,6 +45,18 @@ describe('dashboards and rules', () => {
     expect(unknown).toEqual([])
     expect(expressions.length).toBeGreaterThan(150)
   })
+
+  it('mean the same to Prometheus 2 and 3', () => {
+    const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 }
+    const differs = expressions.filter(({ expr }) => {
+      const ranges = [...expr.matchAll(/\[(\d+)([smhd])\]/g)]
+      const least = Math.min(
+        ...ranges.map(([, n, unit]) => Number(n) * seconds[unit as keyof typeof seconds]),
+      )
+      return least < 120 || /\ble="\d+"/.test(expr)
+    })
+    expect(differs).toEqual([])
+  })
 })
 
 interface GrafanaPanel {
