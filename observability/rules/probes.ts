@@ -64,6 +64,16 @@ export function probeAlerts(time: Time): Group<Alert> {
         description: 'There are other nodes, and it has not heard of them: users of the two may be apart.',
       },
       {
+        alert: 'HoldfastNodesApart',
+        severity: 'page',
+        // Each half has listeners of its own, so no canary fails for it.
+        expr: 'min by (instance) (holdfast_bus_nodes) < on () group_left () count(holdfast_bus_connected == 1) and on (instance) min by (instance) (holdfast_bus_connected) == 1',
+        for: time.span('2m'),
+        summary: '{{ $labels.instance }} hears only a part of the nodes',
+        description:
+          'It hears {{ $value }} of them, and all say that the bus answers: users of the parts are apart.',
+      },
+      {
         alert: 'HoldfastProbesAbsent',
         severity: 'ticket',
         expr: 'absent(holdfast_probe_results_total)',

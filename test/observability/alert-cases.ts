@@ -126,6 +126,28 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    // Two halves of two, each of which hears itself.
+    alert: 'HoldfastNodesApart',
+    minutes: 6,
+    fires: {
+      ...Object.fromEntries(
+        ['a', 'b', 'c', 'd'].map(each => [`holdfast_bus_nodes{instance="${each}"}`, '2x10']),
+      ),
+      ...Object.fromEntries(
+        ['a', 'b', 'c', 'd'].map(each => [`holdfast_bus_connected{instance="${each}"}`, '1x10']),
+      ),
+    },
+    // One is away, as another alert says, and the others hear each other.
+    quiet: {
+      'holdfast_bus_nodes{instance="a"}': '2x10',
+      'holdfast_bus_nodes{instance="b"}': '2x10',
+      'holdfast_bus_nodes{instance="c"}': '1x10',
+      'holdfast_bus_connected{instance="a"}': '1x10',
+      'holdfast_bus_connected{instance="b"}': '1x10',
+      'holdfast_bus_connected{instance="c"}': '0x10',
+    },
+  },
+  {
     alert: 'HoldfastProbesAbsent',
     minutes: 15,
     fires: { holdfast_info: '1x20' },

@@ -31,6 +31,7 @@ const neverHere = [
   'HoldfastAuditDiffers',
   'HoldfastAuditIncomplete',
   'HoldfastProbesAlone',
+  'HoldfastNodesApart',
   'HoldfastProbesAbsent',
   'HoldfastAbsent',
   'HoldfastNodeRestarts',
