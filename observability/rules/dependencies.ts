@@ -123,6 +123,24 @@ function postgres(time: Time): Alert[] {
         'By {{ $value | humanizeDuration }}: what a failover now would lose, where it is asynchronous.',
     },
     {
+      // The seconds say how long the way of what was last replayed took: of a standby that replays nothing they stand still.
+      alert: 'HoldfastStandbyFarBehind',
+      severity: 'ticket',
+      expr: 'max by (standby) (holdfast_postgres_standby_lag_size) > 1e9',
+      for: time.span('15m'),
+      summary: 'The standby {{ $labels.standby }} has much to replay',
+      description: '{{ $value | humanize1024 }}B.',
+    },
+    {
+      // Postgres forgets a standby that is cut off, and its lag with it. Copies of single tables are made by others, which come and go.
+      alert: 'HoldfastStandbyGone',
+      severity: 'page',
+      expr: `max by (standby) (present_over_time(holdfast_postgres_standby_lag_size{standby!~"pg_[0-9]+_sync_.+"}[${time.span('6h')}])) unless max by (standby) (holdfast_postgres_standby_lag_size) and on () max(holdfast_postgres_rtt)`,
+      for: time.span('5m'),
+      summary: 'The standby {{ $labels.standby }} is gone',
+      description: 'It was there within the last six hours. What is recorded now, it does not have.',
+    },
+    {
       alert: 'HoldfastDeadRows',
       severity: 'ticket',
       expr: 'max by (table) (holdfast_postgres_dead_tuples > 100000 and holdfast_postgres_dead_tuples > 0.5 * holdfast_postgres_live_tuples)',

@@ -108,6 +108,36 @@ export const dependencyCases: readonly Case[] = [
     },
   },
   one('HoldfastStandbyLags', 'holdfast_postgres_standby_lag{standby="s"}', '0+60x20', '1x20', 12),
+  one('HoldfastStandbyFarBehind', 'holdfast_postgres_standby_lag_size{standby="s"}', '2e9x30', '2e6x30', 20),
+  {
+    alert: 'HoldfastStandbyGone',
+    minutes: 40,
+    fires: {
+      'holdfast_postgres_standby_lag_size{standby="s"}': '0x20 stale _x30',
+      'holdfast_postgres_standby_lag_size{standby="other"}': '0x50',
+      holdfast_postgres_rtt: '0.001x50',
+    },
+    // Both are there; and one that copied a table is done.
+    quiet: {
+      'holdfast_postgres_standby_lag_size{standby="s"}': '0x50',
+      'holdfast_postgres_standby_lag_size{standby="pg_16399_sync_16385_7"}': '0x20 stale _x30',
+      holdfast_postgres_rtt: '0.001x50',
+    },
+  },
+  {
+    // Postgres itself is away, or the standby since yesterday.
+    alert: 'HoldfastStandbyGone',
+    minutes: 420,
+    fires: {
+      'holdfast_postgres_standby_lag_size{standby="s"}': '_x390 0x10 stale _x40',
+      holdfast_postgres_rtt: '0.001x430',
+    },
+    quiet: {
+      'holdfast_postgres_standby_lag_size{standby="s"}': '0x20 stale _x400',
+      'holdfast_postgres_standby_lag_size{standby="other",instance="a"}': '_x390 0x10 stale _x40',
+      'holdfast_postgres_rtt{instance="a"}': '0.001x400 stale _x30',
+    },
+  },
   {
     alert: 'HoldfastDeadRows',
     minutes: 80,
