@@ -133,7 +133,7 @@ export class Feed {
     sub.on('leave', ({ info }) => this.#tell(reader => reader.left(info)))
     sub.on('error', ({ error }) => this.#tell(reader => reader.failed(clientError(error))))
     sub.on('unsubscribed', ({ code, reason }) => {
-      if (!this.#over) this.#endAll(new HoldfastClientError(code, reason))
+      if (!this.#over) this.#endAll(new HoldfastClientError(endOf(code), reason))
     })
     sub.subscribe()
   }
@@ -229,6 +229,14 @@ function wishesOf(wishes: readonly Wish[], since: Place | undefined): Partial<Su
 }
 
 const placeOf = (since: Place | 'start'): Place => (since === 'start' ? { offset: 0, epoch: '' } : since)
+
+/** The SDK numbers the ends of subscriptions that are its own from 0, and among its errors those numbers say others. */
+function endOf(code: number): number {
+  if (code >= codes.internal) return code
+  return code === sdkUnauthorized ? codes.unauthorized : codes.disconnected
+}
+
+const sdkUnauthorized = 1
 
 function alreadySubscribed(channel: string): HoldfastClientError {
   const message = `${channel} is subscribed to with the SDK underneath already`

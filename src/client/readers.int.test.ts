@@ -407,6 +407,21 @@ describe('a client’s status', () => {
   })
 })
 
+it.each(['at once', 'later'])(
+  'a subscription that has ended says why, to who waits for it %s',
+  async when => {
+    const ends: number[] = []
+    const refused = client.channel(channel).on('*', () => undefined, {
+      // That there is none for this user, as the SDK wants it said.
+      getToken: async () => '',
+      onUnsubscribed: ({ code }) => ends.push(code),
+    })
+    if (when === 'later') await until('it has ended', () => refused.state === 'unsubscribed')
+    await expect(refused.ready()).rejects.toMatchObject({ code: codes.unauthorized, temporary: false })
+    expect(ends).toEqual([codes.unauthorized])
+  },
+)
+
 it('errors lead each to the place of its code on docs/ERRORS.md', () => {
   const page = readFileSync(new URL('../../docs/ERRORS.md', import.meta.url), 'utf8')
   const places = [...page.matchAll(/<a id="([^"]+)"><\/a>/g)].map(([, id]) => `docs/ERRORS.md#${id}`)

@@ -115,7 +115,10 @@ class ChannelReader implements Subscription {
 
   async ready(): Promise<void> {
     if (this.#over) throw this.#over
-    await this.#seat.ready()
+    await this.#seat.ready().catch(thrown => {
+      // Of an end the SDK says no more than that it has come.
+      throw this.#over ?? thrown
+    })
   }
 
   unsubscribe(): void {
