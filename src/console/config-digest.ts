@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 
 /** What differs from node to node, or is a secret. */
 const ownPaths = [
-  ...['role', 'http.host', 'http.port', 'console.host', 'console.port', 'console.url', 'postgres.migrate'],
+  'role',
+  'http.host',
+  'http.port',
+  'console.host',
+  'console.port',
+  'console.url',
+  'postgres.migrate',
 ]
 const secretKey = /secret|password|token|^key$|^headers$/i
 
