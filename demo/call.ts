@@ -27,6 +27,7 @@ export class Call {
   readonly #options: CallOptions
   readonly #peers = new Map<string, Peer>()
   #present: ReadonlyMap<string, Other> = new Map()
+  #told: readonly Seen[] | undefined
   readonly #timer: ReturnType<typeof setInterval>
 
   constructor(options: CallOptions) {
@@ -79,9 +80,10 @@ export class Call {
       peer.close()
       this.#peers.delete(tab)
     }
-    this.#options.onChange(
-      [...this.#peers].map(([tab, { stream, connected }]) => ({ tab, stream, connected })),
-    )
+    const seen = [...this.#peers].map(([tab, { stream, connected }]) => ({ tab, stream, connected }))
+    if (this.#told && sameSeen(seen, this.#told)) return
+    this.#told = seen
+    this.#options.onChange(seen)
   }
 
   /** What fails, as it does where a connection was closed meanwhile, is an attempt that leads nowhere: see `Peer`. */
@@ -93,4 +95,14 @@ export class Call {
     this.#peers.get(tab)?.close()
     if (this.#peers.delete(tab)) this.#tidy()
   }
+}
+
+function sameSeen(seen: readonly Seen[], told: readonly Seen[]): boolean {
+  return (
+    seen.length === told.length &&
+    seen.every(({ tab, stream, connected }, index) => {
+      const before = told[index]
+      return tab === before?.tab && stream === before.stream && connected === before.connected
+    })
+  )
 }
