@@ -33,8 +33,8 @@ export class Tail {
   readonly #channel: string
   readonly #changed = new Set<() => void>()
   #subscription: Subscription | undefined
-  /** The note about it, while there is something in the way. */
-  #trouble: string | undefined
+  /** Notes about what is in the way, until it is not any more. */
+  #troubles = new Set<string>()
   #view: TailView = { state: 'connecting', rows: [], seen: 0, notes: [] }
   #fresh: TailRow[] = []
   #seen = 0
@@ -98,17 +98,20 @@ export class Tail {
       onReset: reset => this.#note(`Events are missing here for good (${reset.reason}).`),
       onUnsubscribed: error => this.#end(error),
       onError: error => {
-        this.#trouble = `${wordsOf(error)}; it is tried again by itself`
-        this.#note(this.#trouble)
+        const trouble = `${wordsOf(error)}; it is tried again by itself`
+        this.#note(trouble)
+        this.#troubles = new Set(
+          this.#view.notes.filter(each => each === trouble || this.#troubles.has(each)),
+        )
       },
     })
   }
 
   /** What was in the way is not any more. */
   #begun(): void {
-    const notes = this.#view.notes.filter(each => each !== this.#trouble)
+    const notes = this.#view.notes.filter(each => !this.#troubles.has(each))
     this.#view = { ...this.#view, notes }
-    this.#trouble = undefined
+    this.#troubles.clear()
     this.#set('live')
   }
 
