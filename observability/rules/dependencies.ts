@@ -123,7 +123,7 @@ function postgres(time: Time): Alert[] {
         'By {{ $value | humanizeDuration }}: what a failover now would lose, where it is asynchronous.',
     },
     {
-      // The seconds say how long the way of what was last replayed took: of a standby that replays nothing they stand still.
+      // The lag in seconds is what the standby last said: of one that hangs it stands still.
       alert: 'HoldfastStandbyFarBehind',
       severity: 'ticket',
       expr: 'max by (standby) (holdfast_postgres_standby_lag_size) > 1e9',

@@ -155,14 +155,15 @@ export const dependencyMetrics = {
     unit: 's',
     labels: ['standby'],
     description:
-      'How far a `standby` (its application_name) was behind when it last replayed; left out where the role may not see it (pg_monitor).',
+      'How far a `standby` (its application_name) was behind by its last word: it stands still while the standby hangs, and ends with its connection; left out where the role may not see it (pg_monitor).',
   },
   postgresStandbyLagSize: {
     name: 'holdfast.postgres.standby.lag.size',
     type: 'gauge',
     unit: 'By',
     labels: ['standby'],
-    description: 'What a `standby` has not replayed yet.',
+    description:
+      'What a `standby` has not replayed yet; it grows while that hangs, and ends with its connection.',
   },
   jwksAge: {
     name: 'holdfast.jwks.age',
