@@ -94,7 +94,10 @@ export class Tail {
     this.#subscription = this.#client.channel(this.#channel).subscribe({
       ...(since === 'live' || since === 'latest' ? {} : { since }),
       onEvent: event => this.#take(event),
-      onSubscribed: () => this.#begun(),
+      onSubscribed: () => {
+        this.#goesOn()
+        this.#set('live')
+      },
       onReset: reset => this.#note(`Events are missing here for good (${reset.reason}).`),
       onUnsubscribed: error => this.#end(error),
       onError: error => {
@@ -108,14 +111,16 @@ export class Tail {
   }
 
   /** What was in the way is not any more. */
-  #begun(): void {
+  #goesOn(): void {
+    if (this.#troubles.size === 0) return
     const notes = this.#view.notes.filter(each => !this.#troubles.has(each))
     this.#view = { ...this.#view, notes }
     this.#troubles.clear()
-    this.#set('live')
   }
 
   #take(event: Received): void {
+    // Its past is read after it has subscribed: that it goes on, only what comes tells.
+    this.#goesOn()
     this.#seen++
     this.#fresh.unshift({ ...event, nth: this.#seen, text: JSON.stringify(event.data) ?? 'null' })
     if (this.#fresh.length > mostRows) this.#fresh.length = mostRows
