@@ -1,16 +1,18 @@
 import { useClientState } from '@holdfast/client/react'
 import { useEffect, useRef, useState } from 'react'
+import type { Seen } from './call.ts'
 
 type Able = 'works' | 'here' | 'waits'
 
 const words: Readonly<Record<Able, string>> = { works: 'works', here: 'this node only', waits: 'waits' }
 
-/** What works now and what does not, as the client and the node that it is connected to say. */
-export function Banner() {
+/** What works now and what does not, as the client, the node that it is connected to and the pictures say. */
+export function Banner({ seen }: { seen: readonly Seen[] }) {
   const { state, server } = useClientState()
   const [back, setBack] = useState(false)
   const met = useRef(false)
   const trouble = useRef(false)
+  const whole = useRef(false)
   const connected = state !== 'connecting' && state !== 'closed'
   const local = server?.realtime === 'local'
   const ledger = server?.durable !== 'unavailable'
@@ -19,6 +21,7 @@ export function Banner() {
   useEffect(() => {
     // Who has only come has lost nothing yet.
     met.current ||= connected
+    whole.current ||= connected && !local
     if (!fine) {
       trouble.current ||= met.current
       setBack(false)
@@ -29,7 +32,7 @@ export function Banner() {
     setBack(true)
     const timer = setTimeout(() => setBack(false), 8_000)
     return () => clearTimeout(timer)
-  }, [fine, connected])
+  }, [fine, connected, local])
 
   if (fine ? !back : !connected && !met.current) return null
   if (fine) {
@@ -42,8 +45,8 @@ export function Banner() {
   }
   const signals: Able = connected ? (local ? 'here' : 'works') : 'waits'
   const facts: Able = connected && ledger ? 'works' : 'waits'
-  const rows: readonly (readonly [string, Able])[] = [
-    ['Video', 'works'],
+  const rows: readonly (readonly [string, Able, string?])[] = [
+    ['Video', ...video(seen, signals, whole.current)],
     ['Chat and decisions', facts],
     ['Cursors and typing', signals],
     ['Who is here', signals],
@@ -53,14 +56,25 @@ export function Banner() {
     <div className="banner bad" role="status">
       <p>{headline(connected, local, ledger)}</p>
       <ul>
-        {rows.map(([what, able]) => (
+        {rows.map(([what, able, word = words[able]]) => (
           <li key={what} className={able}>
-            {what}: <b>{words[able]}</b>
+            {what}: <b>{word}</b>
           </li>
         ))}
       </ul>
     </div>
   )
+}
+
+/**
+ * Pictures that have come go on by themselves. Those that have not are found by signals, and so is nobody of other nodes by
+ * whom came when these were already out of reach: `whole` is false.
+ */
+function video(seen: readonly Seen[], signals: Able, whole: boolean): readonly [Able, string?] {
+  const shown = seen.filter(({ connected }) => connected).length
+  if (seen.length === 0) return [signals]
+  if (shown === seen.length) return [whole ? 'works' : 'here']
+  return shown === 0 ? [signals === 'works' ? 'waits' : signals] : ['here', `with ${shown} of ${seen.length}`]
 }
 
 function headline(connected: boolean, local: boolean, ledger: boolean): string {

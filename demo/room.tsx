@@ -35,7 +35,7 @@ export function Room({ withCamera, onLeave }: { withCamera: boolean; onLeave: ()
         </ul>
         <State />
       </header>
-      <Banner />
+      <Banner seen={seen} />
       <main>
         <Stage people={users} camera={camera} seen={seen} />
       </main>

@@ -17,6 +17,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
   let dev: DevProcess
   let browser: Browser
   let meeting: Meeting
+  let alone: Meeting
   let anna: Guest
   let ben: Guest
   const room = `r${randomUUID().slice(0, 8)}`
@@ -46,14 +47,15 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
       }),
     ])
     meeting = meetingIn(browser, room)
-    anna = await meeting.enter('Anna', dev.nodes[0])
-    ben = await meeting.enter('Ben', dev.nodes[1])
+    alone = meetingIn(browser, `${room}-alone`)
+    anna = await meeting.enter('Anna', dev.nodes[0], { script: keepsBanners })
+    ben = await meeting.enter('Ben', dev.nodes[1], { script: keepsBanners })
     for (const { page } of [anna, ben]) page.setDefaultTimeout(patience)
   }, 180_000)
   // What an attempt that failed has left behind is not for the next one.
   beforeEach(() => ben?.context.setOffline(false), 60_000)
   afterAll(async () => {
-    await meeting?.close()
+    await Promise.all([meeting?.close(), alone?.close()])
     await browser?.close()
     await dev?.stop()
   }, 60_000)
@@ -186,6 +188,11 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     await until('Anna sees Ben', () => isPlaying(anna.page, 'Ben'), patience)
     await open(anna.page, 'Chat')
     await open(ben.page, 'Chat')
+    // Nobody's picture has come to her, so whoever comes on the other node has to wait.
+    const dora = await alone.enter('Dora', dev.nodes[1], { camera: false, script: keepsBanners })
+    await isState(dora, 'live')
+    // What an attempt before has shown is not this one's.
+    for (const { page } of [anna, ben]) await page.evaluate('banners.length = 0')
     await anna.page.getByRole('button', { name: /Stop Redis/ }).click()
     // Of both at once: Redis is soon back.
     await Promise.all(
@@ -213,6 +220,17 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     await shows(anna.page, word)
     await until('Anna still sees Ben', () => isPlaying(anna.page, 'Ben'), patience)
     for (const guest of [anna, ben]) await isState(guest, 'live')
+    for (const { name, page } of [anna, ben, dora]) {
+      await until(
+        `${name} was told that all is back`,
+        async () => /All is back\.[\s\S]*have missed nothing/.test((await bannersOf(page)).at(-1) ?? ''),
+        patience,
+      )
+    }
+    expect(await bannersOf(dora.page)).toContainEqual(
+      expect.stringMatching(/Redis is away[\s\S]*Video: this node only\s+Chat and decisions: works/),
+    )
+    await dora.page.close()
     expect(dev.output()).toMatch(/Redis is stopped for 10 seconds[\s\S]*Redis is back/)
     await until(
       'cursors are back',
@@ -237,7 +255,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
       expect(await said(cleo.page)).toEqual(await said(anna.page))
       await until('Anna sees a drawing of Cleo', () => isPlaying(anna.page, name), patience)
       await until('Cleo sees Ben', () => isPlaying(cleo.page, 'Ben'), patience)
-      expect(await cleo.page.evaluate('banners'), 'nothing was away').toEqual([])
+      expect(await bannersOf(cleo.page), 'nothing was away').toEqual([])
       await cleo.page.getByRole('button', { name: 'Leave' }).click()
       const people = anna.page.getByRole('list', { name: 'In the room' })
       await until('Cleo has left', async () => !(await people.innerText()).includes(name), patience)
@@ -268,6 +286,12 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
         const others = colorScheme === 'light' ? (['Decisions'] as const) : (['Earthquakes'] as const)
         for (const tab of ['Chat', ...others] as const) {
           await open(anna.page, tab)
+            anna.page,
+            'demo',
+            tab.toLowerCase(),
+            colorScheme,
+            width > 800 ? 'wide' : 'narrow',
+          )
           expect(await accessibilityFaults(anna.page), `${tab} ${colorScheme} ${width}`).toEqual([])
         }
         const wide = await anna.page.evaluate('document.documentElement.scrollWidth')
@@ -282,12 +306,23 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
   }, 180_000)
 
   it('gives the browser nothing to complain of', () => {
-    expect(meeting.complaints).toEqual([])
+    expect([...meeting.complaints, ...alone.complaints]).toEqual([])
   })
 })
 
-/** The first connections of a page look for no way, as where a browser is out of step; what its banner says is kept. */
+/** What a page's banner says is kept: it may be gone when somebody looks. */
+const keepsBanners = `
+  globalThis.banners = []
+  new MutationObserver(() => {
+    const said = document.querySelector('.banner')?.innerText
+    if (said && said !== banners.at(-1)) banners.push(said)
+  }).observe(document, { subtree: true, childList: true, characterData: true })
+`
+const bannersOf = (page: Page) => page.evaluate<string[]>('banners')
+
+/** The first connections of a page look for no way, as where a browser is out of step. */
 const leadsNowhere = (count: number) => `
+  ${keepsBanners}
   let left = ${count}
   const Connection = RTCPeerConnection
   globalThis.RTCPeerConnection = class extends Connection {
@@ -295,11 +330,6 @@ const leadsNowhere = (count: number) => `
       super(left-- > 0 ? { ...options, iceTransportPolicy: 'relay' } : options)
     }
   }
-  globalThis.banners = []
-  new MutationObserver(() => {
-    const said = document.querySelector('.banner')?.innerText
-    if (said && said !== banners.at(-1)) banners.push(said)
-  }).observe(document, { subtree: true, childList: true, characterData: true })
 `
 
 /** At a share of the pictures' width. */
