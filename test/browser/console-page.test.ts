@@ -12,6 +12,7 @@ import {
   type Watched,
   watchedPage,
 } from '../support/console-browser.ts'
+import { keepPicture } from '../support/pictures.ts'
 import { type ScriptedConsole, startScriptedConsole } from '../support/scripted-console.ts'
 import { until } from '../support/until.ts'
 
@@ -384,6 +385,7 @@ describe.skipIf(!findChromium())('the console page', () => {
         await other.page.locator('main h1').waitFor()
         await other.page.locator('main .waiting').first().waitFor({ state: 'detached' })
         for (const fault of await accessibilityFaults(other.page)) faults.push(`${path}: ${fault}`)
+        await keepPicture(other.page, 'console', path, look.scheme, look.width)
         const over = await overhang(other.page)
         if (over > 0) faults.push(`${path} is ${over} px wider than the window`)
       }

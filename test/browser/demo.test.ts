@@ -5,6 +5,7 @@ import { accessibilityFaults } from '../support/accessibility.ts'
 import { chromiumFlags, findChromium } from '../support/chromium.ts'
 import { type DevProcess, startDev } from '../support/dev-process.ts'
 import { type Guest, isPlaying, type Meeting, meetingIn, open, said, say } from '../support/meeting.ts'
+import { keepPicture } from '../support/pictures.ts'
 import { until } from '../support/until.ts'
 
 const executablePath = findChromium()
@@ -286,6 +287,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
         const others = colorScheme === 'light' ? (['Decisions'] as const) : (['Earthquakes'] as const)
         for (const tab of ['Chat', ...others] as const) {
           await open(anna.page, tab)
+          await keepPicture(
             anna.page,
             'demo',
             tab.toLowerCase(),
@@ -301,6 +303,7 @@ describe.skipIf(!executablePath)('the meeting room of npm start', () => {
     const page = await anna.context.newPage()
     await page.goto(`${dev.nodes[0]}/demo/`)
     await page.getByRole('button', { name: 'Join' }).waitFor()
+    await keepPicture(page, 'demo', 'join')
     expect(await accessibilityFaults(page)).toEqual([])
     await page.close()
   }, 180_000)
