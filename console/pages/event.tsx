@@ -1,5 +1,5 @@
 import type { EventStoryView } from '../../src/console/wire.ts'
-import { Card, Facts, Heading } from '../parts/card.tsx'
+import { Card, Facts, Heading, Note } from '../parts/card.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { count, plural } from '../parts/format.ts'
 import { Answered, Known } from '../parts/known.tsx'
@@ -44,7 +44,13 @@ function Stories({ wish }: { wish: Record<string, string> }) {
                 </p>
               </Card>
             ) : (
-              all.map(story => <Story key={`${story.channel} ${story.offset}`} story={story} />)
+              all.map(story => (
+                <Story
+                  key={`${story.channel} ${story.offset}`}
+                  story={story}
+                  whole={stories.source === 'postgres'}
+                />
+              ))
             )
           }
         </Known>
@@ -59,7 +65,8 @@ const ledgerWords: Readonly<Record<EventStoryView['ledger'], readonly [Level, st
   removed: ['info', 'removed by retention'],
 }
 
-function Story({ story }: { story: EventStoryView }) {
+/** `whole`: by the ledger. The mirror has the event, and knows nothing of what became of it. */
+function Story({ story, whole }: { story: EventStoryView; whole: boolean }) {
   const [level, words] = ledgerWords[story.ledger]
   return (
     <>
@@ -85,7 +92,10 @@ function Story({ story }: { story: EventStoryView }) {
                 </span>
               ),
             ],
-            ['Place', `partition ${story.partition}, position ${count(story.position)}`],
+            [
+              'Place',
+              whole ? `partition ${story.partition}, position ${count(story.position)}` : 'not known',
+            ],
             ['Mirror in Redis', mirrorWord(story.mirrored)],
             [
               'Subscribers now',
@@ -111,32 +121,7 @@ function Story({ story }: { story: EventStoryView }) {
         )}
       </Card>
       <Card title="Groups and rules">
-        <Table
-          caption="What became of it, by group and rule"
-          rows={story.consumers}
-          keyOf={({ consumer }) => consumer}
-          empty="No group and no rule wants this event."
-          columns={[
-            { name: 'Consumer', kind: 'name', cell: ({ consumer }) => consumer },
-            {
-              name: 'State',
-              cell: ({ state, delivery }) => (
-                <Status level={stateLevel(state)}>
-                  {state === 'parked' && delivery !== null ? (
-                    <a href={routeTo('parked', { channel: story.channel })}>parked as {delivery}</a>
-                  ) : (
-                    state
-                  )}
-                </Status>
-              ),
-            },
-            { name: 'Attempts', kind: 'number', cell: ({ attempts }) => count(attempts) },
-            { name: 'Reason', kind: 'name', cell: ({ reason }) => reason ?? '' },
-            { name: 'Since', cell: ({ updated }) => <Time at={updated} /> },
-            { name: 'Due', cell: ({ due }) => (due === null ? '' : <Time at={due} brief />) },
-            { name: 'By', cell: ({ actor }) => actor ?? '' },
-          ]}
-        />
+        {whole ? <Consumers story={story} /> : <Note level="unknown">Not known. Source: Postgres.</Note>}
       </Card>
       {story.acts.length === 0 ? null : (
         <Card title="What people did to it">
@@ -155,6 +140,37 @@ function Story({ story }: { story: EventStoryView }) {
         </Card>
       )}
     </>
+  )
+}
+
+function Consumers({ story }: { story: EventStoryView }) {
+  return (
+    <Table
+      caption="What became of it, by group and rule"
+      rows={story.consumers}
+      keyOf={({ consumer }) => consumer}
+      empty="No group and no rule wants this event."
+      columns={[
+        { name: 'Consumer', kind: 'name', cell: ({ consumer }) => consumer },
+        {
+          name: 'State',
+          cell: ({ state, delivery }) => (
+            <Status level={stateLevel(state)}>
+              {state === 'parked' && delivery !== null ? (
+                <a href={routeTo('parked', { channel: story.channel })}>parked as {delivery}</a>
+              ) : (
+                state
+              )}
+            </Status>
+          ),
+        },
+        { name: 'Attempts', kind: 'number', cell: ({ attempts }) => count(attempts) },
+        { name: 'Reason', kind: 'name', cell: ({ reason }) => reason ?? '' },
+        { name: 'Since', cell: ({ updated }) => <Time at={updated} /> },
+        { name: 'Due', cell: ({ due }) => (due === null ? '' : <Time at={due} brief />) },
+        { name: 'By', cell: ({ actor }) => actor ?? '' },
+      ]}
+    />
   )
 }
 
