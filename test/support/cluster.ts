@@ -58,6 +58,8 @@ export interface ClusterOptions {
   /** A Redis of its own, for tests that wipe, stop or kill it. */
   readonly ownRedis?: boolean
   readonly databaseUrl?: string
+  /** All nodes at once, which takes a `databaseUrl` whose schema is there. */
+  readonly together?: boolean
   readonly redisUrl?: string
   /** A module that exports `setup`, which gives each node its hooks and groups. */
   readonly setup?: string
@@ -109,10 +111,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     setup === undefined ? json : `export { setup } from ${setup}\nexport default ${json}\n`,
   )
   const nodes: Node[] = []
-  let migrated = false
-  const start: Cluster['start'] = async (overrides = {}) => {
+  let migrated = options.together ?? false
+  let begun = 0
+  const begin: Cluster['start'] = async (overrides = {}) => {
     const node = await startNode({
-      name: `node-${nodes.length + 1}`,
+      name: `node-${++begun}`,
       bin: overrides.bin ?? (setup === undefined ? inject('program') : sources),
       args: [...(migrated ? [] : ['--migrate']), ...(overrides.args ?? [])],
       env: {
@@ -126,10 +129,16 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       },
     })
     migrated = true
+    return node
+  }
+  const start: Cluster['start'] = async overrides => {
+    const node = await begin(overrides)
     nodes.push(node)
     return node
   }
-  for (let i = 0; i < (options.nodes ?? 2); i++) await start()
+  const count = options.nodes ?? 2
+  if (options.together) nodes.push(...(await Promise.all(Array.from({ length: count }, () => begin()))))
+  else for (let i = 0; i < count; i++) await start()
   return {
     nodes,
     redisUrl,
