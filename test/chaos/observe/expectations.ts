@@ -64,7 +64,7 @@ export const expectations: Readonly<Record<string, Expectation>> = {
   'node-stopped': processGone,
   'node-frozen': processGone,
   'nodes-killed': processGone,
-  'worker-killed': { panel: 'Overview › Uptime', alert: 'HoldfastNodeRestarts' },
+  'worker-killed': { panel: 'Overview › Uptime', alert: 'HoldfastNodeDown' },
   'worker-frozen': processGone,
   'workers-killed': groupsWait,
   'clients-stop-reading': { panel: 'Realtime tier › Slow consumers cut', alert: 'HoldfastSlowConsumers' },
