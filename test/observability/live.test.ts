@@ -116,8 +116,7 @@ describe.skipIf(program === '')(
 
     it.each(faults)(
       'shows what is struck on a panel, fires an alert, and clears it: %s, %s',
-      // A process that a busy machine lets answer no scrape within its second looks like one that is gone.
-      { timeout: 300_000, retry: process.env['CI'] ? 2 : 0 },
+      { timeout: 300_000 },
       async (...names) => {
         const struck = allFaults.filter(({ name }) => names.includes(name))
         const observed = await Promise.all(struck.map(fault => chaos.observe(fault)))

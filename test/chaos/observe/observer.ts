@@ -49,8 +49,10 @@ export async function observe(options: ObserveOptions): Promise<Observation> {
   say('waiting for calm')
   let calmSince = Date.now()
   const calm = async () => {
-    // One that is about to fire would be taken for the fault's.
-    if (expected(await prometheus.alerts())) calmSince = Date.now()
+    // One that is about to fire would be taken for the fault's. And a process that a busy machine let answer no scrape in
+    // time is one that comes and goes: what a panel shows then is not how it is.
+    const [alarms, silent] = await Promise.all([prometheus.alerts(), prometheus.query('up == 0')])
+    if (expected(alarms) || silent.length > 0) calmSince = Date.now()
     return Date.now() - calmSince > steadySeconds * 1_000
   }
   await until(`${expectation.alert} is quiet`, calm, calmWithinMs)
