@@ -1,6 +1,7 @@
 import postgres from 'postgres'
 import type { Logger } from './logger.ts'
 import { ormTypes } from './orm-types.ts'
+import { PoolSockets } from './pool-sockets.ts'
 
 export type Sql = postgres.Sql
 /** A transaction under way: queries as with `Sql`. */
@@ -30,7 +31,9 @@ const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serializ
  * never shares one with the ledger.
  */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
-  return postgres(url, {
+  const sockets = new PoolSockets()
+  const sql = postgres(url, {
+    socket: sockets.open,
     max: options.max,
     connect_timeout: 5,
     idle_timeout: 0,
@@ -49,4 +52,8 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
       ...options.settings,
     },
   } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
+  const { end } = sql
+  return Object.assign(sql, {
+    end: (bounds?: { timeout?: number }) => end(bounds).finally(() => sockets.end()),
+  })
 }

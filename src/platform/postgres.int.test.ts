@@ -1,0 +1,88 @@
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { until } from '../../test/support/until.ts'
+import { connectPostgres, type Sql } from './postgres.ts'
+
+let admin: Sql
+let made = 0
+
+beforeAll(() => {
+  admin = connectPostgres(inject('postgresUrl'), { max: 1, applicationName: 'test' })
+})
+afterAll(() => admin?.end())
+
+const connections = async (applicationName: string) => {
+  const [row] = await admin<{ count: number }[]>`
+    select count(*)::int as count from pg_stat_activity where application_name = ${applicationName}`
+  return row?.count ?? 0
+}
+
+describe('a pool that has ended', () => {
+  it('makes no connection any more that waited to be made again', async () => {
+    const applicationName = `ended-${process.pid}-${++made}`
+    const pool = connectPostgres(inject('postgresUrl'), { max: 1, applicationName })
+    await until('a connection has ended under a statement', async () => {
+      await pool`select 1`
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${applicationName}`
+      return pool`select 1`.then(
+        () => false,
+        () => true,
+      )
+    })
+    // The driver notices it, and pauses for 25 ms at least before it connects again: the end comes in that pause.
+    await delay(5)
+    const waiting = pool`select 1`.catch(error => error)
+    await pool.end({ timeout: 0 })
+    expect(await waiting).toMatchObject({ code: 'CONNECTION_DESTROYED' })
+    await delay(500)
+    expect(await connections(applicationName)).toBe(0)
+  })
+
+  it('leaves no connection to a server that does not answer', async () => {
+    const open = new Set<unknown>()
+    const silent = createServer(socket => {
+      open.add(socket)
+      socket.resume().once('close', () => open.delete(socket))
+      socket.on('error', () => undefined)
+    })
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+    const address = silent.address()
+    const port = typeof address === 'object' ? address?.port : undefined
+    const url = `postgres://ann@127.0.0.1:${port}/x`
+    for (const afterMs of [0, 1, 20]) {
+      const pool = connectPostgres(url, { max: 2, applicationName: 'test' })
+      const waiting = [pool`select 1`, pool`select 2`].map(each => each.catch(error => error))
+      await delay(afterMs)
+      await pool.end({ timeout: 0 })
+      for (const each of waiting) expect(await each).toMatchObject({ code: 'CONNECTION_DESTROYED' })
+    }
+    await until('no connection is left', () => open.size === 0)
+    await new Promise(resolve => silent.close(resolve))
+  })
+
+  it('lets what is under way end, where it has the time', async () => {
+    const applicationName = `ended-${process.pid}-${++made}`
+    const pool = connectPostgres(inject('postgresUrl'), { max: 2, applicationName })
+    const answers = Promise.all([pool`select pg_sleep(0.5)`, pool`select pg_sleep(0.5)`])
+    await until('they are at work', async () => (await connections(applicationName)) === 2)
+    await pool.end({ timeout: 5 })
+    expect(await answers).toHaveLength(2)
+    await until('its connections are gone', async () => (await connections(applicationName)) === 0)
+  })
+})
+
+describe('a pool with several hosts', () => {
+  it('finds the one that answers, and says where none does', async () => {
+    const { host, username, password, pathname } = new URL(inject('postgresUrl'))
+    const account = `${username}${password && `:${password}`}`
+    const over = (hosts: string) =>
+      connectPostgres(`postgres://${account}@${hosts}${pathname}`, { max: 2, applicationName: 'test' })
+    const found = over(`127.0.0.1:1,${host}`)
+    expect(await found`select 1 as one`).toEqual([{ one: 1 }])
+    await found.end({ timeout: 1 })
+    const none = over('127.0.0.1:1')
+    await expect(none`select 1`).rejects.toMatchObject({ code: 'ECONNREFUSED', port: 1 })
+    await none.end({ timeout: 1 })
+  })
+})
