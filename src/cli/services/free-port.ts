@@ -1,14 +1,31 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 
-/** A TCP port nobody listens on at this moment. */
+/**
+ * Below the ports that systems give to outgoing connections and to whoever asks for any port (Linux: from 32768 on, others:
+ * from 49152 on): those would take one that is free now before its server listens.
+ */
+const range = { from: 20_000, to: 32_000 } as const
+const triesAtMost = 200
+
+let next: number = randomInt(range.from, range.to)
+
+/** A TCP port nobody listens on at this moment, which this process is not told again for long. */
 export async function freePort(): Promise<number> {
+  for (let i = 0; i < triesAtMost; i++) {
+    const port = next
+    next = port + 1 < range.to ? port + 1 : range.from
+    if (await isFree(port)) return port
+  }
+  throw new Error(`none of ${triesAtMost} ports of 127.0.0.1 is free`)
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
+  const listens = await new Promise<boolean>(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
   })
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('no port')
-  return address.port
+  if (listens) await new Promise(resolve => server.close(resolve))
+  return listens
 }
