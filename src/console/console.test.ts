@@ -8,7 +8,7 @@ import { configDigest } from './config-digest.ts'
 import { lostVerdict } from './loss-verdict.ts'
 import { MarkBook } from './mark-book.ts'
 import { Observers } from './observers.ts'
-import { tierVerdict } from './overview.ts'
+import { overviewOf, tierVerdict } from './overview.ts'
 import { Peers } from './peers.ts'
 import { RateBook } from './rate-book.ts'
 import type { NodeReadings } from './readings.ts'
@@ -342,6 +342,22 @@ describe('the verdict', () => {
     expect(tierVerdict(failing).says).toBe(
       'Does not deliver: delivery from a to other nodes (unheard), what a accepts.',
     )
+  })
+
+  it('about signals is that they stay within a node without a bus, though it has heard of no other to try', () => {
+    const probe = { tier: 'realtime', path: 'local', succeeded: 9, failed: 0, degraded: 0 } as ProbeView
+    const realtime = (bus: string, more: Partial<ProbeView> = {}) => {
+      const sheet = { name: 'a', parts: { bus }, probes: [{ ...probe, ...more }], readOnly: [] }
+      const view = { heard: true, sheet: { ...sheet, audit: null } } as unknown as NodeView
+      const marks = { value: null, source: 'postgres', at: null, problem: null } as const
+      return overviewOf([view], [], marks, []).tiers.realtime
+    }
+    expect(realtime('ready').verdict).toBe('good')
+    expect(realtime('unreachable')).toMatchObject({
+      verdict: 'degraded',
+      says: 'Within each node only: no bus between a and other nodes.',
+    })
+    expect(realtime('unreachable', { failed: 10 }).verdict).toBe('bad')
   })
 })
 

@@ -1,6 +1,6 @@
 import { lostVerdict } from './loss-verdict.ts'
 import type { Mark, Part, Source } from './wire-common.ts'
-import type { NodeView, Overview, ProbeView, TierVerdict } from './wire-now.ts'
+import type { NodeSheet, NodeView, Overview, ProbeView, TierVerdict } from './wire-now.ts'
 
 const shownMarks = 20
 
@@ -20,7 +20,7 @@ export function overviewOf(
     nodes,
     lost: lostVerdict(nodes, now, losses),
     tiers: {
-      realtime: tierVerdict(probes.filter(({ tier }) => tier === 'realtime')),
+      realtime: withinNodes(tierVerdict(probes.filter(({ tier }) => tier === 'realtime')), heard),
       durable: tierVerdict(probes.filter(({ tier }) => tier === 'durable')),
     },
     marks: { ...marks, value: marks.value?.slice(0, shownMarks) ?? null },
@@ -48,6 +48,14 @@ export function tierVerdict(probes: readonly ProbeView[]): TierVerdict {
   if (failing.length > 0)
     return { verdict: 'degraded', says: `Delivers, with failures: ${places(failing)}.`, probes }
   return { verdict: 'good', says: 'Every canary of the last minute arrived.', probes }
+}
+
+/** A node that never heard another one sends no canary there: its bus tells what none of them can. */
+function withinNodes(told: TierVerdict, heard: readonly NodeSheet[]): TierVerdict {
+  const alone = heard.filter(({ parts }) => parts.bus !== 'ready').map(({ name }) => name)
+  if (alone.length === 0 || told.verdict === 'bad' || told.verdict === 'degraded') return told
+  const says = `Within each node only: no bus between ${alone.join(', ')} and other nodes.`
+  return { ...told, verdict: 'degraded', says }
 }
 
 const ways: Readonly<Record<string, (node: string) => string>> = {
