@@ -276,6 +276,7 @@ describe('the console of two nodes', () => {
       await expect(operator.act('namespace', { namespace, readOnly: true })).rejects.toMatchObject({
         status: 400,
       })
+    await late.close()
   })
 
   it('tails any channel unseen with a console token, and lets it do nothing else', async () => {
@@ -311,16 +312,16 @@ describe('the console of two nodes', () => {
 
   it('is not there without tokens, is everybody’s where the node is insecure, and may listen by itself', async () => {
     const nowhere = { console: {} }
-    const [, none] = await start('none', nowhere)
+    const [closed, none] = await start('none', nowhere)
     expect((await consoleAt(none).status('me')).status).toBe(404)
-    const [, open] = await start('open', { ...nowhere, auth: { insecure: true } })
+    const [insecure, open] = await start('open', { ...nowhere, auth: { insecure: true } })
     expect(await consoleAt(open).read('me')).toMatchObject({
       name: 'developer',
       role: 'operator',
       open: true,
     })
     const port = await freePort()
-    const [, main] = await start('alone', {
+    const [apart, main] = await start('alone', {
       console: { tokens: [{ name: 'ann', token: operatorToken }], port },
     })
     expect((await consoleAt(main, operatorToken).status('me')).status).toBe(404)
@@ -330,6 +331,7 @@ describe('the console of two nodes', () => {
     // A page of a foreign origin can send text without the server's consent.
     const foreign = { method: 'POST', body: JSON.stringify({ group: 'receipts', act: 'pause' }) }
     expect((await consoleAt(open).status('group', foreign)).status).toBe(400)
+    await Promise.all([closed, insecure, apart].map(node => node.close()))
   }, 90_000)
 
   it('answers with Redis hung: nodes hear of each other through Postgres', async () => {
@@ -391,9 +393,12 @@ describe('the console of two nodes', () => {
       const { lags } = await inTime(viewer.read('lags'))
       expect(lags.value).not.toBeNull()
       expect(lags.at).toBeLessThan(Date.now())
-      const silent = await inTime(viewer.read('groups'))
+      // What several people ask is answered once within a second: the first answer may still be the one of before.
+      const silent = await until('groups are told with the silence of Postgres', async () => {
+        const answer = await inTime(viewer.read('groups'))
+        return answer.groups.problem === null ? undefined : answer
+      })
       expect(silent.groups.value).toEqual(groups.groups.value)
-      expect(silent.groups.problem).toEqual(expect.any(String))
       const overview = await inTime(viewer.read('overview'))
       expect(overview.nodes.filter(({ heard }) => heard).map(({ via }) => via)).toContain('bus')
       const rates = await inTime(viewer.read('rates', { minutes: 10 }))

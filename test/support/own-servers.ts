@@ -25,11 +25,14 @@ export function ownRedis(): Promise<OwnServer> {
   return own(port => startLocalRedis({ server, ...(port !== undefined && { port }) }))
 }
 
+/** Several nodes of one test, each with some two dozen connections, and those of pools that are being replaced beside them. */
+const flags = ['-c', 'max_connections=300']
+
 export async function ownPostgres(): Promise<OwnServer> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
   let directory = join(folder, 'data')
   const postgres = await own(async port => {
-    const started = await startLocalPostgres({ directory, ...(port !== undefined && { port }) })
+    const started = await startLocalPostgres({ directory, flags, ...(port !== undefined && { port }) })
     directory = started.directory
     return started
   })
@@ -48,13 +51,7 @@ async function own(start: (port?: number) => Promise<Started>): Promise<OwnServe
   let server = await start()
   let hung: readonly number[] = []
   const goOn = () => {
-    for (const pid of hung) {
-      try {
-        process.kill(pid, 'SIGCONT')
-      } catch {
-        // It has ended.
-      }
-    }
+    for (const pid of hung) signal(pid, 'SIGCONT')
     hung = []
   }
   return {
@@ -70,12 +67,21 @@ async function own(start: (port?: number) => Promise<Started>): Promise<OwnServe
     hang() {
       const pid = server.process.pid ?? 0
       hung = process.platform === 'linux' ? family(pid).map(each => each.pid) : [pid]
-      for (const pid of hung) process.kill(pid, 'SIGSTOP')
+      for (const pid of hung) signal(pid, 'SIGSTOP')
     },
     goOn,
     async stop() {
       goOn()
       await server.stop()
     },
+  }
+}
+
+/** A session may end between the look and the signal. */
+function signal(pid: number, name: 'SIGSTOP' | 'SIGCONT'): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }
