@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'react'
+import { Decisions } from './parts/act.tsx'
 import { Help } from './parts/help.tsx'
 import { Side } from './parts/side.tsx'
 import { TopBar } from './parts/top-bar.tsx'
@@ -60,7 +61,9 @@ export function Shell() {
             onHelp={() => setHelpOpen(true)}
           />
           <main ref={main} tabIndex={-1}>
-            <Shown query={query} />
+            <Decisions key={path}>
+              <Shown query={query} />
+            </Decisions>
           </main>
         </div>
       </div>

@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useId, useState } from 'react'
+import { createContext, type FormEvent, type ReactNode, useContext, useId, useState } from 'react'
 import type { Writes } from '../../src/console/wire.ts'
 import { useAct } from '../state/hooks.ts'
 import { useSession } from '../state/session.tsx'
@@ -65,17 +65,32 @@ interface Decision<Name extends Simple> {
   readonly kind?: 'primary' | 'danger'
 }
 
+type Shown = (onClose: () => void) => ReactNode
+
+const ShowContext = createContext<(shown: () => Shown) => void>(() => undefined)
+
+/** Shows what is being decided on a page: what it is decided on may be gone from there as soon as it is done. */
+export function Decisions({ children }: { children: ReactNode }) {
+  const [shown, show] = useState<Shown | undefined>()
+  return (
+    <ShowContext value={show}>
+      {children}
+      {shown?.(() => show(undefined))}
+    </ShowContext>
+  )
+}
+
 /** One decision: what it does is said first, a reason can be given, and what became of it stays until it is closed. */
 export function Act<Name extends Simple>(decision: Decision<Name>) {
-  // As it was when the button was pressed: it may mean the opposite as soon as somebody has decided.
-  const [asked, setAsked] = useState<Decision<Name> | undefined>()
+  const show = useContext(ShowContext)
   return (
-    <>
-      <OperatorButton onPress={() => setAsked(decision)} label={decision.title}>
-        {decision.label}
-      </OperatorButton>
-      {asked ? <Asking decision={asked} onClose={() => setAsked(undefined)} /> : null}
-    </>
+    <OperatorButton
+      // As it is when the button is pressed: it may mean the opposite as soon as somebody has decided.
+      onPress={() => show(() => onClose => <Asking decision={decision} onClose={onClose} />)}
+      label={decision.title}
+    >
+      {decision.label}
+    </OperatorButton>
   )
 }
 

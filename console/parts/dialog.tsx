@@ -1,6 +1,8 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react'
 
-/** Modal: the browser keeps the focus in it, and gives it back to where it was. Escape closes it. */
+/**
+ * Modal: the browser keeps the focus in it. It goes back to where it was, or to the page where that is gone. Escape closes it.
+ */
 export function Dialog({
   title,
   onClose,
@@ -18,7 +20,8 @@ export function Dialog({
     if (dialog && !dialog.open) dialog.showModal()
     return () => {
       dialog?.close()
-      if (before instanceof HTMLElement) before.focus()
+      const back = before?.isConnected ? before : document.querySelector('main')
+      if (back instanceof HTMLElement) back.focus()
     }
   }, [])
   return (

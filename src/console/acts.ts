@@ -63,9 +63,15 @@ interface Described {
 /** What operators may do. Each leaves a row in the audit log, whether it succeeds or not. */
 export class Acts {
   readonly #parts: ActParts
+  #actedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: ActParts) {
     this.#parts = parts
+  }
+
+  /** When somebody has last acted over this node, by `performance.now`. */
+  get actedAt(): number {
+    return this.#actedAt
   }
 
   /** The body of an act, checked. @throws HoldfastError REQUEST_INVALID */
@@ -88,6 +94,7 @@ export class Acts {
       const { count } = await this.#hits({ ...previewed.selection, at: previewed.at })
       const by = { actor, reason: wish.reason ?? '' }
       return bulk.begin(previewed, { count: wish.count, now: count }, by, ({ progress }) => {
+        this.#actedAt = performance.now()
         const { changed, total, problem } = progress
         const outcome = problem === null ? `done: ${changed} of ${total}` : `failed: ${problem}`
         node.record({ actor, ...described, reason: wish.reason ?? null, outcome })
@@ -230,6 +237,7 @@ export class Acts {
       note(storable(`${how}: ${error.message}`, 500))
       throw error
     } finally {
+      this.#actedAt = performance.now()
       void this.#parts.console.syncNow()
     }
   }

@@ -379,6 +379,26 @@ describe('an answer that is shared', () => {
     expect(await part.get()).toMatchObject({ value: 1, at: both[0].at, problem: 'silent' })
   })
 
+  it('is asked for anew once somebody has acted, also where a question from before is under way', async () => {
+    let [asked, changedAt] = [0, 0]
+    const held: (() => void)[] = []
+    const read = async () => {
+      const mine = ++asked
+      await new Promise<void>(resolve => held.push(resolve))
+      return mine
+    }
+    const part = new SharedPart(read, { sharedMs: 60_000, changedAt: () => changedAt })
+    const before = part.get()
+    changedAt = performance.now()
+    const after = [part.get(), part.get()]
+    held[1]?.()
+    for (const each of after) expect((await each).value).toBe(2)
+    held[0]?.()
+    expect((await before).value).toBe(1)
+    expect((await part.get()).value).toBe(2)
+    expect(asked).toBe(2)
+  })
+
   it('says nothing where it never had one', async () => {
     const part = new SharedPart(() => Promise.reject(new HoldfastError('DEPENDENCY_FAILED', 'away')))
     expect(await part.get()).toMatchObject({ value: null, at: null, problem: 'away' })

@@ -97,8 +97,9 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
     users: most => parts.sockets.users(most),
   })
   const bulk = new BulkActs(() => needed(parts.operations).deliveries, cluster)
+  const actedAt = () => acts.actedAt
   const questions = new Questions({
-    ...{ console: nodeConsole, postgres, top, router },
+    ...{ console: nodeConsole, postgres, top, router, actedAt },
     ask: (topic, body) => cluster.ask(topic, body),
     // A name with a star in it asks for more than is needed, and gets it.
     subscribers: async channel => (await cluster.channels(channel)).get(channel) ?? 0,
@@ -109,7 +110,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
     },
   })
   const work = new WorkQuestions({
-    ...{ postgres, switches, namespaceOf },
+    ...{ postgres, switches, namespaceOf, actedAt },
     namespaces: config.namespaces,
     channels: () => router.channels(),
     projections: reports,

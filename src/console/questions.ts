@@ -26,6 +26,7 @@ export interface QuestionParts {
   readonly ask: (topic: string, body: unknown) => Promise<TopicAnswers>
   readonly subscribers: (channel: string) => Promise<number>
   readonly projections: (sql: Sql) => Promise<readonly ProjectionReport[]>
+  readonly actedAt: () => number
 }
 
 /** Heavy on Postgres, and good for so long. */
@@ -50,9 +51,10 @@ export class Questions {
 
   constructor(parts: QuestionParts) {
     this.#parts = parts
-    const { postgres, projections } = parts
+    const { postgres, projections, actedAt } = parts
     this.#lags = new SharedPart(() => postgres.ask(sql => storedLags(sql, projections)), {
       sharedMs: lagsSharedMs,
+      changedAt: actedAt,
     })
     this.#marks = new SharedPart(() => postgres.ask(sql => readMarks(sql, { limit: overviewMarks })), {
       sharedMs: marksSharedMs,

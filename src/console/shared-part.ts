@@ -5,6 +5,8 @@ export interface SharedPartOptions {
   /** For so long an answer is everybody's (default 1,000). */
   readonly sharedMs?: number
   readonly source?: SourceName
+  /** When somebody has last changed something here, by `performance.now`: what was asked before is nobody's any more. */
+  readonly changedAt?: () => number
 }
 
 /**
@@ -15,13 +17,16 @@ export class SharedPart<T> {
   readonly #read: () => Promise<T>
   readonly #sharedMs: number
   readonly #source: SourceName
-  #last: { readonly value: T; readonly at: number } | undefined
-  #flight: Promise<Part<T>> | undefined
+  readonly #changedAt: () => number
+  #last: { readonly value: T; readonly at: number; readonly asked: number } | undefined
+  #flight: { readonly part: Promise<Part<T>>; readonly asked: number } | undefined
 
-  constructor(read: () => Promise<T>, { sharedMs = 1_000, source = 'postgres' }: SharedPartOptions = {}) {
+  constructor(read: () => Promise<T>, options: SharedPartOptions = {}) {
+    const { sharedMs = 1_000, source = 'postgres', changedAt = () => Number.NEGATIVE_INFINITY } = options
     this.#read = read
     this.#sharedMs = sharedMs
     this.#source = source
+    this.#changedAt = changedAt
   }
 
   /** The last answer, of whatever age, without asking. */
@@ -35,18 +40,31 @@ export class SharedPart<T> {
   }
 
   async get(): Promise<Part<T>> {
-    if (this.#last && Date.now() - this.#last.at < this.#sharedMs && Date.now() >= this.#last.at)
-      return this.last
-    this.#flight ??= this.#ask().finally(() => {
-      this.#flight = undefined
-    })
-    return this.#flight
+    const changed = this.#changedAt()
+    if (this.#last && this.#last.asked > changed && this.#isFresh(this.#last.at)) return this.last
+    if (this.#flight && this.#flight.asked > changed) return this.#flight.part
+    const asked = performance.now()
+    const flight = {
+      asked,
+      part: this.#ask(asked).finally(() => {
+        if (this.#flight === flight) this.#flight = undefined
+      }),
+    }
+    this.#flight = flight
+    return flight.part
   }
 
-  async #ask(): Promise<Part<T>> {
+  #isFresh(at: number): boolean {
+    const age = Date.now() - at
+    return age >= 0 && age < this.#sharedMs
+  }
+
+  async #ask(asked: number): Promise<Part<T>> {
     const part = await partOf(this.#source, this.#read)
     if (part.problem !== null) return { ...this.last, problem: part.problem }
-    this.#last = { value: part.value as T, at: part.at ?? Date.now() }
+    // One that was asked later may have answered sooner.
+    if (!this.#last || asked > this.#last.asked)
+      this.#last = { value: part.value as T, at: part.at ?? Date.now(), asked }
     return part
   }
 }

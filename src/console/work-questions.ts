@@ -20,6 +20,7 @@ export interface WorkQuestionParts {
   readonly channels: () => ReadonlyMap<string, number>
   readonly namespaceOf: (channel: string) => string
   readonly projections: (sql: Sql) => Promise<readonly ProjectionReport[]>
+  readonly actedAt: () => number
 }
 
 const mostSchedules = 500
@@ -36,17 +37,17 @@ export class WorkQuestions {
 
   constructor(parts: WorkQuestionParts) {
     this.#parts = parts
-    const { postgres, projections } = parts
-    this.#projections = new SharedPart(() => postgres.ask(projections))
-    this.#groups = new SharedPart(() => postgres.ask(sql => createOperations(sql).groups.list()))
-    this.#rules = new SharedPart(() => postgres.ask(sql => createOperations(sql).jobs.rules()))
-    this.#schedules = new SharedPart(() =>
-      postgres.ask(
-        async sql => (await createOperations(sql).jobs.schedules({ limit: mostSchedules })).schedules,
-      ),
+    const { postgres, projections, actedAt } = parts
+    const shared = <T>(read: (sql: Sql) => Promise<T>) =>
+      new SharedPart(() => postgres.ask(read), { changedAt: actedAt })
+    this.#projections = shared(projections)
+    this.#groups = shared(sql => createOperations(sql).groups.list())
+    this.#rules = shared(sql => createOperations(sql).jobs.rules())
+    this.#schedules = shared(
+      async sql => (await createOperations(sql).jobs.schedules({ limit: mostSchedules })).schedules,
     )
-    this.#webhooks = new SharedPart(() => postgres.ask(sql => createOperations(sql).webhooks.list()))
-    this.#outbox = new SharedPart(() => postgres.ask(sql => createOperations(sql).outbox.status()))
+    this.#webhooks = shared(sql => createOperations(sql).webhooks.list())
+    this.#outbox = shared(sql => createOperations(sql).outbox.status())
   }
 
   async parked(

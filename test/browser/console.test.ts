@@ -315,8 +315,11 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
       ...['resume_schedule', 'disable_webhook', 'enable_webhook', 'redrive', 'redrive_parked', 'discard'],
       ...['discard_parked'],
     ]
+    // Not what was looked at, which is written down a moment later.
     const acts = async () => sql<{ id: number; act: string }[]>`
-      select id::int as id, act from holdfast.acts where id > ${since} and actor = 'console:ann' order by id`
+      select id::int as id, act from holdfast.acts
+      where id > ${since} and actor = 'console:ann' and act = any(${`{${wanted.join(',')}}`}::text[])
+      order by id`
     await until('each is written down', async () => {
       const written = new Set((await acts()).map(({ act }) => act))
       return wanted.every(act => written.has(act))
