@@ -2,13 +2,19 @@
 // `src/client`.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, sep } from 'node:path'
 import { inRoot, root } from './bootstrap/paths.mjs'
+import { outOf, pageNames } from './pages/names.mjs'
 
 const dist = inRoot('dist')
 const clientDist = inRoot('packages/client/dist')
 
-rmSync(dist, { recursive: true, force: true })
+// A node of this checkout may be serving the pages: each is replaced when the new one is there.
+const pagesThere = pageNames.flatMap(name => [outOf(name), `${outOf(name)}.sources`])
+for (const each of globSync(`${dist}/{,pages/}*`)) {
+  if (pagesThere.some(kept => kept === each || kept.startsWith(`${each}${sep}`))) continue
+  rmSync(each, { recursive: true, force: true })
+}
 rmSync(clientDist, { recursive: true, force: true })
 rmSync(inRoot('tsconfig.build.tsbuildinfo'), { force: true })
 

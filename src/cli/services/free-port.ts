@@ -8,13 +8,10 @@ import { createServer } from 'node:net'
 const range = { from: 20_000, to: 32_000 } as const
 const triesAtMost = 200
 
-let next: number = randomInt(range.from, range.to)
-
-/** A TCP port nobody listens on at this moment, which this process is not told again for long. */
+/** A TCP port nobody listens on at this moment, by chance: whoever else looks for one at the same time finds another. */
 export async function freePort(): Promise<number> {
   for (let i = 0; i < triesAtMost; i++) {
-    const port = next
-    next = port + 1 < range.to ? port + 1 : range.from
+    const port = randomInt(range.from, range.to)
     if (await isFree(port)) return port
   }
   throw new Error(`none of ${triesAtMost} ports of 127.0.0.1 is free`)

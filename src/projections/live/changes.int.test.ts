@@ -57,7 +57,11 @@ it('rows are told with their times as a page shows them, whatever the zone of th
   await stage.process([seen] as never, { hooks }).work()
   await append(stage.a, `${name}:x`, 1)
   const [change] = await until('it is told', () => (told.length > 0 ? told : undefined))
-  const page = JSON.parse(await reads.page(name, new URLSearchParams()))
+  // The hook works within the transaction.
+  const page = await until('it is there for readers', async () => {
+    const read = JSON.parse(await reads.page(name, new URLSearchParams()))
+    return read.rows.length > 0 ? read : undefined
+  })
   expect([JSON.parse(change?.row ?? '')]).toEqual(page.rows)
   const [row] = page.rows as [{ at: string; made: string }]
   expect(row.at).toMatch(/\+00:00$/)
