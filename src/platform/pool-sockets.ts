@@ -1,4 +1,4 @@
-import { Socket } from 'node:net'
+import { connect, Socket } from 'node:net'
 
 /** Where the driver connects to: hosts and ports side by side, or the path of a Unix socket. */
 export interface PoolAddress {
@@ -16,30 +16,40 @@ const farewellMs = 1_000
  * being made stays open. Nobody uses or closes them: a process whose pools are replaced at every silence would fill the server.
  */
 export class PoolSockets {
+  readonly #connectMs: number
   readonly #sockets = new Set<Socket>()
   #turn = 0
+  #failures = 0
   #ended = false
 
-  /** For the driver's option `socket`: connects to the hosts in turn, as the driver by itself does. */
-  readonly open = ({ host, port, path }: PoolAddress): Socket => {
-    const socket = new Socket()
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+  /** @param connectMs how long a socket may take to connect */
+  constructor(connectMs: number) {
+    this.#connectMs = connectMs
+  }
+
+  /** How often in a row it could not connect. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /**
+   * For the driver's option `socket`: connects to the hosts in turn, as the driver by itself does. The driver takes what it
+   * gets for connected, so it gets nothing sooner; and it forgets a connection whose socket it does not get, so it always
+   * gets one.
+   */
+  readonly open = async ({ host, port, path }: PoolAddress): Promise<Socket> => {
     const turn = this.#turn++ % port.length
     const at = { host: host[turn] ?? 'localhost', port: port[turn] ?? 5432 }
-    // The driver reads the host for TLS, and names both in its errors.
-    Object.assign(socket, at)
-    // It listens to the socket only after its next turn: what fails at once has to fail later.
-    queueMicrotask(() => {
-      try {
-        if (this.#ended) socket.destroy(new Error('the pool has ended'))
-        else if (path) socket.connect(path)
-        else socket.connect(at)
-      } catch (error) {
-        socket.destroy(error as Error)
-      }
-    })
-    return socket
+    try {
+      if (this.#ended) throw new Error('the pool has ended')
+      // The driver reads the host for TLS.
+      const socket = await this.#connected(path ? connect(path) : connect(at))
+      this.#failures = 0
+      return Object.assign(closingAtOnce(socket), at)
+    } catch (error) {
+      this.#failures++
+      return closingAtOnce(failing(error as Error))
+    }
   }
 
   /** The pool has ended: from now on nothing connects, and what is connected still is no longer than a farewell takes. */
@@ -49,4 +59,59 @@ export class PoolSockets {
       for (const socket of this.#sockets) socket.destroy()
     }, farewellMs).unref()
   }
+
+  async #connected(socket: Socket): Promise<Socket> {
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const closed = () => reject(new Error('the pool has ended'))
+    socket.once('connect', resolve).once('error', reject).once('close', closed)
+    const late = () =>
+      reject(Object.assign(new Error('connecting has taken too long'), { code: 'CONNECT_TIMEOUT' }))
+    const timer = setTimeout(late, this.#connectMs)
+    try {
+      await promise
+      return socket
+    } catch (error) {
+      socket.destroy()
+      throw error
+    } finally {
+      clearTimeout(timer)
+      socket.off('connect', resolve).off('close', closed)
+      // An error after the end is nobody's.
+      if (!socket.destroyed) socket.off('error', reject)
+    }
+  }
+}
+
+/**
+ * Tells of a failure only with the close, and of that when what the driver had still to write is written. Else what somebody
+ * asks between the two, as by trying again at once, is never answered, and what is left to be written keeps the next greeting
+ * from being sent. (Over TLS the driver listens to a socket of its own; there only the patience of who asks helps.)
+ */
+function closingAtOnce(socket: Socket): Socket {
+  const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean
+  let failure: unknown
+  socket.emit = (event: string, ...args: unknown[]) => {
+    if (event === 'error') failure = args[0]
+    else if (event !== 'close') return emit(event, ...args)
+    else
+      setImmediate(() => {
+        if (failure !== undefined) emit('error', failure)
+        // The driver leaves what was sent unanswered where the close is said to follow from a failure.
+        emit('close', false)
+      })
+    return true
+  }
+  return socket
+}
+
+/** A socket that fails as soon as the driver writes to it, which is when the driver listens to it. */
+function failing(error: Error): Socket {
+  const socket = new Socket()
+  socket.write = () => {
+    socket.destroy(error)
+    return false
+  }
+  return socket
 }

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { tcpProxy } from '../../test/support/tcp-proxy.ts'
 import { until } from '../../test/support/until.ts'
 import { connectPostgres, type Sql } from './postgres.ts'
 
@@ -69,6 +70,41 @@ describe('a pool that has ended', () => {
     await pool.end({ timeout: 5 })
     expect(await answers).toHaveLength(2)
     await until('its connections are gone', async () => (await connections(applicationName)) === 0)
+  })
+})
+
+describe('a pool whose server is away', () => {
+  it('says so to each who asks, at once, and works again as soon as it is back', async () => {
+    const url = inject('postgresUrl')
+    const proxy = await tcpProxy(url)
+    const pool = connectPostgres(proxy.through(url), { max: 1, applicationName: 'test' })
+    for (const how of ['rst', 'fin'] as const) {
+      expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+      proxy.refuse()
+      proxy.cut(how)
+      const codes: unknown[] = []
+      // Also what is asked between the failure of the connection and its close, as by somebody who tries again at once.
+      for (let i = 0; i < 6; i++) codes.push(await pool`select 1`.catch(error => error.code))
+      // None of them is CONNECT_TIMEOUT.
+      for (const code of codes) expect(code).toMatch(/^(ECONNRE(SET|FUSED)|CONNECTION_CLOSED)$/)
+      expect(codes.slice(-3)).toEqual(Array(3).fill('ECONNREFUSED'))
+      await proxy.heal()
+    }
+    expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+    await pool.end()
+    await proxy.close()
+  })
+
+  it('gives up a connection that is accepted and never greeted', async () => {
+    const url = inject('postgresUrl')
+    const proxy = await tcpProxy(url)
+    proxy.hold()
+    const pool = connectPostgres(proxy.through(url), { max: 1, applicationName: 'test' })
+    await expect(pool`select 1`).rejects.toMatchObject({ code: 'CONNECT_TIMEOUT' })
+    await proxy.heal()
+    expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+    await pool.end()
+    await proxy.close()
   })
 })
 

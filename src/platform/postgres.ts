@@ -24,6 +24,9 @@ export interface PostgresOptions {
   readonly logger?: Logger
 }
 
+/** For the socket, and again for the greeting. */
+const connectSeconds = 5
+
 const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serialize: String } }
 
 /**
@@ -31,17 +34,17 @@ const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serializ
  * never shares one with the ledger.
  */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
-  const sockets = new PoolSockets()
+  const sockets = new PoolSockets(1_000 * connectSeconds)
   const sql = postgres(url, {
     socket: sockets.open,
     max: options.max,
-    connect_timeout: 5,
+    connect_timeout: connectSeconds,
     idle_timeout: 0,
     max_lifetime: null,
     // The driver asks for the array types after connecting, and when the connection ends meanwhile nobody catches
     // it: an unhandled rejection, which ends the process. Without them arrays go as literals (`'{1,2}'::int[]`).
     fetch_types: false,
-    backoff: attempt => Math.min(0.05 * 2 ** attempt, 1) * (0.5 + Math.random()),
+    backoff: () => Math.min(0.05 * 2 ** sockets.failures, 1) * (0.5 + Math.random()),
     onnotice: notice => options.logger?.debug({ notice: notice['message'] }, 'postgres notice'),
     types: options.orm ? ormTypes : handWrittenTypes,
     connection: {
