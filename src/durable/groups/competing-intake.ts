@@ -19,6 +19,8 @@ export class Intake {
   readonly #fresh = new Set<number>()
   /** Where one's own pending list is gone through, and how far that has come. */
   readonly #own = new Map<number, number>()
+  /** Of those, where a page of it is being read. */
+  readonly #asking = new Set<number>()
   /** Where it has to be gone through again: an answer was lost, or something could not be settled. */
   readonly #doubted = new Set<number>()
 
@@ -27,7 +29,7 @@ export class Intake {
   }
 
   get hasWork(): boolean {
-    return this.#parts.stream.reachable && this.#fresh.size + this.#own.size > 0
+    return this.#parts.stream.reachable && this.#fresh.size + this.#own.size > this.#asking.size
   }
 
   heard(partition: number): void {
@@ -42,13 +44,17 @@ export class Intake {
   /** To be called about once a second: what no news told of, and what was doubted. */
   sweep(partitions: number): void {
     for (let partition = 0; partition < partitions; partition++) this.#fresh.add(partition)
-    for (const partition of this.#doubted) this.#own.set(partition, this.#own.get(partition) ?? 0)
-    this.#doubted.clear()
+    for (const partition of this.#doubted) {
+      // What is doubted may lie behind where a pass has come to: it begins when that has ended.
+      if (this.#own.has(partition)) continue
+      this.#own.set(partition, 0)
+      this.#doubted.delete(partition)
+    }
   }
 
   /** Reads from so many partitions at once, `count` entries of each. Own pending entries come first. */
   async read(partitions: number, count: number): Promise<void> {
-    const own = [...this.#own.keys()].slice(0, partitions)
+    const own = [...this.#own.keys()].filter(each => !this.#asking.has(each)).slice(0, partitions)
     const fresh = [...this.#fresh].slice(0, partitions - own.length)
     await Promise.all([
       ...own.map(partition => this.#readOwn(partition, count)),
@@ -69,12 +75,16 @@ export class Intake {
   async #readOwn(partition: number, count: number): Promise<void> {
     const place = { epoch: this.#parts.epoch(), partition }
     const after = this.#own.get(partition) ?? 0
-    this.#own.delete(partition)
+    this.#asking.add(partition)
     const reading = await this.#ask(place, stream => stream.readPending(place, after, count))
-    if (reading?.kind !== 'read') return
+    this.#asking.delete(partition)
+    if (reading?.kind !== 'read') {
+      this.#own.delete(partition)
+      return
+    }
     const { entries, gone } = reading
-    if (entries.length + gone.length === count)
-      this.#own.set(partition, Math.max(entries.at(-1)?.position ?? 0, gone.at(-1) ?? 0))
+    if (entries.length + gone.length < count) this.#own.delete(partition)
+    else this.#own.set(partition, Math.max(entries.at(-1)?.position ?? 0, gone.at(-1) ?? 0))
     // The keeper reads them from the ledger.
     await this.#parts.stream.acknowledge(place, gone).catch(() => this.doubt(partition))
     await this.#parts.accept(place, eventsOf(entries))
