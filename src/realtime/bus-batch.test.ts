@@ -18,6 +18,21 @@ describe('what waits for the bus', () => {
     expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
   })
 
+  it('is counted as lost where an application has sent it, and not what nodes tell each other', () => {
+    const batch = new BusBatch()
+    const fill = () => {
+      batch.add('x', 'all', 'line')
+      batch.add('nodes', 'control', '{}')
+    }
+    fill()
+    expect([batch.count, batch.clear('away'), batch.count]).toEqual([2, 1, 0])
+    fill()
+    expect([batch.dropBefore(performance.now() + 1), batch.count]).toEqual([1, 0])
+    fill()
+    expect(batch.take('n', 10, 7)).toMatchObject({ pairs: { length: 4 }, count: 1 })
+    expect([batch.count, batch.characters, batch.empty]).toEqual([0, 0, true])
+  })
+
   it('travels as several where one would be too long for the frame that it becomes', () => {
     const batch = new BusBatch()
     const [short, long] = ['s'.repeat(100_000), 'l'.repeat(500_000)]

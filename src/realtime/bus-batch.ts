@@ -17,6 +17,7 @@ const maxTraced = 64
 
 export interface Taken {
   readonly pairs: string[]
+  /** Lines of applications: what nodes tell each other they repeat. */
   readonly count: number
   /** To be ended when it is known what became of it. */
   readonly spans: readonly Traced[] | undefined
@@ -75,42 +76,51 @@ export class BusBatch {
     let spans: Traced[] | undefined
     let count = 0
     for (const entry of this.#entries.splice(0, limit)) {
+      this.#count -= entry.count
       const traces = entry.spans?.map(({ traceparent }) => traceparent).join()
       pairs.push(entry.channel, encodeMessage(node, entry.address, entry.count, at, entry.lines, traces))
       if (entry.spans) spans = spans ? [...spans, ...entry.spans] : entry.spans
-      count += entry.count
+      count += linesOf(entry)
       this.#characters -= entry.lines.length
       if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
     }
-    this.#count -= count
     return { pairs, count, spans }
   }
 
-  /** Drops what was added before a moment, by `performance.now()`; returns how many lines. */
+  /** Drops what was added before a moment, by `performance.now()`; returns how many lines of applications. */
   dropBefore(moment: number): number {
     let dropped = 0
     let old = 0
     for (const entry of this.#entries) {
       if (entry.since >= moment) break
       old++
-      dropped += entry.count
+      dropped += linesOf(entry)
+      this.#count -= entry.count
       endAll(entry.spans, 'late')
       this.#characters -= entry.lines.length
       if (this.#last.get(entry.channel) === entry) this.#last.delete(entry.channel)
     }
     if (old > 0) this.#entries = this.#entries.slice(old)
-    this.#count -= dropped
     return dropped
   }
 
-  /** Drops all of it for a reason. */
-  clear(reason: string): void {
-    for (const { spans } of this.#entries) endAll(spans, reason)
+  /** Drops all of it for a reason; returns how many lines of applications. */
+  clear(reason: string): number {
+    let dropped = 0
+    for (const entry of this.#entries) {
+      dropped += linesOf(entry)
+      endAll(entry.spans, reason)
+    }
     this.#entries = []
     this.#last.clear()
     this.#count = 0
     this.#characters = 0
+    return dropped
   }
+}
+
+function linesOf({ address, count }: Entry): number {
+  return address === 'control' ? 0 : count
 }
 
 function carry(entry: Entry, span: Traced): void {

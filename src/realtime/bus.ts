@@ -62,7 +62,7 @@ export class Bus {
     this.#confirmMs = options.confirmMs
   }
 
-  /** Messages that other nodes did not get, since the start. */
+  /** Messages that other nodes did not get, since the start; not what nodes tell each other, which they repeat. */
   get dropped(): Readonly<Record<DropReason, number>> {
     return this.#dropped
   }
@@ -136,7 +136,7 @@ export class Bus {
 
   #add(busChannel: string, address: Address, line: string, span?: Traced): void {
     if (!this.#link?.passing) {
-      if (this.#link) this.#dropped.away++
+      if (this.#link && address !== 'control') this.#dropped.away++
       span?.end('away')
       return
     }
@@ -198,8 +198,7 @@ export class Bus {
   }
 
   #drop(reason: DropReason): void {
-    this.#dropped[reason] += this.#batch.count
-    this.#batch.clear(reason)
+    this.#dropped[reason] += this.#batch.clear(reason)
   }
 
   async #subscribe(

@@ -24,7 +24,7 @@ export const nodeMetrics = {
     unit: '{message}',
     labels: ['reason'],
     description:
-      'Realtime messages between nodes that were not delivered, by `reason`: `away` (Redis is known to be), `full` (too much waited for it), `late` (it got them too late), `unanswered` (it may have published them), `stale` (they came here too late); counted by this process.',
+      'Publications and signals between nodes that were not delivered, by `reason`: `away` (Redis is known to be), `full` (too much waited for it), `late` (it got them too late), `unanswered` (it may have published them), `stale` (they came here too late); counted by this process.',
   },
   busDeaf: {
     name: 'holdfast.bus.deaf',
