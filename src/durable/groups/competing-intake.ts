@@ -19,8 +19,6 @@ export class Intake {
   readonly #fresh = new Set<number>()
   /** Where one's own pending list is gone through, and how far that has come. */
   readonly #own = new Map<number, number>()
-  /** Of those, where a page of it is being read. */
-  readonly #asking = new Set<number>()
   /** Where it has to be gone through again: an answer was lost, or something could not be settled. */
   readonly #doubted = new Set<number>()
 
@@ -29,7 +27,7 @@ export class Intake {
   }
 
   get hasWork(): boolean {
-    return this.#parts.stream.reachable && this.#fresh.size + this.#own.size > this.#asking.size
+    return this.#parts.stream.reachable && this.#fresh.size + this.#own.size > 0
   }
 
   heard(partition: number): void {
@@ -52,9 +50,9 @@ export class Intake {
     }
   }
 
-  /** Reads from so many partitions at once, `count` entries of each. Own pending entries come first. */
+  /** Reads from so many partitions at once, `count` entries of each; one read after the other. Own pending entries come first. */
   async read(partitions: number, count: number): Promise<void> {
-    const own = [...this.#own.keys()].filter(each => !this.#asking.has(each)).slice(0, partitions)
+    const own = [...this.#own.keys()].slice(0, partitions)
     const fresh = [...this.#fresh].slice(0, partitions - own.length)
     await Promise.all([
       ...own.map(partition => this.#readOwn(partition, count)),
@@ -75,16 +73,13 @@ export class Intake {
   async #readOwn(partition: number, count: number): Promise<void> {
     const place = { epoch: this.#parts.epoch(), partition }
     const after = this.#own.get(partition) ?? 0
-    this.#asking.add(partition)
+    // The pass goes on until it has an answer: what is doubted meanwhile waits for the next.
     const reading = await this.#ask(place, stream => stream.readPending(place, after, count))
-    this.#asking.delete(partition)
-    if (reading?.kind !== 'read') {
-      this.#own.delete(partition)
-      return
-    }
+    this.#own.delete(partition)
+    if (reading?.kind !== 'read') return
     const { entries, gone } = reading
-    if (entries.length + gone.length < count) this.#own.delete(partition)
-    else this.#own.set(partition, Math.max(entries.at(-1)?.position ?? 0, gone.at(-1) ?? 0))
+    if (entries.length + gone.length === count)
+      this.#own.set(partition, Math.max(entries.at(-1)?.position ?? 0, gone.at(-1) ?? 0))
     // The keeper reads them from the ledger.
     await this.#parts.stream.acknowledge(place, gone).catch(() => this.doubt(partition))
     await this.#parts.accept(place, eventsOf(entries))
