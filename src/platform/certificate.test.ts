@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { connect, createSecureContext, createServer as createTlsServer, TLSSocket } from 'node:tls'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer as createTlsServer } from 'node:tls'
 import { afterEach, expect, it } from 'vitest'
 import { selfSigned } from '../../test/support/certificate.ts'
+import { tlsPostgres } from '../../test/support/tls-postgres.ts'
 import { certificateSeconds, postgresCertificateSeconds } from './certificate.ts'
 
 const { cert, key } = selfSigned('db.test')
@@ -13,32 +14,10 @@ afterEach(() => {
   for (const each of open.splice(0)) each.close()
 })
 
-/** Says to the first request of a Postgres client whether it speaks TLS, and then does; or says nothing at all. */
 async function listening(answer: 'S' | 'N' | undefined): Promise<string> {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer(socket => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
-    socket.once('data', request => {
-      expect(request.toString('hex')).toBe('0000000804d2162f')
-      if (answer) socket.write(answer)
-      if (answer !== 'S') return
-      const secure = new TLSSocket(socket, {
-        isServer: true,
-        secureContext: createSecureContext({ cert, key }),
-      })
-      secure.on('error', () => undefined)
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  open.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-    },
-  })
-  return `postgres://user@127.0.0.1:${(server.address() as AddressInfo).port}/db`
+  const server = await tlsPostgres(answer)
+  open.push(server)
+  return server.url
 }
 
 it('says how long the certificate of a Postgres is valid, by a handshake of its own', async () => {

@@ -27,7 +27,7 @@ export class PoolSockets {
     this.#connectMs = connectMs
   }
 
-  /** How often in a row it could not connect. */
+  /** Connections in a row that have failed without a word of the server. */
   get failures(): number {
     return this.#failures
   }
@@ -43,12 +43,9 @@ export class PoolSockets {
     try {
       if (this.#ended) throw new Error('the pool has ended')
       // The driver reads the host for TLS.
-      const socket = await this.#connected(path ? connect(path) : connect(at))
-      this.#failures = 0
-      return Object.assign(closingAtOnce(socket), at)
+      return Object.assign(this.#closingAtOnce(await this.#connected(path ? connect(path) : connect(at))), at)
     } catch (error) {
-      this.#failures++
-      return closingAtOnce(failing(error as Error))
+      return this.#closingAtOnce(failing(error as Error))
     }
   }
 
@@ -62,7 +59,6 @@ export class PoolSockets {
 
   async #connected(socket: Socket): Promise<Socket> {
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const closed = () => reject(new Error('the pool has ended'))
     socket.once('connect', resolve).once('error', reject).once('close', closed)
@@ -73,6 +69,7 @@ export class PoolSockets {
       await promise
       return socket
     } catch (error) {
+      this.#sockets.delete(socket)
       socket.destroy()
       throw error
     } finally {
@@ -82,28 +79,37 @@ export class PoolSockets {
       if (!socket.destroyed) socket.off('error', reject)
     }
   }
-}
 
-/**
- * Tells of a failure only with the close, and of that when what the driver had still to write is written. Else what somebody
- * asks between the two, as by trying again at once, is never answered, and what is left to be written keeps the next greeting
- * from being sent. (Over TLS the driver listens to a socket of its own; there only the patience of who asks helps.)
- */
-function closingAtOnce(socket: Socket): Socket {
-  const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean
-  let failure: unknown
-  socket.emit = (event: string, ...args: unknown[]) => {
-    if (event === 'error') failure = args[0]
-    else if (event !== 'close') return emit(event, ...args)
-    else
-      setImmediate(() => {
-        if (failure !== undefined) emit('error', failure)
-        // The driver leaves what was sent unanswered where the close is said to follow from a failure.
-        emit('close', false)
-      })
-    return true
+  /**
+   * Tells of a failure only with the close, and of that when what the driver had still to write is written. Else what somebody
+   * asks between the two, as by trying again at once, is never answered, and what is left to be written keeps the next
+   * greeting from being sent. (Over TLS the driver listens to a socket of its own; there only the patience of who asks helps.)
+   * Not by listeners: the driver takes those away.
+   */
+  #closingAtOnce(socket: Socket): Socket {
+    const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean
+    let failure: unknown
+    const close = () => {
+      if (failure !== undefined) {
+        this.#failures++
+        emit('error', failure)
+      }
+      // The driver leaves what was sent unanswered where the close is said to follow from a failure.
+      emit('close', false)
+    }
+    socket.emit = (event: string, ...args: unknown[]) => {
+      if (event === 'error') failure = args[0]
+      else if (event === 'close') {
+        this.#sockets.delete(socket)
+        setImmediate(close)
+      } else {
+        if (event === 'data') this.#failures = 0
+        return emit(event, ...args)
+      }
+      return true
+    }
+    return socket
   }
-  return socket
 }
 
 /** A socket that fails as soon as the driver writes to it, which is when the driver listens to it. */

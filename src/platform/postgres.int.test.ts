@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { tcpProxy } from '../../test/support/tcp-proxy.ts'
+import { tlsPostgres } from '../../test/support/tls-postgres.ts'
 import { until } from '../../test/support/until.ts'
 import { connectPostgres, type Sql } from './postgres.ts'
 
@@ -105,6 +106,26 @@ describe('a pool whose server is away', () => {
     expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
     await pool.end()
     await proxy.close()
+  })
+})
+
+describe('a pool over TLS', () => {
+  it('works, comes back after its connection has broken, and leaves none at its end', async () => {
+    const server = await tlsPostgres('S', inject('postgresUrl'))
+    const url = `${server.url}?sslmode=require`
+    const pool = connectPostgres(url, { max: 1, applicationName: 'test' })
+    for (let round = 0; round < 3; round++) {
+      expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+      server.reset()
+      // Who asks while it is not yet known may be answered by nobody, and gives up.
+      await until('it is noticed', () => server.open === 0)
+      await delay(50)
+    }
+    expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+    expect(server.open).toBe(1)
+    await pool.end({ timeout: 0 })
+    await until('no connection is left', () => server.open === 0)
+    server.close()
   })
 })
 
