@@ -5,12 +5,13 @@ import { copyFileSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeF
 import { dirname, sep } from 'node:path'
 import { inRoot, root } from './bootstrap/paths.mjs'
 import { outOf, pageNames } from './pages/names.mjs'
+import { fileOf } from './pages/stamp.mjs'
 
 const dist = inRoot('dist')
 const clientDist = inRoot('packages/client/dist')
 
 // A node of this checkout may be serving the pages: each is replaced when the new one is there.
-const pagesThere = pageNames.flatMap(name => [outOf(name), `${outOf(name)}.sources`])
+const pagesThere = pageNames.flatMap(name => [outOf(name), fileOf(name)])
 for (const each of globSync(`${dist}/{,pages/}*`)) {
   if (pagesThere.some(kept => kept === each || kept.startsWith(`${each}${sep}`))) continue
   rmSync(each, { recursive: true, force: true })

@@ -22,7 +22,8 @@ export function stampOf(name) {
   return hash.digest('hex')
 }
 
-const fileOf = name => `${outOf(name)}.sources`
+/** Where that is remembered. */
+export const fileOf = name => `${outOf(name)}.sources`
 
 export function stamp(name, sources) {
   writeFileSync(fileOf(name), sources)

@@ -47,3 +47,12 @@ function commandOf(pid: number): string {
     return ''
   }
 }
+
+/** To a process that may end at any moment. @throws where it is there and may not be signalled */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

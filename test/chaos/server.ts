@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { LocalRedis } from '../../src/cli/services/local-redis.ts'
-import { family } from '../bootstrap/processes.ts'
+import { family, signal } from '../bootstrap/processes.ts'
 import { tcpProxy } from '../support/tcp-proxy.ts'
 import type { Keeper } from './keeper.ts'
 import type { Dependency } from './types.ts'
@@ -69,13 +69,5 @@ export async function startServer(options: {
       await server.stop()
       await proxy.close()
     },
-  }
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name)
-  } catch {
-    // It has ended.
   }
 }

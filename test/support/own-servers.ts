@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { inject } from 'vitest'
 import { startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
 import { startLocalRedis } from '../../src/cli/services/local-redis.ts'
-import { family } from '../bootstrap/processes.ts'
+import { family, signal } from '../bootstrap/processes.ts'
 
 /** A server of a test's own, at an address that stays, to which everything may be done. */
 export interface OwnServer {
@@ -74,14 +74,5 @@ async function own(start: (port?: number) => Promise<Started>): Promise<OwnServe
       goOn()
       await server.stop()
     },
-  }
-}
-
-/** A session may end between the look and the signal. */
-function signal(pid: number, name: 'SIGSTOP' | 'SIGCONT'): void {
-  try {
-    process.kill(pid, name)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { type LocalPostgres, startLocalPostgres } from '../../src/cli/services/local-postgres.ts'
 import { type LocalRedis, startLocalRedis } from '../../src/cli/services/local-redis.ts'
 import type { Health } from '../../src/gateway/index.ts'
-import { family } from '../bootstrap/processes.ts'
+import { family, signal } from '../bootstrap/processes.ts'
 import { type Cluster, type Node, startCluster } from '../support/cluster.ts'
 import { connect, received, subscribe } from '../support/sdk.ts'
 import { until } from '../support/until.ts'
@@ -143,10 +143,10 @@ describe('the health of two nodes', () => {
     // It answers in a process of its own for each connection.
     const processes = family(postgres.process.pid ?? 0).map(({ pid }) => pid)
     try {
-      for (const pid of processes) process.kill(pid, 'SIGSTOP')
+      for (const pid of processes) signal(pid, 'SIGSTOP')
       await bothAre(503, withoutPostgres)
     } finally {
-      for (const pid of processes) process.kill(pid, 'SIGCONT')
+      for (const pid of processes) signal(pid, 'SIGCONT')
     }
   })
 

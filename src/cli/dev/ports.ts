@@ -1,6 +1,5 @@
-import { createServer } from 'node:net'
 import { CliError } from '../cli-error.ts'
-import { freePort } from '../services/free-port.ts'
+import { freePort, isFree } from '../services/free-port.ts'
 
 export const devHost = '127.0.0.1'
 
@@ -21,7 +20,7 @@ export async function choosePorts(env: NodeJS.ProcessEnv): Promise<readonly [num
   if (base === 0) return [await freePort(), await freePort()]
   const ports = [base, base + 1] as const
   for (const port of ports) {
-    if (await isFree(port)) continue
+    if (await isUsable(port)) continue
     throw new CliError(
       `port ${port} is in use by another program`,
       `stop it, or choose another pair of ports: HOLDFAST_PORT=${base + 1_000} npm start`,
@@ -30,20 +29,14 @@ export async function choosePorts(env: NodeJS.ProcessEnv): Promise<readonly [num
   return ports
 }
 
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false)
-      else if (error.code === 'EACCES')
-        reject(
-          new CliError(
-            `port ${port} may not be used without more rights`,
-            'choose one from 1024: HOLDFAST_PORT',
-          ),
-        )
-      else reject(error)
-    })
-    server.listen(port, devHost, () => server.close(() => resolve(true)))
-  })
+async function isUsable(port: number): Promise<boolean> {
+  try {
+    return await isFree(port)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+    throw new CliError(
+      `port ${port} may not be used without more rights`,
+      'choose one from 1024: HOLDFAST_PORT',
+    )
+  }
 }

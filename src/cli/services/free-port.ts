@@ -17,12 +17,14 @@ export async function freePort(): Promise<number> {
   throw new Error(`none of ${triesAtMost} ports of 127.0.0.1 is free`)
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer()
-  const listens = await new Promise<boolean>(resolve => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => resolve(true))
+/** Whether somebody could listen on it now. @throws the system's error, where it is not that somebody does */
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false)
+      else reject(error)
+    })
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
-  if (listens) await new Promise(resolve => server.close(resolve))
-  return listens
 }
