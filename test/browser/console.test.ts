@@ -278,7 +278,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
     await until('readers see the old one', async () => (await readersSee()) < rebuilt)
     await decide('projections', `Drop build ${rebuilt} of ticks`)
     // The button that was pressed is gone: who has no mouse goes on with the page.
-    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('MAIN')
+    await page.locator('main:focus').waitFor()
     await page.getByRole('progressbar', { name: `Build ${rebuilt} of ticks` }).waitFor({ state: 'detached' })
 
     await decideBoth('jobs', 'Pause the schedule yearly', 'Resume the schedule yearly', () =>
