@@ -7,6 +7,10 @@ export interface PoolAddress {
   readonly path?: string | false | undefined
 }
 
+/** How a server begins that lets nobody in, as one that starts: with an error. */
+const refusal = 'E'.charCodeAt(0)
+/** What a socket tells of its end: whichever comes first. */
+const endings: ReadonlySet<string> = new Set(['end', 'error', 'close'])
 /** What is said to the server at the end of a pool still leaves within this. */
 const farewellMs = 1_000
 
@@ -17,14 +21,24 @@ const farewellMs = 1_000
  */
 export class PoolSockets {
   readonly #connectMs: number
+  readonly #onBroken: () => void
   readonly #sockets = new Set<Socket>()
   #turn = 0
   #failures = 0
   #ended = false
 
-  /** @param connectMs how long a socket may take to connect */
-  constructor(connectMs: number) {
+  /**
+   * @param connectMs how long a socket may take to connect
+   * @param onBroken called as soon as a connection that was greeted is at its end, before the driver is told
+   */
+  constructor(connectMs: number, onBroken: () => void) {
     this.#connectMs = connectMs
+    this.#onBroken = onBroken
+  }
+
+  /** Connections at this moment, and what is about to be one. */
+  get count(): number {
+    return this.#sockets.size
   }
 
   /** Connections in a row that have failed without a word of the server. */
@@ -81,14 +95,15 @@ export class PoolSockets {
   }
 
   /**
-   * Tells of a failure only with the close, and of that when what the driver had still to write is written. Else what somebody
-   * asks between the two, as by trying again at once, is never answered, and what is left to be written keeps the next
-   * greeting from being sent. (Over TLS the driver listens to a socket of its own; there only the patience of who asks helps.)
-   * Not by listeners: the driver takes those away.
+   * Tells the driver of a failure only with the close, and of that when what it had still to write is written: what it sends
+   * between the two is never answered, and what is left to be written keeps the next greeting from being sent. That nothing is
+   * sent between the close and its telling is `onBroken`'s to see to. (Over TLS the driver listens to a socket of its own; there
+   * only the patience of who asks helps.) Not by listeners: the driver takes those away.
    */
   #closingAtOnce(socket: Socket): Socket {
     const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean
     let failure: unknown
+    let greeted = false
     const close = () => {
       if (failure !== undefined) {
         this.#failures++
@@ -98,14 +113,18 @@ export class PoolSockets {
       emit('close', false)
     }
     socket.emit = (event: string, ...args: unknown[]) => {
+      if (event === 'data') {
+        this.#failures = 0
+        greeted ||= (args[0] as Buffer)[0] !== refusal
+      } else if (greeted && endings.has(event)) {
+        greeted = false
+        this.#onBroken()
+      }
       if (event === 'error') failure = args[0]
       else if (event === 'close') {
         this.#sockets.delete(socket)
         setImmediate(close)
-      } else {
-        if (event === 'data') this.#failures = 0
-        return emit(event, ...args)
-      }
+      } else return emit(event, ...args)
       return true
     }
     return socket

@@ -23,22 +23,20 @@ const connections = async (applicationName: string) => {
 describe('a pool that has ended', () => {
   it('makes no connection any more that waited to be made again', async () => {
     const applicationName = `ended-${process.pid}-${++made}`
-    const pool = connectPostgres(inject('postgresUrl'), { max: 1, applicationName })
-    await until('a connection has ended under a statement', async () => {
-      await pool`select 1`
-      await admin`select pg_terminate_backend(pid) from pg_stat_activity where application_name = ${applicationName}`
-      return pool`select 1`.then(
-        () => false,
-        () => true,
-      )
-    })
-    // The driver notices it, and pauses for 25 ms at least before it connects again: the end comes in that pause.
+    const url = inject('postgresUrl')
+    const proxy = await tcpProxy(url)
+    const pool = connectPostgres(proxy.through(url), { max: 1, applicationName })
+    proxy.refuse()
+    await expect(pool`select 1`).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    // The driver pauses for 25 ms at least before it connects again: the end comes in that pause.
     await delay(5)
     const waiting = pool`select 1`.catch(error => error)
     await pool.end({ timeout: 0 })
+    await proxy.heal()
     expect(await waiting).toMatchObject({ code: 'CONNECTION_DESTROYED' })
     await delay(500)
     expect(await connections(applicationName)).toBe(0)
+    await proxy.close()
   })
 
   it('leaves no connection to a server that does not answer', async () => {
@@ -90,6 +88,28 @@ describe('a pool whose server is away', () => {
       for (const code of codes) expect(code).toMatch(/^(ECONNRE(SET|FUSED)|CONNECTION_CLOSED)$/)
       expect(codes.slice(-3)).toEqual(Array(3).fill('ECONNREFUSED'))
       await proxy.heal()
+    }
+    expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
+    await pool.end()
+    await proxy.close()
+  })
+
+  it('answers each who asks, in whichever turn of the event loop a connection breaks', async () => {
+    const url = inject('postgresUrl')
+    const proxy = await tcpProxy(url)
+    const pool = connectPostgres(proxy.through(url), { max: 2, applicationName: 'test' })
+    const turns = [setImmediate, (ask: () => void) => setTimeout(ask, 0), queueMicrotask]
+    const asked: Promise<unknown>[] = []
+    const ask = () => asked.push(pool`select 1 as one`.catch(error => error))
+    for (let round = 0; round < 60; round++) {
+      await Promise.all([pool`select 1`, pool`select 2`])
+      proxy.cut(round % 2 ? 'rst' : 'fin')
+      for (let turn = 0; turn < 12; turn++) {
+        turns[(round + turn) % turns.length]?.(ask)
+        await new Promise(resolve => turns[(round * turn) % 2]?.(() => resolve(undefined)))
+      }
+      const answers = await Promise.race([Promise.all(asked.splice(0)), delay(3_000)])
+      expect(answers).toBeDefined()
     }
     expect(await pool`select 1 as one`).toEqual([{ one: 1 }])
     await pool.end()

@@ -1,9 +1,10 @@
 import postgres from 'postgres'
 import type { Logger } from './logger.ts'
 import { ormTypes } from './orm-types.ts'
-import { PoolSockets } from './pool-sockets.ts'
+import type { PoolSockets } from './pool-sockets.ts'
+import { renewedPool, type Sql } from './renewed-pool.ts'
 
-export type Sql = postgres.Sql
+export type { Sql }
 /** A transaction under way: queries as with `Sql`. */
 export type Transaction = postgres.TransactionSql
 
@@ -34,7 +35,10 @@ const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serializ
  * never shares one with the ledger.
  */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
-  const sockets = new PoolSockets(1_000 * connectSeconds)
+  return renewedPool(1_000 * connectSeconds, sockets => openPool(url, options, sockets))
+}
+
+function openPool(url: string, options: PostgresOptions, sockets: PoolSockets): Sql {
   const sql = postgres(url, {
     socket: sockets.open,
     max: options.max,
