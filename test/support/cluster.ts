@@ -74,6 +74,7 @@ export interface StartOptions {
 }
 
 export interface Cluster {
+  /** Those that have started, in the order in which they were asked to. */
   readonly nodes: readonly Node[]
   readonly redisUrl: string
   readonly databaseUrl: string
@@ -131,9 +132,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     migrated = true
     return node
   }
+  const places = new Map<Node, number>()
+  let taken = 0
   const start: Cluster['start'] = async overrides => {
+    const place = ++taken
     const node = await begin(overrides)
+    places.set(node, place)
     nodes.push(node)
+    nodes.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0))
     return node
   }
   const count = options.nodes ?? 2
