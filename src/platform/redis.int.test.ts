@@ -77,8 +77,13 @@ describe('a connection to a master that sentinels watch', () => {
     await tell(name, 1)
     await until('it is made anew, and again', () => proxy.accepted > before + 1)
     await tell(name, proxy.port)
-    await until('it stays', () => redis.status === 'ready')
-    expect(await redis.ping()).toBe('PONG')
+    // It is ready for a moment before it has heard where the master is.
+    await until('it answers', () =>
+      redis.ping().then(
+        answer => answer === 'PONG',
+        () => false,
+      ),
+    )
   })
 
   it('is made at once when the news comes while it waits for its next try', async () => {
