@@ -17,7 +17,7 @@ describe('Postgres, as the console asks it', () => {
     database = await freshDatabase(inject('postgresUrl'))
     await migrate(database.url)
     postgres = new PostgresSource(database.url, logger)
-  }, 60_000)
+  })
   afterAll(async () => {
     await postgres?.close()
     await database?.drop()

@@ -3,6 +3,7 @@ import { Centrifuge, type Options, type PublicationContext } from 'centrifuge'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { type Stage, stageSecret, startStage } from '../../test/support/gateway-stage.ts'
+import { slowMachine } from '../../test/support/realtime-nodes.ts'
 import { until } from '../../test/support/until.ts'
 import { createLogger } from '../platform/index.ts'
 import { createRealtimeTier, type RealtimeTier } from '../realtime/index.ts'
@@ -28,7 +29,8 @@ describe('the official SDK', () => {
     const logger = createLogger('silent')
     const prefix = `t${randomUUID().slice(0, 8)}`
     nodeId = randomUUID()
-    realtime = await createRealtimeTier({ redis: inject('redisUrl'), prefix, nodeId, logger })
+    const timings = slowMachine
+    realtime = await createRealtimeTier({ redis: inject('redisUrl'), prefix, nodeId, logger, timings })
     await start()
   })
   afterEach(async () => {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { enter, forgetful, ownPrefix, remembering } from '../../test/support/realtime-nodes.ts'
+import { enter, forgetful, ownPrefix, remembering, slowMachine } from '../../test/support/realtime-nodes.ts'
 import { RecordingOutlet } from '../../test/support/recording-outlet.ts'
 import { until } from '../../test/support/until.ts'
 import { createLogger, ForeignMessages } from '../platform/index.ts'
@@ -29,7 +29,7 @@ describe('messages of a release that does not exist yet', () => {
       logger,
       foreign,
       // What is found is found because of the message.
-      timings: { positionCheckMs: never },
+      timings: { ...slowMachine, positionCheckMs: never },
     })
   })
   afterEach(async () => {

@@ -60,7 +60,7 @@ describe('a Holdfast of a test’s own', () => {
     const user = await t.mintUser('anna', { info: { name: 'Anna' } })
     anna = await user.connect()
     ben = await (await t.mintUser('ben')).connect({ node: 1 })
-  }, 60_000)
+  })
   afterAll(() => t?.close())
 
   it('has nodes that know its users, carry typed signals between them, and do what `setup` says', async () => {

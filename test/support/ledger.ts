@@ -1,8 +1,10 @@
 import { inject } from 'vitest'
+import type { HoldfastError } from '../../src/domain/index.ts'
 import { createPostgresLedger, type PostgresLedgerOptions } from '../../src/durable/index.ts'
 import type { Ledger } from '../../src/durable/ledger/ledger.ts'
 import { connectPostgres, type Sql } from '../../src/platform/index.ts'
 import { migratedDatabase } from './database.ts'
+import { until } from './until.ts'
 
 export interface TestLedger {
   readonly url: string
@@ -19,14 +21,18 @@ export async function testLedger(options: Partial<PostgresLedgerOptions> = {}): 
   const database = await migratedDatabase(inject('postgresUrl'))
   const opened: Ledger[] = []
   const open = async (more: Partial<PostgresLedgerOptions> = {}) => {
-    const ledger = await createPostgresLedger({
-      url: database.url,
-      poolSize: 3,
-      lanes: 1,
-      allowUnsafeFsync: false,
-      ...options,
-      ...more,
-    })
+    const ledger = await patiently(() =>
+      createPostgresLedger({
+        url: database.url,
+        poolSize: 3,
+        lanes: 1,
+        allowUnsafeFsync: false,
+        ...options,
+        ...more,
+        // Tests append thousands at once, and a machine that runs tests is slow at times.
+        limits: { deadlineMs: 30_000, ...options.limits, ...more.limits },
+      }),
+    )
     opened.push(ledger)
     return ledger
   }
@@ -43,4 +49,14 @@ export async function testLedger(options: Partial<PostgresLedgerOptions> = {}): 
       await database.drop()
     },
   }
+}
+
+/** Begins again where Postgres was too slow for a node that starts, as who starts nodes does. */
+async function patiently<T>(begin: () => Promise<T>): Promise<T> {
+  return until('Postgres answers', () =>
+    begin().catch((error: HoldfastError) => {
+      if (error.remedy === 'retry_later') return undefined
+      throw error
+    }),
+  ) as Promise<T>
 }

@@ -13,6 +13,7 @@ import {
 } from '../../src/gateway/index.ts'
 import { type ConfigInput, createLogger, parseConfig } from '../../src/platform/index.ts'
 import { createRealtimeTier } from '../../src/realtime/index.ts'
+import { slowMachine } from './realtime-nodes.ts'
 
 export const gatewayApiKey = 'key of a test gateway'
 
@@ -38,7 +39,13 @@ export async function startRealtimeGateway(
   const logger = createLogger('silent')
   const node = { id: randomUUID(), name: `test-${randomUUID().slice(0, 4)}`, version: '0.0.0' }
   const { auth, limits, namespaces } = config
-  const realtime = await createRealtimeTier({ redis: redisUrl, prefix, nodeId: node.id, logger })
+  const realtime = await createRealtimeTier({
+    redis: redisUrl,
+    prefix,
+    nodeId: node.id,
+    logger,
+    timings: slowMachine,
+  })
   const router = createRouter({ namespaces, realtime, durable: undefined })
   const authenticator = createAuthenticator({ auth, hookTimeoutMs: limits.hookTimeoutMs, logger })
   const permissions = createPermissions({

@@ -16,6 +16,9 @@ export function ownPrefix(): string {
   return `test-${process.pid}-${++made}`
 }
 
+/** A machine that runs tests is slow at times without anything being wrong with Redis. */
+export const slowMachine: Partial<RealtimeTimings> = { promptMs: 1_000 }
+
 export function startNode(
   redisUrl: string | undefined,
   prefix: string,
@@ -26,8 +29,7 @@ export function startNode(
     prefix,
     nodeId: `node-${process.pid}-${++made}`,
     logger: createLogger('silent'),
-    // A machine that runs tests is slow at times without anything being wrong with Redis.
-    timings: { promptMs: 1_000, ...timings },
+    timings: { ...slowMachine, ...timings },
   })
 }
 

@@ -88,11 +88,12 @@ describe('a Postgres of our own', () => {
     const first = await startLocalPostgres({ directory })
     const sql = connectPostgres(first.url, { max: 1, applicationName: 'test' })
     await sql`create table busy ()`
+    const looking = connectPostgres(first.url, { max: 1, applicationName: 'test' })
+    await looking`select 1`
     const busy = sql`do $$ declare started timestamptz := clock_timestamp();
-      begin while clock_timestamp() < started + interval '700 ms' loop null; end loop; end $$`.catch(
+      begin while clock_timestamp() < started + interval '3 seconds' loop null; end loop; end $$`.catch(
       () => undefined,
     )
-    const looking = connectPostgres(first.url, { max: 1, applicationName: 'test' })
     await until('it is busy', async () => {
       const rows =
         await looking`select 1 from pg_stat_activity where state = 'active' and query like 'do $$%'`

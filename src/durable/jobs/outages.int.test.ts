@@ -26,17 +26,27 @@ async function working(name: string, handler: Handler, concurrency = 10): Promis
 const count = (node: StageNode, name: string, outcome: string) =>
   node.jobs.status().deliveries.find(each => each.name === name && each.outcome === outcome)?.count ?? 0
 
+/** A test that fails leaves the others their Redis. */
+async function whileAway<T>(work: () => Promise<T>): Promise<T> {
+  await stage.redis.kill()
+  try {
+    return await work()
+  } finally {
+    await stage.redis.startAgain()
+  }
+}
+
 describe('a Redis that forgets everything', () => {
   it('loses no delivery whose row was written while it was away', async () => {
     const handled: unknown[] = []
     const node = await working('away', event => void handled.push(event.data))
     await stage.append('away:1', 'T', 0)
     await settled('away', 'done')
-    await stage.redis.kill()
-    for (let n = 1; n <= 20; n++) await stage.append(`away:${n % 3}`, 'T', n)
-    await settled('away', 'queued', 20)
-    expect(node.jobs.status().redis).toBe('unreachable')
-    await stage.redis.startAgain()
+    await whileAway(async () => {
+      for (let n = 1; n <= 20; n++) await stage.append(`away:${n % 3}`, 'T', n)
+      await settled('away', 'queued', 20)
+      expect(node.jobs.status().redis).toBe('unreachable')
+    })
     await settled('away', 'done', 21)
     expect(handled.sort((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 21 }, (_, n) => n))
     await node.close()
@@ -44,10 +54,10 @@ describe('a Redis that forgets everything', () => {
 
   it('is used at once again when it is back, by a process that has found it away', async () => {
     const node = await working('back', () => undefined)
-    await stage.redis.kill()
-    await stage.append('back:1', 'T', 0)
-    await settled('back', 'queued')
-    await stage.redis.startAgain()
+    await whileAway(async () => {
+      await stage.append('back:1', 'T', 0)
+      await settled('back', 'queued')
+    })
     await settled('back', 'done')
     const found = count(node, 'back', 'requeued')
     await stage.append('back:1', 'T', 1)
@@ -86,7 +96,7 @@ describe('a Redis that forgets everything', () => {
     await begun.promise
     await stage.client.flushall()
     // Its delivery is overdue, so it is enqueued again, and begins a second time beside the first.
-    await until('it begins again', () => runs === 2)
+    await until('it begins again', () => runs >= 2)
     goOn.resolve()
     await settled('inhand', 'done')
     await until('the second one is taken back', () => count(node, 'inhand', 'suppressed') > 0)
@@ -96,11 +106,12 @@ describe('a Redis that forgets everything', () => {
   })
 
   it('that was not there at the start is waited for', async () => {
-    await stage.redis.kill()
-    const node = await working('absent', () => undefined)
-    await stage.append('absent:1', 'T', 0)
-    await settled('absent', 'queued')
-    await stage.redis.startAgain()
+    const node = await whileAway(async () => {
+      const begun = await working('absent', () => undefined)
+      await stage.append('absent:1', 'T', 0)
+      await settled('absent', 'queued')
+      return begun
+    })
     await settled('absent', 'done')
     await node.close()
   })

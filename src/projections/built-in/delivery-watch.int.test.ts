@@ -15,7 +15,7 @@ beforeAll(async () => {
   stage = await projectionStage()
   const process = stage.process([deliveries({ channels: 'order:*' })] as never)
   await process.work()
-}, 60_000)
+})
 afterAll(async () => {
   for (const end of ends) await end()
   await stage?.close()

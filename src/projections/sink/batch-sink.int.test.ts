@@ -264,6 +264,7 @@ describe('a batch sink', () => {
     expect(await open(name)).toEqual([])
     await db.unsafe(`create table ${name} (n int)`)
     await there(name, 30)
+    await until('it has counted', () => declared.status().rows === 30)
     expect(declared.status()).toEqual({ rows: 30, batches: 1 })
     expect(await open(name)).toEqual([])
   })

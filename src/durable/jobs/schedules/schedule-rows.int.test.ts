@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobsStage, jobsStage } from '../../../../test/support/jobs-stage.ts'
 import { until } from '../../../../test/support/until.ts'
@@ -15,41 +16,45 @@ const events = (channel: string) => stage.sql<{ id: string }[]>`
 const schedule = (name: string) => scheduleNamed(stage.sql, name)
 
 describe('what happens once', () => {
-  const append = { channel: 'launch:1', type: 'Launched', data: 1 }
+  const append = { type: 'Launched', data: 1 }
 
   it('does not happen again when a process that starts asks for the same time', async () => {
-    const at = Date.now() + 300
+    const name = `launch-${randomUUID()}`
+    const channel = `launch:${name}`
     const nodes = [await stage.node(), await stage.node()]
     for (const node of nodes) await node.work()
-    await nodes[0]?.jobs.schedule('launch', { at, append })
-    const before = await schedule('launch')
-    await nodes[1]?.jobs.schedule('launch', { at, append })
-    expect(await schedule('launch')).toEqual(before)
-    await until('it has happened', async () => (await schedule('launch'))?.due === null)
-    await nodes[1]?.jobs.schedule('launch', { at, append })
-    expect(await schedule('launch')).toMatchObject({ due: null, lastDue: at })
-    await nodes[0]?.jobs.schedule('launch', { at: at + 1, append })
-    await until('it has happened anew', async () => (await schedule('launch'))?.lastDue === at + 1)
-    expect(await events('launch:1')).toHaveLength(2)
+    const at = Date.now() + 2_000
+    const launch = { at, append: { ...append, channel } }
+    await nodes[0]?.jobs.schedule(name, launch)
+    const before = await schedule(name)
+    await nodes[1]?.jobs.schedule(name, launch)
+    expect(await schedule(name)).toEqual(before)
+    await until('it has happened', async () => (await schedule(name))?.due === null)
+    await nodes[1]?.jobs.schedule(name, launch)
+    expect(await schedule(name)).toMatchObject({ due: null, lastDue: at })
+    await nodes[0]?.jobs.schedule(name, { ...launch, at: at + 1 })
+    await until('it has happened anew', async () => (await schedule(name))?.lastDue === at + 1)
+    expect(await events(channel)).toHaveLength(2)
     for (const node of nodes) await node.close()
   })
 
   it('happens once although a process asks for it while it happens', async () => {
     const at = Date.now()
-    const channel = 'meanwhile:1'
+    const name = `meanwhile-${randomUUID()}`
+    const channel = `meanwhile:${name}`
     const node = await stage.node({
       acts: {
         publish: async () => undefined,
         async append(event) {
           await node.tier.append(event)
-          await node.jobs.schedule('meanwhile', { at, append: { ...append, channel } })
+          await node.jobs.schedule(name, { at, append: { ...append, channel } })
         },
       },
     })
     await node.work()
-    await node.jobs.schedule('meanwhile', { at, append: { ...append, channel } })
-    await until('it has happened', async () => (await schedule('meanwhile'))?.lastDue === at)
-    expect(await schedule('meanwhile')).toMatchObject({ due: null })
+    await node.jobs.schedule(name, { at, append: { ...append, channel } })
+    await until('it has happened', async () => (await schedule(name))?.lastDue === at)
+    expect(await schedule(name)).toMatchObject({ due: null })
     expect(await events(channel)).toHaveLength(1)
     await node.close()
   })

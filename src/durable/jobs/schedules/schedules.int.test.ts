@@ -62,7 +62,7 @@ describe('a schedule', () => {
     for (const node of nodes) await node.work()
     await stage.client.flushall()
     await nodes[0]?.jobs.schedule('both', {
-      delayMs: 200,
+      delayMs: 3_000,
       append: { channel: 'both:1', type: 'T', data: 1 },
     })
     const due = (await schedule('both'))?.due ?? 0
@@ -114,9 +114,12 @@ describe('a schedule', () => {
     expect(await events('wiped:1')).toHaveLength(1)
 
     await stage.redis.kill()
-    await node.jobs.schedule('away', { delayMs: 100, append: { channel: 'away:1', type: 'T', data: 1 } })
-    await until('its time has come', async () => ((await schedule('away'))?.due ?? 0) < Date.now())
-    await stage.redis.startAgain()
+    try {
+      await node.jobs.schedule('away', { delayMs: 100, append: { channel: 'away:1', type: 'T', data: 1 } })
+      await until('its time has come', async () => ((await schedule('away'))?.due ?? 0) < Date.now())
+    } finally {
+      await stage.redis.startAgain()
+    }
     await until('it has happened', async () => (await schedule('away'))?.due === null)
     expect(await events('away:1')).toHaveLength(1)
     await node.close()
@@ -184,7 +187,7 @@ describe('a schedule', () => {
     const node = await stage.node()
     await node.work()
     for (const name of ['paused', 'removed'])
-      await node.jobs.schedule(name, { delayMs: 1_000, append: { channel: 'never:1', type: 'T', data: 1 } })
+      await node.jobs.schedule(name, { delayMs: 4_000, append: { channel: 'never:1', type: 'T', data: 1 } })
     await until('there are timers', async () => (await stage.client.keys('*schedules:removed*')).length > 0)
     await stage.sql`update holdfast.schedules set paused = true where name = 'paused'`
     expect(await node.jobs.unschedule('removed')).toBe(true)
