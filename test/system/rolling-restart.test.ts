@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startBalancer } from '../support/balancer.ts'
 import { type Cluster, type Node, startCluster } from '../support/cluster.ts'
 import { startCrowd } from '../support/crowd.ts'
@@ -35,9 +35,9 @@ describe('nodes that are replaced one after the other', () => {
       config: {
         limits: {
           pingIntervalMs: 600_000,
-          drainDelayMs: 2_000,
+          drainDelayMs: 8_000,
           drainSpreadMs: spreadMs,
-          drainTimeoutMs: 8_000,
+          drainTimeoutMs: 20_000,
         },
         workers: { leaseMs },
         log: { level: 'debug' },
@@ -51,6 +51,11 @@ describe('nodes that are replaced one after the other', () => {
     await database?.drop()
   })
 
+  const ends: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const end of ends.splice(0).reverse()) await end()
+  })
+
   const health = async (node: Node) => {
     const response = await fetch(`${node.http}/health/ready`)
     return { status: response.status, body: (await response.json()) as { parts: { draining: boolean } } }
@@ -59,9 +64,12 @@ describe('nodes that are replaced one after the other', () => {
   it('lose nothing, send each client on once, and one after the other', async () => {
     const [a, b] = nodes as [Node, Node]
     const balancer = await startBalancer([a.port, b.port], { turns: true })
+    ends.push(() => balancer.close())
     const behind = { ...a, name: 'the balancer', url: balancer.url }
     const traffic = await startTraffic([behind], { channels: ['order:1', 'order:2', 'order:3'], writers: 3 })
+    ends.push(() => traffic.close())
     const crowd = await startCrowd([balancer.url], 'room:all', 12)
+    ends.push(() => crowd.close())
     const shared = await token('idle')
     const sleepers = await Promise.all(
       Array.from({ length: idle }, async () => {
@@ -91,8 +99,10 @@ describe('nodes that are replaced one after the other', () => {
         expect(mostWithin(sentAway, 100) / sentAway.length).toBeLessThan(0.4)
         for (const client of sleepers)
           expect(await client.ended()).toEqual({ code: 3001, reason: 'shutdown' })
-        const stats = await b.api('presence_stats', { channel: 'room:idle' })
-        expect(stats).toEqual({ num_clients: 0, num_users: 0 })
+        await until('none of them is present', async () => {
+          const stats = await b.api('presence_stats', { channel: 'room:idle' })
+          return stats['num_clients'] === 0 && stats['num_users'] === 0
+        })
       }
       const young = await cluster.start({ port: old.port })
       nodes[nodes.indexOf(old)] = young
@@ -118,9 +128,6 @@ describe('nodes that are replaced one after the other', () => {
       const [row] = await sql`select count(*)::int as count from effects where "group" = ${group}`
       expect([group, row?.['count']]).toEqual([group, traffic.size])
     }
-    crowd.close()
-    traffic.close()
-    await balancer.close()
   }, 240_000)
 
   it('end at once when they are told a second time, a while after the first', async () => {
