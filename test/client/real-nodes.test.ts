@@ -197,12 +197,10 @@ describe('the client with real nodes', () => {
       await subscription.ready()
     }
     const call = anna.channel('room:call')
-    const present = await call.presence()
-    expect(
-      Object.values(present)
-        .map(({ user }) => user)
-        .sort(),
-    ).toEqual(['anna', 'ben', 'cleo'])
+    await until('all are present', async () => {
+      const users = Object.values(await call.presence()).map(({ user }) => user)
+      return users.sort().join() === 'anna,ben,cleo'
+    })
     await call.signal('offer', 'for ben', { to: { client: ben.id ?? '' } })
     await call.signal('said', 'to the others')
     await until('all is heard', () => heard.length === 3)
