@@ -45,6 +45,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('redisServer', server)
   return async () => {
     await Promise.all([postgres.stop(), redis.stop()])
-    for (const each of [directory, postgres.directory]) await rm(each, { recursive: true, force: true })
+    // A server's last process may write for a moment after the first one has ended.
+    const patiently = { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }
+    for (const each of [directory, postgres.directory]) await rm(each, patiently)
   }
 }

@@ -25,10 +25,9 @@ export function ownRedis(): Promise<OwnServer> {
   return own(port => startLocalRedis({ server, ...(port !== undefined && { port }) }))
 }
 
-/** Several nodes of one test, each with some two dozen connections, and those of pools that are being replaced beside them. */
-const flags = ['-c', 'max_connections=300']
-
-export async function ownPostgres(): Promise<OwnServer> {
+/** By default for several nodes of one test, each with some two dozen connections, and those of pools that are being replaced beside them. */
+export async function ownPostgres(maxConnections = 300): Promise<OwnServer> {
+  const flags = ['-c', `max_connections=${maxConnections}`]
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-pg-'))
   let directory = join(folder, 'data')
   const postgres = await own(async port => {
@@ -40,10 +39,13 @@ export async function ownPostgres(): Promise<OwnServer> {
     ...postgres,
     async stop() {
       await postgres.stop()
-      for (const each of [folder, directory]) await rm(each, { recursive: true, force: true })
+      for (const each of [folder, directory]) await rm(each, patiently)
     },
   }
 }
+
+/** A server's last process may write for a moment after the first one has ended. */
+const patiently = { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }
 
 type Started = Awaited<ReturnType<typeof startLocalRedis>>
 

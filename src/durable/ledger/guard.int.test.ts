@@ -16,7 +16,8 @@ let breakers: Breakers
 let changes: (BreakerChange & { at: number })[] = []
 
 beforeAll(async () => {
-  postgres = await ownPostgres()
+  // Few enough for a test to take all of them.
+  postgres = await ownPostgres(30)
   await migrate(postgres.url)
   // Writes also where the server as a whole takes no writes.
   const settings = { default_transaction_read_only: 'off' }
