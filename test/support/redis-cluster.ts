@@ -120,12 +120,15 @@ async function startServer(server: string, directory: string): Promise<Made> {
 async function meet(servers: readonly Made[], masters: number): Promise<void> {
   const [first] = servers
   const share = Math.ceil(slotCount / masters)
-  for (const [i, { redis, port, busPort }] of servers.entries()) {
+  for (const [i, { redis }] of servers.entries()) {
     await redis.cluster('SET-CONFIG-EPOCH', i + 1)
     if (i < masters) await redis.cluster('ADDSLOTSRANGE', i * share, Math.min((i + 1) * share, slotCount) - 1)
-    if (i > 0) await first?.redis.call('CLUSTER', 'MEET', '127.0.0.1', port, busPort)
   }
   const allKnow = async () => {
+    // A server that is too busy to answer in time is forgotten again.
+    const known = `${await first?.redis.cluster('NODES')}`
+    for (const { id, port, busPort } of servers)
+      if (!known.includes(id)) await first?.redis.call('CLUSTER', 'MEET', '127.0.0.1', port, busPort)
     const states = await Promise.all(servers.map(stateOf))
     return states.every(state => state.ok && state.known === servers.length)
   }

@@ -9,6 +9,8 @@ import { type KillableRedis, killableRedis } from './killable-redis.ts'
 import { until } from './until.ts'
 
 const masterName = 'holdfast-test'
+/** A sentinel that finds its clock to have jumped, as on a machine that stood still, does nothing for 30 seconds. */
+const patienceMs = 90_000
 /** How long sentinels wait before a master counts as down. */
 const downAfterMs = 1_000
 
@@ -46,15 +48,19 @@ export async function startRedisSentinel(server: string): Promise<SentinelServer
     servers.push(first)
     servers.push(...(await Promise.all([1, 2].map(() => startServer(server, first.port)))))
     sentinels.push(...(await Promise.all([1, 2, 3].map(() => startSentinel(server, directory, first.port)))))
-    await until('every sentinel knows the others and the replicas', async () => {
-      const rows = await Promise.all(
-        sentinels.map(({ redis }) => redis.call('SENTINEL', 'MASTER', masterName)),
-      )
-      return rows.every(row => {
-        const fields = new Map((row as string[]).map((value, i, all) => [all[i - 1], value]))
-        return fields.get('num-slaves') === '2' && fields.get('num-other-sentinels') === '2'
-      })
-    })
+    await until(
+      'every sentinel knows the others and the replicas',
+      async () => {
+        const rows = await Promise.all(
+          sentinels.map(({ redis }) => redis.call('SENTINEL', 'MASTER', masterName)),
+        )
+        return rows.every(row => {
+          const fields = new Map((row as string[]).map((value, i, all) => [all[i - 1], value]))
+          return fields.get('num-slaves') === '2' && fields.get('num-other-sentinels') === '2'
+        })
+      },
+      patienceMs,
+    )
   } catch (error) {
     await close()
     throw error
@@ -74,7 +80,7 @@ export async function startRedisSentinel(server: string): Promise<SentinelServer
         const now = await master()
         return now !== former && now.running && (await now.redis.role())[0] === 'master'
       },
-      30_000,
+      patienceMs,
     )
   }
   return {
@@ -85,11 +91,14 @@ export async function startRedisSentinel(server: string): Promise<SentinelServer
     async failOver() {
       const former = await master()
       const [one] = sentinels
-      await until('a failover begins', () =>
-        one?.redis.call('SENTINEL', 'FAILOVER', masterName).then(
-          () => true,
-          () => false,
-        ),
+      await until(
+        'a failover begins',
+        () =>
+          one?.redis.call('SENTINEL', 'FAILOVER', masterName).then(
+            () => true,
+            () => false,
+          ),
+        patienceMs,
       )
       await replaced(former)
     },

@@ -25,6 +25,8 @@ export default {
   auth: { token: { hmacSecret: ${JSON.stringify(tokenSecret)} } },
   log: { level: ${JSON.stringify(process.env['HOLDFAST_TEST_LOG'] ?? 'warn')} },
   workers: { leaseMs: 2000 },
+  // What tests count is theirs alone.
+  prober: { enabled: false },
   redis: ${JSON.stringify(redis)},
   namespaces: ${JSON.stringify(openNamespaces)},
   jobs: {

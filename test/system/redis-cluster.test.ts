@@ -58,15 +58,18 @@ describe('a Redis Cluster in traffic', () => {
     if (!master) throw new Error('there is no master')
     const replica = await servers.replicaOf(master)
     await master.kill()
-    await stage.traffic.further(50)
-    await stage.traffic.allSeen('without a master')
-    await until(
-      'the replica has taken over',
-      async () => (await replica.redis.role())[0] === 'master',
-      20_000,
-    )
-    await stage.healed('after a failover')
-    await master.startAgain()
+    try {
+      await stage.traffic.further(50)
+      await stage.traffic.allSeen('without a master')
+      await until(
+        'the replica has taken over',
+        async () => (await replica.redis.role())[0] === 'master',
+        60_000,
+      )
+      await stage.healed('after a failover')
+    } finally {
+      await master.startAgain()
+    }
     await servers.whole()
   }, 180_000)
 
@@ -75,8 +78,11 @@ describe('a Redis Cluster in traffic', () => {
     const master = await servers.masterOf(slots.at(-1) ?? 0)
     for (const each of servers.servers) await each.redis.config('SET', 'cluster-replica-no-failover', 'yes')
     await master.kill()
-    await stage.traffic.further(20)
-    await master.startAgain()
+    try {
+      await stage.traffic.further(20)
+    } finally {
+      await master.startAgain()
+    }
     await servers.whole()
     expect((await master.redis.role())[0]).toBe('master')
     await stage.healed('after a master has come back empty')

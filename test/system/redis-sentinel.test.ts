@@ -22,26 +22,32 @@ describe('Redis behind sentinels in traffic', () => {
     await servers.failOver()
     expect(await servers.master()).not.toBe(former)
     await stage.healed('after a failover in order')
-  }, 180_000)
+  }, 240_000)
 
   it('goes on when the master is killed, and a replica takes its place', async () => {
     const former = await servers.master()
     await former.kill()
-    await stage.traffic.further(50)
-    await stage.traffic.allSeen('without a master')
-    await servers.replaced(former)
-    await stage.healed('after the master was killed')
-    await former.startAgain()
-  }, 180_000)
+    try {
+      await stage.traffic.further(50)
+      await stage.traffic.allSeen('without a master')
+      await servers.replaced(former)
+      await stage.healed('after the master was killed')
+    } finally {
+      await former.startAgain()
+    }
+  }, 240_000)
 
   it('goes on when the master hangs, is replaced, and comes back', async () => {
     const former = await servers.master()
     former.hang()
-    await servers.replaced(former)
-    await stage.healed('while the former master hangs')
-    former.goOn()
+    try {
+      await servers.replaced(former)
+      await stage.healed('while the former master hangs')
+    } finally {
+      former.goOn()
+    }
     await stage.healed('with the former master back')
-  }, 180_000)
+  }, 240_000)
 
   it('has lost nothing, and did everything once', async () => {
     await stage.finish()
