@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../src/cli/services/free-port.ts'
 import type { JournalLine } from './webhook-receiver.ts'
 
 const program = fileURLToPath(new URL('./webhook-receiver.ts', import.meta.url))
@@ -27,11 +26,11 @@ export class WebhookReceiverProcess {
   }
 
   static async make(seed: number): Promise<WebhookReceiverProcess> {
-    const probe = createServer().listen(0, '127.0.0.1')
-    await once(probe, 'listening')
-    const { port } = probe.address() as AddressInfo
-    await new Promise(resolve => probe.close(resolve))
-    return new WebhookReceiverProcess(port, await mkdtemp(join(tmpdir(), 'holdfast-hooks-')), seed)
+    return new WebhookReceiverProcess(
+      await freePort(),
+      await mkdtemp(join(tmpdir(), 'holdfast-hooks-')),
+      seed,
+    )
   }
 
   /** @param secret the only one that it verifies with */

@@ -19,11 +19,11 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
 })
 
-async function start(url: string, nodes: number): Promise<{ cluster: Cluster; sql: Sql }> {
+async function start(url: string, nodes: number, timeoutMs: number): Promise<{ cluster: Cluster; sql: Sql }> {
   const rules = {
     shop: {
       on: { channel: 'order:{id}', type: 'OrderPlaced' },
-      webhook: { url, secrets: [newSecret, oldSecret], allowPrivate: true, timeoutMs: 500 },
+      webhook: { url, secrets: [newSecret, oldSecret], allowPrivate: true, timeoutMs },
       attempts: 12,
       backoffMs: { first: 50, most: 600 },
     },
@@ -71,7 +71,7 @@ describe('a receiver that fails, hangs, lies, goes away and comes back', () => {
     const receiver = await WebhookReceiverProcess.make(seed)
     ends.push(() => receiver.close())
     await receiver.start(oldSecret)
-    const { cluster, sql } = await start(receiver.url, 2)
+    const { cluster, sql } = await start(receiver.url, 2, 500)
     const taken = async () => new Set((await receiver.journal()).map(({ event }) => event)).size
 
     await append(cluster, 0, events / 2)
@@ -122,7 +122,7 @@ describe('a receiver that wants no more', () => {
     let answer = reply(410, 'moved out')
     const to = await rawHttp(socket => socket.write(answer))
     ends.push(() => to.close())
-    const { cluster, sql } = await start(`${to.url}/hooks`, 1)
+    const { cluster, sql } = await start(`${to.url}/hooks`, 1, 10_000)
     const [node] = cluster.nodes as [Node]
     await append(cluster, 0, 1)
     await until('it is parked', async () => (await rows(sql))[0]?.state === 'parked', patience)
