@@ -70,7 +70,7 @@ describe.skipIf(program === '')(
       traffic = traffics(open.running, sql, over.signal)
       // It is looked at where it is waited for.
       traffic.catch(() => undefined)
-    }, 120_000)
+    }, 240_000)
     afterAll(async () => {
       over.abort()
       await traffic?.catch(() => undefined)
@@ -142,8 +142,15 @@ async function traffics({ nodes }: Running, sql: Sql, over: AbortSignal): Promis
     for (const channel of ['room:1', 'recent:1', 'past:1']) await subscribe(client, channel)
     clients.push(client)
   }
+  let failed = 0
   for (let n = 0; !over.aborted; n++) {
-    await once(n, clients, sql, [a, b])
+    try {
+      await once(n, clients, sql, [a, b])
+      failed = 0
+    } catch (error) {
+      // A slow machine refuses something now and then, and not every time.
+      if (++failed === 10) throw error
+    }
     await delay(100)
   }
   for (const client of clients) client.disconnect()
@@ -166,8 +173,11 @@ async function once(
   // What cannot be done, for an error; and whoever comes back, and recovers what was missed.
   await ann?.publish('nowhere:1', {}).catch(() => undefined)
   bob?.disconnect()
-  await api(a, 'publish', { channel: 'recent:1', data: { missed: n } })
-  await api(a, 'append', { channel: 'past:1', type: 'Placed', data: { missed: n } })
-  bob?.connect()
+  try {
+    await api(a, 'publish', { channel: 'recent:1', data: { missed: n } })
+    await api(a, 'append', { channel: 'past:1', type: 'Placed', data: { missed: n } })
+  } finally {
+    bob?.connect()
+  }
   await bob?.ready(10_000)
 }

@@ -116,7 +116,7 @@ export class ObservedChaos implements AsyncDisposable {
       stage.defer(() => prometheus.stop())
       // What a panel shows before a fault is how it is, and not how it comes to be.
       const scraped = async () => (await prometheus.query('up == 1')).length === targets.length
-      await until('every process is scraped', scraped)
+      await until('every process is scraped', scraped, 90_000)
       this.#open = { stage, running, prometheus }
       return this.#open
     } catch (error) {
