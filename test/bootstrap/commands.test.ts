@@ -101,7 +101,7 @@ describe('the commands, against two nodes', () => {
 
   beforeAll(async () => {
     cluster = await startCluster()
-  }, 60_000)
+  })
   afterAll(() => cluster?.close())
 
   it('append as a client with a token and as the server with a key, and tail both from the other node', async () => {

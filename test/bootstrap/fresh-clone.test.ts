@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../src/cli/services/free-port.ts'
@@ -112,7 +113,7 @@ describe.runIf(process.platform === 'linux')('a fresh clone in a folder that nob
 
   it('names the port that is taken and the variable to change, and stops what it has started', async () => {
     const taken = createServer()
-    await new Promise<void>(resolve => taken.listen(basePort + 1, '127.0.0.1', resolve))
+    await once(taken.listen(basePort + 1, '127.0.0.1'), 'listening')
     try {
       const running = start()
       expect(await running.ended()).toBe(1)

@@ -77,7 +77,7 @@ describe('a Postgres that goes back in time under running nodes', () => {
     sdk.subscription.on('subscribed', ({ recovered, streamPosition }) =>
       toldSdk.push({ recovered, epoch: streamPosition?.epoch }),
     )
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const client of clients) client.disconnect()
     await sql?.end({ timeout: 1 })

@@ -189,7 +189,7 @@ it(`records what was committed, once and in order, and nothing else, while nodes
   console.info(
     `${committed.length} committed with ${expected.length - appended.length} events, ${rolledBack.length} rolled back, ${appended.length} appended beside them, ${kills} nodes killed`,
   )
-}, 180_000)
+}, 400_000)
 
 it('records and delivers once what was at the database when its node was killed', async () => {
   const channel = 'order:killed'

@@ -67,7 +67,7 @@ beforeAll(async () => {
   superuser = connectPostgres(database.url, { max: 1, applicationName: 'test-superuser' })
   await start()
   await start()
-}, limitMs)
+})
 
 afterAll(async () => {
   await Promise.all(nodes.map(node => node.close()))
@@ -383,7 +383,7 @@ describe('canaries of nodes that share a ledger', () => {
       await create({ url: other.url, prefix: 'apart' }, base.url),
       await create({ url: other.url, prefix: 'apart' }, base.url, 'worker'),
     )
-  }, limitMs)
+  })
   afterAll(async () => {
     await Promise.all(apart.map(hf => hf.close()))
     await other.stop()

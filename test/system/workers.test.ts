@@ -56,7 +56,7 @@ describe('processes with roles', () => {
     for (let n = 0; n < 2; n++) {
       workers.push(await cluster.start({ env: { HOLDFAST_CONFIG: file }, args: ['--role', 'worker'] }))
     }
-  }, 60_000)
+  })
   afterAll(async () => {
     await sql?.end()
     await cluster?.close()
