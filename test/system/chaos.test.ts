@@ -48,7 +48,7 @@ describe(`chaos, seed ${seed} (HOLDFAST_CHAOS_SEED repeats it)`, { timeout: 120_
   })
 
   it('finds what is done to deliveries on their way to the record', async () => {
-    const { verdict } = await run(undefined, { tamper, drainMs: 2_000 })
+    const { verdict } = await run(undefined, { tamper, drainMs: 10_000 })
     const found = new Map(verdict.violations.map(({ invariant, examples }) => [invariant, examples]))
     expect([...found.keys()].sort()).toEqual([
       'no duplicate',
