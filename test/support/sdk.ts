@@ -22,6 +22,8 @@ export async function connect(
     token: await token(user),
     minReconnectDelay: 20,
     maxReconnectDelay: 300,
+    // Its five seconds are little on a machine that runs other tests beside this.
+    timeout: 20_000,
     ...options,
   })
   client.on('error', () => undefined)
