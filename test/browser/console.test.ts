@@ -179,7 +179,7 @@ describe.skipIf(!findChromium())('the console over two nodes', () => {
     await vic.page.goto(`${node().http}/console/#/tail?channel=${channel}&from=2`)
     const rows = vic.page.getByRole('list', { name: `Messages of ${channel}` }).getByRole('listitem')
     await rows.filter({ hasText: '{"n":4}' }).waitFor()
-    expect(await rows.count()).toBe(2)
+    await until('both are there, and no more', async () => (await rows.count()) === 2)
     await append(channel, { n: 5 })
     await rows.filter({ hasText: '{"n":5}' }).waitFor()
     await vic.page.getByRole('button', { name: 'Pause' }).click()
