@@ -7,10 +7,6 @@ export interface PoolAddress {
   readonly path?: string | false | undefined
 }
 
-/** How a server begins that lets nobody in, as one that starts: with an error. */
-const refusal = 'E'.charCodeAt(0)
-/** What a socket tells of its end: whichever comes first. */
-const endings: ReadonlySet<string> = new Set(['end', 'error', 'close'])
 /** What is said to the server at the end of a pool still leaves within this. */
 const farewellMs = 1_000
 
@@ -21,24 +17,21 @@ const farewellMs = 1_000
  */
 export class PoolSockets {
   readonly #connectMs: number
-  readonly #onBroken: () => void
   readonly #sockets = new Set<Socket>()
   #turn = 0
   #failures = 0
   #ended = false
+  #untold = 0
+  #told = Promise.withResolvers<void>()
 
-  /**
-   * @param connectMs how long a socket may take to connect
-   * @param onBroken called as soon as a connection that was greeted is at its end, before the driver is told
-   */
-  constructor(connectMs: number, onBroken: () => void) {
+  /** @param connectMs how long a socket may take to connect */
+  constructor(connectMs: number) {
     this.#connectMs = connectMs
-    this.#onBroken = onBroken
   }
 
-  /** Connections at this moment, and what is about to be one. */
-  get count(): number {
-    return this.#sockets.size
+  /** @see Ends */
+  get untold(): Promise<void> | undefined {
+    return this.#untold > 0 ? this.#told.promise : undefined
   }
 
   /** Connections in a row that have failed without a word of the server. */
@@ -96,14 +89,14 @@ export class PoolSockets {
 
   /**
    * Tells the driver of a failure only with the close, and of that when what it had still to write is written: what it sends
-   * between the two is never answered, and what is left to be written keeps the next greeting from being sent. That nothing is
-   * sent between the close and its telling is `onBroken`'s to see to. (Over TLS the driver listens to a socket of its own; there
-   * only the patience of who asks helps.) Not by listeners: the driver takes those away.
+   * between the two is never answered, and what is left to be written keeps the next greeting from being sent. That nobody
+   * sends anything until it is told is `gatedPool`'s to see to. (Over TLS the driver listens to a socket of its own; there only
+   * the patience of who asks helps.) Not by listeners: the driver takes those away.
    */
   #closingAtOnce(socket: Socket): Socket {
     const emit = socket.emit.bind(socket) as (event: string, ...args: unknown[]) => boolean
     let failure: unknown
-    let greeted = false
+    let ending = false
     const close = () => {
       if (failure !== undefined) {
         this.#failures++
@@ -111,20 +104,20 @@ export class PoolSockets {
       }
       // The driver leaves what was sent unanswered where the close is said to follow from a failure.
       emit('close', false)
+      if (--this.#untold === 0) this.#told.resolve()
     }
     socket.emit = (event: string, ...args: unknown[]) => {
-      if (event === 'data') {
-        this.#failures = 0
-        greeted ||= (args[0] as Buffer)[0] !== refusal
-      } else if (greeted && endings.has(event)) {
-        greeted = false
-        this.#onBroken()
+      if (event === 'data') this.#failures = 0
+      if (event !== 'error' && event !== 'close') return emit(event, ...args)
+      if (!ending) {
+        ending = true
+        if (this.#untold++ === 0) this.#told = Promise.withResolvers()
       }
       if (event === 'error') failure = args[0]
-      else if (event === 'close') {
+      else {
         this.#sockets.delete(socket)
         setImmediate(close)
-      } else return emit(event, ...args)
+      }
       return true
     }
     return socket

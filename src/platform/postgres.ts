@@ -1,8 +1,8 @@
 import postgres from 'postgres'
+import { gatedPool, type Sql } from './gated-pool.ts'
 import type { Logger } from './logger.ts'
 import { ormTypes } from './orm-types.ts'
-import type { PoolSockets } from './pool-sockets.ts'
-import { renewedPool, type Sql } from './renewed-pool.ts'
+import { PoolSockets } from './pool-sockets.ts'
 
 export type { Sql }
 /** A transaction under way: queries as with `Sql`. */
@@ -35,10 +35,7 @@ const handWrittenTypes = { bigint: { to: 20, from: [20], parse: Number, serializ
  * never shares one with the ledger.
  */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
-  return renewedPool(1_000 * connectSeconds, sockets => openPool(url, options, sockets))
-}
-
-function openPool(url: string, options: PostgresOptions, sockets: PoolSockets): Sql {
+  const sockets = new PoolSockets(1_000 * connectSeconds)
   const sql = postgres(url, {
     socket: sockets.open,
     max: options.max,
@@ -60,7 +57,8 @@ function openPool(url: string, options: PostgresOptions, sockets: PoolSockets): 
     },
   } as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
   const { end } = sql
-  return Object.assign(sql, {
+  const whole = Object.assign(sql, {
     end: (bounds?: { timeout?: number }) => end(bounds).finally(() => sockets.end()),
   })
+  return gatedPool(whole, sockets)
 }
