@@ -3,8 +3,11 @@ import type postgres from 'postgres'
 export type Sql = postgres.Sql
 
 /** A statement of the driver's: a promise that is sent when somebody first waits for it. */
-type Statement = Promise<unknown> & { handler?: (statement: Statement) => void }
-type Callable = (...args: unknown[]) => unknown
+export type Statement = Promise<unknown> & {
+  handler?: (statement: Statement) => void
+  reject?: (error: Error) => void
+}
+export type Callable = (...args: unknown[]) => unknown
 
 /** Of the connections of a pool. */
 export interface Ends {

@@ -1,11 +1,5 @@
+import type { Callable, Statement } from './gated-pool.ts'
 import type { Transaction } from './postgres.ts'
-
-/** A statement of the driver's: a promise that is sent when somebody first waits for it. */
-type Statement = Promise<unknown> & {
-  handler?: (statement: Statement) => void
-  reject?: (error: Error) => void
-}
-type Callable = (...args: unknown[]) => unknown
 
 /**
  * A transaction as somebody may use it until it is closed. The driver sends a statement that comes after the end to the

@@ -122,12 +122,7 @@ function onlyTooSlow({ verdict: { violations } }: Run): boolean {
   return violations.length > 0 && violations.every(({ invariant }) => timed.has(invariant))
 }
 
-const timed: ReadonlySet<Invariant> = new Set([
-  'no silence',
-  'recovery in time',
-  // What is refused or unanswered there has met a deadline.
-  'no trouble without a fault',
-])
+const timed: ReadonlySet<Invariant> = new Set(['no silence', 'recovery in time'])
 
 /** What hangs is reported, and ends with its stage. */
 async function withinLimit(options: RunOptions): Promise<Run> {

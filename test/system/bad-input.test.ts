@@ -21,7 +21,7 @@ const allowedGrowthMiB = 160
 
 /**
  * Everything here is sent to one node of two. After each attack that node is the same process, has the same
- * connections as before, and a client on it hears what others say through the other node and has missed nothing recorded.
+ * connections as before, and a client on it has missed nothing of what others say through the other node.
  */
 describe('a node that is sent nonsense', () => {
   let cluster: Cluster
@@ -31,7 +31,6 @@ describe('a node that is sent nonsense', () => {
   let heard: Recorded
   let recorded: Recorded
   let said = 0
-  let stored = 0
   let interruptions = 0
 
   beforeAll(async () => {
@@ -51,17 +50,13 @@ describe('a node that is sent nonsense', () => {
   })
 
   afterEach(async () => {
-    // A bus out of breath may drop a signal, and none of what is recorded.
-    await until('the listener hears the speaker', async () => {
-      const n = ++said
-      await speaker.publish('room:witness', n)
-      return await until(`${n} is heard`, () => heard.data().includes(n), 3_000).catch(() => false)
-    })
-    const numbers = heard.data() as number[]
-    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b))
-    await speaker.publish('order:witness', ++stored)
-    await received(recorded, stored)
-    expect(recorded.data()).toEqual(dense(stored))
+    said++
+    await speaker.publish('room:witness', said)
+    await speaker.publish('order:witness', said)
+    await received(heard, said)
+    await received(recorded, said)
+    expect(heard.data()).toEqual(dense(said))
+    expect(recorded.data()).toEqual(dense(said))
     expect(interruptions).toBe(0)
     expect([attacked.process.exitCode, attacked.process.signalCode]).toEqual([null, null])
     await until('only the listener is connected', async () => {
