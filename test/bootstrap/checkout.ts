@@ -103,7 +103,7 @@ function startNpm(folder: string, args: readonly string[], env: Record<string, s
 }
 
 /** Sends Ctrl-C to the process group, as a terminal does, and names what is left of the family after `limitMs`. */
-export async function interrupt(running: Running, limitMs = 20_000): Promise<string[]> {
+export async function interrupt(running: Running, limitMs = 5_000): Promise<string[]> {
   const everyone = running.family()
   process.kill(-(running.process.pid ?? 0), 'SIGINT')
   await until('all are gone', () => stillRunning(everyone).length === 0, limitMs).catch(() => undefined)
